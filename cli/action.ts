@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import { HiveError } from '../libs/kernel/errors.ts';
+import type { Hive, Identity } from '../libs/sdk/hive.ts';
+import { type Context, contextOf } from './context.ts';
+
+/** What a command does with its arguments and options; a number is its exit code. */
+export type Run<Args extends unknown[]> = (context: Context, ...args: Args) => Promise<unknown>;
+
+const interrupted = (): HiveError => new HiveError('CANCELLED', 'interrupted');
+
+/**
+ * The action of a commander command. It is over at once on Ctrl-C, unless `heedsSignal`: then the command ends itself
+ * when `context.signal` aborts.
+ */
+export function action<Args extends unknown[]>(run: Run<Args>, options: { heedsSignal?: boolean } = {}) {
+  return async (...parameters: unknown[]): Promise<void> => {
+    const command = parameters.at(-1) as Command;
+    const args = [...command.processedArgs, command.opts()] as Args;
+    const stop = new AbortController();
+    const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort(interrupted()));
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+    const aborted = new Promise<never>((_, reject) => {
+      if (!options.heedsSignal) stop.signal.addEventListener('abort', () => reject(interrupted()));
+    });
+    const code = await Promise.race([run(contextOf(command, stop.signal), ...args), aborted]);
+    process.exitCode = typeof code === 'number' ? code : 0;
+  };
+}
+
+/** Connects, works, closes. */
+export async function withHive<T>(context: Context, work: (hive: Hive) => Promise<T>, fallback?: Identity): Promise<T> {
+  await using hive = await context.connect(fallback);
+  return await work(hive);
+}
+
+/** Resolves when `signal` aborts. */
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,0 +1,59 @@
+import { connectBus } from '../libs/bus/connect.ts';
+import { systemClock } from '../libs/kernel/clock.ts';
+import { serveBus } from '../libs/rpc/bus-server.ts';
+import { serveGrpc } from '../libs/rpc/grpc-server.ts';
+import type { Observe } from '../libs/rpc/observe.ts';
+import { Closing } from '../libs/service/closing.ts';
+import type { Checks } from '../libs/service/health.ts';
+import { operatorKeys } from '../libs/service/operator-keys.ts';
+import { VERSION } from '../libs/service/version.ts';
+import { createRegistry } from '../services/registry/service.ts';
+import { createResourcePool } from '../services/resource-pool/service.ts';
+
+export interface AllInOneConfig {
+  readonly nats: readonly string[];
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly grpcPort: number;
+  /** The folder of the operators' public keys. */
+  readonly operatorKeys: string;
+  /** Copies of journals on a NATS cluster; default 1. */
+  readonly replicas?: number;
+  readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
+  readonly observe?: Observe | undefined;
+}
+
+export interface AllInOne extends AsyncDisposable {
+  readonly grpcPort: number;
+  /** Why each service is not ready; undefined when it is. */
+  readonly checks: Checks;
+}
+
+/** Every service in this process, on one bus and one gRPC port. Resolves when they serve. */
+export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> {
+  const { nats, host, observe, log = () => {} } = config;
+  const journal = { replicas: config.replicas ?? 1 };
+  const closing = new Closing();
+  try {
+    const operatorKey = operatorKeys(config.operatorKeys, systemClock, (fault) => log('warn', fault.message));
+    const open = async (name: string) => {
+      const nc = await connectBus({ servers: nats, name, onStatus: ({ level, message }) => log(level, message) });
+      closing.use({ [Symbol.asyncDispose]: () => nc.close() });
+      return nc;
+    };
+    const [nc, announcer] = await Promise.all([open('hivebus'), open('hivebus-announcer')]);
+    const registry = closing.use(createRegistry({ journal }, { nc, announcer, operatorKey, log }));
+    const pool = closing.use(createResourcePool({ journal }, { nc, announcer, operatorKey, log }));
+    const bindings = [registry.binding, pool.binding];
+    // The registry itself knows a new swarm's key at once, the others a moment later.
+    const { authenticate } = registry;
+    closing.use(await serveBus({ nc, bindings, authenticate, observe, version: VERSION }));
+    await Promise.all([registry.ready(), pool.ready()]);
+    const grpc = closing.use(await serveGrpc({ bindings, authenticate, observe, host, port: config.grpcPort }));
+    const checks = { registry: () => registry.check(), pool: () => pool.check() };
+    return { grpcPort: grpc.port, checks, [Symbol.asyncDispose]: () => closing[Symbol.asyncDispose]() };
+  } catch (error) {
+    await closing[Symbol.asyncDispose]();
+    throw error;
+  }
+}

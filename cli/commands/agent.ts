@@ -1,0 +1,129 @@
+import { hostname } from 'node:os';
+import type { Command } from 'commander';
+import { systemClock } from '../../libs/kernel/clock.ts';
+import { HiveError } from '../../libs/kernel/errors.ts';
+import { randomId } from '../../libs/kernel/ids.ts';
+import { createAgent } from '../../libs/sdk/agent.ts';
+import { createExecHandler } from '../../libs/sdk/exec.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import { untilSettled } from '../../libs/sdk/retry.ts';
+import { keepAlive } from '../../libs/sdk/swarm.ts';
+import { action, untilAborted } from '../action.ts';
+import type { Context } from '../context.ts';
+import { countingNumber, duration, list, wholeNumber } from '../values.ts';
+
+interface RunOptions {
+  swarm: string;
+  type: string;
+  name?: string;
+  capability: string[];
+  slots: number;
+  region: string;
+  priority: number;
+  exec?: string;
+  allowScripts?: boolean;
+  grace?: number;
+  drain: number;
+  quiet?: boolean;
+}
+
+/** How long an agent waits at its start for services that are not there yet. */
+const START_MS = 15_000;
+
+const HELP = `
+For each task the command runs in a process group of its own:
+  standard input   the task as one line of JSON: id, attempt, swarm, type, payload, labels, …
+  environment      HIVEBUS_TASK_ID, _ATTEMPT, _SWARM, _AGENT, _TYPE, _TITLE, _TIMEOUT_MS, _FEDERATION,
+                   _CORRELATION_ID, _HOPS and TRACEPARENT
+  output           goes to the task's log (hivebus task logs), lines cut at 8 KiB
+  result           the last line of standard output that is JSON
+  exit code        0 = succeeded; 64 (usage) or 65 (bad data) = failed for good;
+                   any other, 75 (try again) or death by a signal = this attempt failed, try again
+  cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time
+Whatever it started ends with the task, and with the agent, even if that is killed.
+
+Examples:
+  hivebus agent run --swarm code --type linter --exec 'jq -r .payload.file | xargs eslint'
+  hivebus agent run --swarm code --type coder --slots 2 -- ./agent.py --verbose
+  hivebus agent run --swarm ops --type shell --allow-scripts`;
+
+const DEFAULT_GRACE_MS = 5000;
+
+export function addAgent(program: Command): void {
+  program
+    .command('agent')
+    .description('workers')
+    .command('run')
+    .description('run a program for each task; makes and registers the swarm if need be')
+    .requiredOption('--swarm <name>', 'its swarm')
+    .requiredOption('--type <type>', 'its type: tasks ask for it')
+    .option('--name <name>', 'its name, unique in the swarm (default: from the type and a random part)')
+    .option('--capability <name>', 'what it can do; may be repeated', list, [])
+    .option('--slots <n>', 'how many tasks at once', countingNumber, 1)
+    .option('--region <name>', 'where it runs', '')
+    .option('--priority <n>', 'higher is preferred, 0 to 1000', wholeNumber, 0)
+    .option('--exec <command>', 'the command, run by sh -c')
+    .option('--allow-scripts', 'run tasks that are shell scripts')
+    .option('--grace <duration>', 'between SIGTERM and SIGKILL (default: 5s)', duration)
+    .option(
+      '--drain <duration>',
+      'on Ctrl-C, time for running tasks to finish; a second Ctrl-C does not wait',
+      duration,
+      10_000,
+    )
+    .option('--quiet', 'say nothing about single tasks')
+    .argument('[command...]', 'the command and its arguments, after --')
+    .addHelpText('after', HELP)
+    .action(action(runAgent, { heedsSignal: true }));
+}
+
+async function runAgent(context: Context, words: string[], options: RunOptions): Promise<void> {
+  const { output, signal } = context;
+  const command = commandOf(words, options);
+  const { swarm, type } = options;
+  const name = options.name ?? `${type}-${randomId(6)}`;
+  await using hive = await context.connectAs({ kind: 'swarm', swarm });
+  await ensureSwarm(context, hive, swarm);
+  const { grace: graceMs = DEFAULT_GRACE_MS } = options;
+  using exec = createExecHandler({ command, allowScripts: options.allowScripts ?? false, graceMs });
+  const agent = await createAgent({
+    ...{ hive, swarm, name, type, slots: options.slots, region: options.region, priority: options.priority },
+    capabilities: options.capability,
+    allowScripts: options.allowScripts ?? false,
+    handler: exec.handler,
+    abandonMs: graceMs + 2000,
+    onEvent: (text) => options.quiet || output.note(text),
+  });
+  output.note(`agent ${swarm}/${name} (${type}) is ready on ${hostname()}; Ctrl-C stops it`);
+  const end = new AbortController();
+  void keepAlive(hive, swarm, 1000, undefined, systemClock, end.signal);
+  const failure = await Promise.race([untilAborted(signal), agent.closed]);
+  if (!failure && agent.running > 0) output.note(`waiting for ${agent.running} tasks to finish`);
+  await agent.stop(options.drain);
+  end.abort();
+  if (failure) throw failure;
+}
+
+function commandOf(words: string[], options: RunOptions): readonly string[] | undefined {
+  const ways = [options.exec !== undefined, words.length > 0].filter(Boolean).length;
+  if (ways > 1) throw new HiveError('INVALID_ARGUMENT', 'give either --exec or a command after --, not both');
+  if (options.exec !== undefined) return ['sh', '-c', options.exec];
+  if (words.length > 0) return words;
+  if (options.allowScripts) return undefined;
+  throw new HiveError('INVALID_ARGUMENT', "what shall it run? Give --exec 'CMD', -- CMD ARGS, or --allow-scripts");
+}
+
+/** An agent needs a registered swarm; on a laptop nobody wants to think of that. */
+async function ensureSwarm(context: Context, hive: Hive, swarm: string): Promise<void> {
+  const { output, signal } = context;
+  const onRetry = (error: HiveError) => output.note(`trying again: ${error.message}`);
+  try {
+    // Agents may be started together with the services, or before.
+    const options = { clock: systemClock, signal, giveUpMs: START_MS, onRetry };
+    await untilSettled(() => hive.registry.getSwarm({ name: swarm }), options);
+  } catch (error) {
+    if (!(error instanceof HiveError) || error.code !== 'NOT_FOUND') throw error;
+    await hive.registry.registerSwarm({ name: swarm });
+    output.note(`swarm ${swarm} is registered in ${context.federation}`);
+  }
+}

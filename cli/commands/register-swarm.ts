@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { systemClock } from '../../libs/kernel/clock.ts';
+import { keepAlive } from '../../libs/sdk/swarm.ts';
+import type { Capability } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { action } from '../action.ts';
+import type { Context } from '../context.ts';
+import { list } from '../values.ts';
+
+export interface RegisterOptions {
+  project: string;
+  endpoint: string;
+  region: string;
+  tag: string[];
+  offer: Capability[];
+  stay?: boolean;
+}
+
+export function addRegisterSwarm(program: Command): void {
+  registerOptions(
+    program.command('register-swarm').description('register a swarm or update it; makes its key at first'),
+  )
+    .argument('<name>', "the swarm's name")
+    .action(action(runRegister, { heedsSignal: true }));
+}
+
+export function registerOptions(command: Command): Command {
+  return command
+    .option('--project <text>', 'the project that it belongs to', '')
+    .option('--endpoint <url>', 'where its queen answers', '')
+    .option('--region <name>', 'where it runs', '')
+    .option('--tag <tag>', 'a free tag; may be repeated', list, [])
+    .option(
+      '--offer <type[:capacity[:skill,…]]>',
+      'agents that it has, e.g. coder:4:lint,fix; may be repeated',
+      offer,
+      [],
+    )
+    .option('--stay', 'stay and send its heartbeats until interrupted');
+}
+
+/** The swarm itself registers: with its own key, which is made now if there is none. */
+export async function runRegister(context: Context, name: string, options: RegisterOptions): Promise<void> {
+  const { output, signal } = context;
+  await using hive = await context.connectAs({ kind: 'swarm', swarm: name });
+  const answer = await hive.registry.registerSwarm({
+    name,
+    project: options.project,
+    queenEndpoint: options.endpoint,
+    region: options.region,
+    tags: options.tag,
+    capabilities: options.offer,
+  });
+  output.data(answer, () => `swarm ${name} is ${answer.created ? 'registered' : 'updated'} in ${context.federation}`);
+  if (!options.stay) return;
+  const { intervalMs } = await hive.registry.heartbeat({ swarm: name });
+  output.note(`sending heartbeats every ${intervalMs} ms; Ctrl-C ends them`);
+  await keepAlive(hive, name, intervalMs, undefined, systemClock, signal);
+}
+
+/** `type[:capacity[:skill,…]]` */
+function offer(value: string, before: Capability[]): Capability[] {
+  const [agentType = '', capacity = '1', skills = '', ...rest] = value.split(':');
+  if (agentType === '' || !/^\d+$/.test(capacity) || rest.length > 0) {
+    throw new InvalidArgumentError('It must be TYPE, TYPE:CAPACITY or TYPE:CAPACITY:SKILL,SKILL.');
+  }
+  return [...before, { agentType, capacity: Number(capacity), skills: list(skills), specializations: [] }];
+}

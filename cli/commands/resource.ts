@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import { systemClock } from '../../libs/kernel/clock.ts';
+import { borrow } from '../../libs/sdk/lease.ts';
+import { action, untilAborted, withHive } from '../action.ts';
+import type { Context } from '../context.ts';
+import { leaseTable } from '../render.ts';
+import { duration, list } from '../values.ts';
+
+interface RequestOptions {
+  swarm: string;
+  type: string;
+  capability: string[];
+  term?: number;
+  from: string;
+  hold?: boolean;
+}
+
+export function addResource(program: Command): void {
+  program
+    .command('request-resource')
+    .description('borrow an agent of another swarm')
+    .requiredOption('--swarm <name>', 'the swarm that borrows')
+    .requiredOption('--type <type>', 'the type of agent')
+    .option('--capability <name>', 'what it must be able to do; may be repeated', list, [])
+    .option('--term <duration>', 'how long, from now or the last renewal (default: 1m)', duration)
+    .option('--from <swarm>', 'only from this swarm', '')
+    .option('--hold', 'renew the lease until interrupted, then give the agent back')
+    .action(action(request, { heedsSignal: true }));
+  program
+    .command('release-resource')
+    .description('give a borrowed agent back; what it runs is finished first')
+    .argument('<lease>', "the lease's id")
+    .action(action(release));
+}
+
+async function request(context: Context, options: RequestOptions): Promise<void> {
+  const { output, signal } = context;
+  await withHive(
+    context,
+    async (hive) => {
+      const wish = {
+        swarm: options.swarm,
+        type: options.type,
+        capabilities: options.capability,
+        termMs: options.term ?? 0,
+        lender: options.from,
+      };
+      if (!options.hold) {
+        const answer = await hive.pool.requestAgent(wish, { signal });
+        output.data(answer, () => leaseTable(answer.lease ? [answer.lease] : []));
+        return;
+      }
+      await using held = await borrow(hive, wish, systemClock);
+      output.data({ lease: held.lease }, () => leaseTable([held.lease]));
+      output.note('renewing the lease; Ctrl-C gives the agent back');
+      await untilAborted(AbortSignal.any([signal, held.signal]));
+      if (!signal.aborted) throw held.signal.reason;
+    },
+    { kind: 'swarm', swarm: options.swarm },
+  );
+}
+
+async function release(context: Context, lease: string): Promise<void> {
+  await withHive(context, async (hive) => {
+    const answer = await hive.pool.releaseLease({ lease });
+    context.output.data(answer, () => leaseTable(answer.lease ? [answer.lease] : []));
+  });
+}

@@ -1,0 +1,167 @@
+import { type Command, Option } from 'commander';
+import { invalid } from '../../libs/kernel/errors.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import { waitForTask } from '../../libs/sdk/wait.ts';
+import type { LogLine, Task, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { action, withHive } from '../action.ts';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { colors } from '../output.ts';
+import { allTasks, TASK_STATES } from '../queries.ts';
+import { stateText, taskDetails, taskTable } from '../render.ts';
+import { parseTaskManifest, type TaskManifest } from '../task-manifest.ts';
+import { countingNumber, duration, jsonOf, keyValue, list, textOf, wholeNumber, word } from '../values.ts';
+
+const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
+
+export function addTask(program: Command): void {
+  const task = program.command('task').description('work for agents');
+  task
+    .command('submit')
+    .description('submit a task')
+    .option('-f, --file <path>', 'a manifest of kind SwarmTask, in YAML; - for standard input')
+    .option('--swarm <name>', 'the swarm that it belongs to')
+    .option('--type <type>', 'the type of agent that it needs')
+    .option('--capability <name>', 'what the agent must be able to do; may be repeated', list, [])
+    .option('--payload <json>', 'the work: JSON, @file, or - for standard input')
+    .option('--script <text>', 'a shell script instead, for agents that allow scripts: the text, @file, or -')
+    .option('--title <text>', 'for people', '')
+    .option('--label <key=value>', 'a free label; may be repeated', keyValue, {})
+    .option('--timeout <duration>', 'how long one attempt may run (default: 10m)', duration)
+    .option('--max-attempts <n>', 'how often it may be tried (default: 3)', wholeNumber)
+    .option('--priority <n>', 'higher goes first, 0 to 1000', wholeNumber, 0)
+    .option('--id <id>', "the task's id, so that a repeat does nothing", '')
+    .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
+    .action(action(submit, { heedsSignal: true }));
+  task.command('get').description('one task').argument('<id>').action(action(get));
+  task
+    .command('list')
+    .description('the newest tasks, oldest first')
+    .option('--swarm <name>', 'only of this swarm', '')
+    .addOption(new Option('--state <state...>', 'only in one of these states').choices(STATES))
+    .option('--label <key=value>', 'only with this label; may be repeated', keyValue, {})
+    .option('--limit <n>', 'at most so many, the newest', countingNumber, 100)
+    .action(action(listTasks));
+  task
+    .command('cancel')
+    .description('ask for a task to end')
+    .argument('<id>')
+    .option('--reason <text>', 'for people', '')
+    .action(action(cancel));
+  task
+    .command('logs')
+    .description("a task's output")
+    .argument('<id>')
+    .option('-f, --follow', 'go on until the task ends')
+    .action(action(logs, { heedsSignal: true }));
+}
+
+interface SubmitOptions extends Pick<TaskSpec, 'title' | 'priority'> {
+  file?: string;
+  maxAttempts?: number;
+  swarm?: string;
+  type?: string;
+  capability: string[];
+  label: Record<string, string>;
+  payload?: string;
+  script?: string;
+  timeout?: number;
+  id: string;
+  wait?: boolean;
+}
+
+async function submit(context: Context, options: SubmitOptions): Promise<number> {
+  const { output, signal } = context;
+  const spec = await specOf(options);
+  return withHive(
+    context,
+    async (hive) => {
+      const { task } = await hive.pool.submitTask({ spec, id: options.id }, { signal });
+      const id = task?.id ?? '';
+      if (!options.wait) {
+        output.data(task, () => id);
+        return EXIT.ok;
+      }
+      output.note(`task ${id} is submitted`);
+      const ended = await waitForTask(hive, id, { signal, onChange: changes(context) });
+      output.data(ended, () => taskDetails(ended));
+      return ended.state === 'TASK_STATE_SUCCEEDED' ? EXIT.ok : EXIT.failed;
+    },
+    { kind: 'swarm', swarm: spec.swarm },
+  );
+}
+
+async function specOf(options: SubmitOptions): Promise<TaskSpec> {
+  const { maxAttempts = 0, priority } = options;
+  const manifest = await manifestOf(options.file);
+  const swarm = options.swarm ?? manifest?.swarm ?? '';
+  const type = options.type ?? manifest?.type ?? '';
+  const title = options.title || (manifest?.title ?? '');
+  const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
+  if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
+  return {
+    ...{ swarm, type, title, maxAttempts, priority },
+    capabilities: options.capability,
+    labels: options.label,
+    timeoutMs: options.timeout ?? 0,
+    payload: options.payload === undefined ? undefined : await jsonOf('--payload', options.payload),
+    script: options.script === undefined ? (manifest?.script ?? '') : await textOf(options.script),
+  };
+}
+
+const manifestOf = async (file: string | undefined): Promise<TaskManifest | undefined> =>
+  file === undefined ? undefined : parseTaskManifest(await textOf(file === '-' ? '-' : `@${file}`));
+
+/** Says each new state once, to people who wait. */
+function changes({ output }: Context): (task: Task) => void {
+  let said: TaskState | undefined;
+  return (task) => {
+    if (task.state === said) return;
+    said = task.state;
+    const agent = task.attempts.at(-1)?.agent;
+    const where = agent ? ` on ${agent}` : task.waitingFor && `: ${task.waitingFor}`;
+    output.note(`${stateText(task.state, 'TASK_STATE')}${where}`);
+  };
+}
+
+async function get(context: Context, id: string): Promise<void> {
+  await withHive(context, async (hive) => {
+    const { task } = await hive.pool.getTask({ id });
+    context.output.data(task, () => (task ? taskDetails(task) : ''));
+  });
+}
+
+interface ListOptions {
+  swarm: string;
+  state?: string[];
+  label: Record<string, string>;
+  limit: number;
+}
+
+async function listTasks(context: Context, options: ListOptions): Promise<void> {
+  const states = TASK_STATES.filter((state) => options.state?.includes(word(state, 'TASK_STATE')));
+  await withHive(context, async (hive) => {
+    const all = await allTasks(hive, { swarm: options.swarm, states, labels: options.label });
+    const tasks = all.slice(-options.limit);
+    context.output.data(tasks, () => taskTable(tasks));
+    const left = all.length - tasks.length;
+    if (left > 0) context.output.note(`${left} older ones are not shown; --limit ${all.length} shows all`);
+  });
+}
+
+async function cancel(context: Context, id: string, options: { reason: string }): Promise<void> {
+  await withHive(context, async (hive) => {
+    const { task } = await hive.pool.cancelTask({ id, reason: options.reason });
+    context.output.data(task, () => (task?.cancelRequested ? `asked ${id} to end` : `${id} is ended`));
+  });
+}
+
+async function logs(context: Context, id: string, options: { follow?: boolean }): Promise<void> {
+  const { output, signal } = context;
+  const show = (line: LogLine) =>
+    output.line(line, () => (line.stream === 'LOG_STREAM_STDERR' ? colors.yellow(line.text) : line.text));
+  await withHive(context, async (hive: Hive) => {
+    const parts = hive.pool.readTaskLog({ id, follow: options.follow ?? false }, { signal });
+    for await (const { lines } of parts) lines.forEach(show);
+  });
+}

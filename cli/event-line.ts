@@ -1,0 +1,93 @@
+import type { Msg } from '@nats-io/nats-core';
+import { colors } from './output.ts';
+
+/** A message of the bus as the `events` command shows it. */
+export interface BusEvent {
+  readonly subject: string;
+  readonly time: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parsed when it is JSON, else the text. */
+  readonly data: unknown;
+}
+
+export interface EventFilter {
+  readonly all?: boolean;
+  readonly service?: string;
+  readonly swarm?: string;
+  readonly task?: string;
+}
+
+/** Third tokens of subjects that are traffic rather than events. */
+const TRAFFIC = new Set(['rpc', 'heartbeat', 'journal', 'task', 'discovery', 'state']);
+/** Tokens are for servers to see, not for a screen. */
+const HIDDEN = 'authorization';
+
+export function toEvent(message: Msg): BusEvent {
+  const headers: Record<string, string> = {};
+  for (const key of message.headers?.keys() ?? []) {
+    headers[key] = key.toLowerCase() === HIDDEN ? '(hidden)' : (message.headers?.get(key) ?? '');
+  }
+  return {
+    subject: message.subject,
+    time: headers['ce-time'] ?? new Date().toISOString(),
+    headers,
+    data: parse(message.string()),
+  };
+}
+
+export function isShown(event: BusEvent, filter: EventFilter): boolean {
+  const [, , service = ''] = event.subject.split('.');
+  if (!filter.all && TRAFFIC.has(service)) return false;
+  if (filter.service !== undefined && service !== filter.service) return false;
+  return [filter.swarm, filter.task].every((name) => name === undefined || concerns(event, name));
+}
+
+/** `12:03:04.567 pool.task.started code.t-1  task=t-1 attempt=1` */
+export function eventLine(event: BusEvent): string {
+  const [, , ...tokens] = event.subject.split('.');
+  const time = colors.dim(event.time.slice(11, 23));
+  return `${time} ${colors.cyan(tokens.join('.'))}  ${summary(event.data)}`;
+}
+
+/** A name is meant when it is a token of the subject, a value of the event, or a swarm in `swarm/agent`. */
+function concerns(event: BusEvent, name: string): boolean {
+  return event.subject.split('.').includes(name) || mentions(event.data, name);
+}
+
+function mentions(value: unknown, name: string): boolean {
+  if (typeof value === 'string') return value === name || value.startsWith(`${name}/`);
+  return typeof value === 'object' && value !== null && Object.values(value).some((part) => mentions(part, name));
+}
+
+const MAX_VALUE = 60;
+
+/** `name=value` for what is not empty; one level of nesting is looked into. */
+function summary(data: unknown): string {
+  if (typeof data !== 'object' || data === null) return short(data);
+  return Object.entries(data)
+    .flatMap(([key, value]) => (isRecord(value) ? Object.entries(value) : [[key, value] as const]))
+    .filter(([, value]) => !isEmpty(value))
+    .map(([key, value]) => `${colors.dim(`${key}=`)}${short(value)}`)
+    .join(' ');
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEmpty = (value: unknown): boolean =>
+  [undefined, null, '', 0, '0', false].includes(value as string) ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isRecord(value) && Object.keys(value).length === 0);
+
+function short(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE - 1)}…` : text;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

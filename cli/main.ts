@@ -1,0 +1,63 @@
+import { Command, CommanderError, Option } from 'commander';
+import { HiveError } from '../libs/kernel/errors.ts';
+import { VERSION } from '../libs/service/version.ts';
+import { addAgent } from './commands/agent.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addEvents } from './commands/events.ts';
+import { addFederation } from './commands/federation.ts';
+import { addRegisterSwarm } from './commands/register-swarm.ts';
+import { addResource } from './commands/resource.ts';
+import { addStatus } from './commands/status.ts';
+import { addTask } from './commands/task.ts';
+import { addUp } from './commands/up.ts';
+import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
+
+const program = new Command('hivebus')
+  .description('A federation control plane for agent swarms, on a message bus')
+  .version(VERSION, '--version')
+  .option('--nats <url>', 'where it runs (default: HIVEBUS_NATS, else .hivebus/run.json here or above, else port 4222)')
+  .option('--federation <name>', 'which federation (default: HIVEBUS_FEDERATION, else main)')
+  .option('--as <who>', 'act as operator:NAME or swarm:NAME (default: HIVEBUS_AS, else the operator whose key is here)')
+  .addOption(
+    new Option('-o, --output <format>', 'for people or for programs').choices(['table', 'json']).default('table'),
+  )
+  .addHelpText('after', EXIT_HELP)
+  .enablePositionalOptions(false)
+  .showHelpAfterError('(--help says more)')
+  .exitOverride();
+
+for (const add of [
+  addUp,
+  addStatus,
+  addFederation,
+  addRegisterSwarm,
+  addResource,
+  addAgent,
+  addTask,
+  addEvents,
+  addDoctor,
+]) {
+  add(program);
+}
+everywhere(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  tell(error);
+  process.exitCode = exitCodeOf(error);
+}
+
+/** Commands made by `.command()` inherit no exit override. */
+function everywhere(command: Command): void {
+  command.exitOverride().showHelpAfterError('(--help says more)');
+  command.commands.forEach(everywhere);
+}
+
+function tell(error: unknown): void {
+  // Commander has said it already.
+  if (error instanceof CommanderError) return;
+  const known = HiveError.from(error);
+  if (known.message !== 'interrupted') console.error(`hivebus: ${known.message}`);
+  if (known.code === 'INTERNAL' && process.env.HIVEBUS_DEBUG) console.error(error);
+}

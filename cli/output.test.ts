@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { fields, table } from './output.ts';
+
+const HEAD = ['NAME', 'WHAT'];
+const ROWS = [
+  ['a', 'short'],
+  ['quite-a-long-name', 'and some more text that goes on and on'],
+];
+
+test('columns are as wide as what is in them', () => {
+  expect(table(HEAD, ROWS, 200).split('\n')).toEqual([
+    'NAME               WHAT',
+    'a                  short',
+    'quite-a-long-name  and some more text that goes on and on',
+  ]);
+});
+
+test.each([35, 45, 55])('a table fits into %d characters: the widest column gives way', (width) => {
+  const lines = table(HEAD, ROWS, width).split('\n');
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+  expect(lines[2]).toMatch(/^quite-a-long-name {2}and .*…$/);
+});
+
+test('columns without room are left out, what names the row stays whole', () => {
+  expect(table(HEAD, ROWS, 20)).toBe('NAME\na\nquite-a-long-name');
+  expect(table(HEAD, ROWS, 5)).toBe('NAME\na\nquite-a-long-name');
+});
+
+test('fields are aligned', () => {
+  expect(
+    fields([
+      ['a', '1'],
+      ['long', '2'],
+    ]),
+  ).toBe('a     1\nlong  2');
+});

@@ -1,0 +1,89 @@
+import Table from 'cli-table3';
+import pc from 'picocolors';
+
+export type Format = 'table' | 'json';
+
+/** Where a command's answers go: data to standard output, everything else to standard error. */
+export interface Output {
+  readonly format: Format;
+  /** True where a person looks on. */
+  readonly interactive: boolean;
+  /** One answer: as JSON, or as whatever `human` makes of it. */
+  data(value: unknown, human: () => string): void;
+  /** One of many answers, on a line of its own. */
+  line(value: unknown, human: () => string): void;
+  /** For people, never data. */
+  note(text: string): void;
+}
+
+export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJS.WriteStream): Output {
+  // `hivebus ... | head` closes the pipe when it has seen enough: that is no fault of anybody.
+  out.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+  const write = (text: string) => void out.write(`${text}\n`);
+  const json = format === 'json';
+  return {
+    format,
+    interactive: Boolean(out.isTTY) && !json,
+    data: (value, human) => write(json ? JSON.stringify(value, undefined, 2) : human()),
+    line: (value, human) => write(json ? JSON.stringify(value) : human()),
+    note: (text) => void err.write(`${text}\n`),
+  };
+}
+
+/** Colours where a person looks on; NO_COLOR turns them off. */
+export const colors = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR);
+
+const GAP = 2;
+/** Columns that are no wider are never cut. */
+const WHOLE = 12;
+
+/**
+ * Rows under a head, without lines, not wider than `width` characters. The first column names the row and is never cut.
+ * Of the others the widest give way, cells being cut with …; then the last columns are left out.
+ */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], width = terminalWidth()): string {
+  const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => visibleLength(row[i] ?? ''))));
+  const widths = fitting(natural, width);
+  const grid = new Table({
+    head: head.slice(0, widths.length).map((title) => colors.dim(title)),
+    colWidths: widths.map((each) => each + GAP),
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
+    chars: NO_LINES,
+  });
+  grid.push(...rows.map((row) => row.slice(0, widths.length)));
+  const lines = grid.toString().split('\n');
+  return lines.map((line) => line.trimEnd()).join('\n');
+}
+
+/** Widths of the columns that are shown. */
+function fitting(natural: readonly number[], width: number): number[] {
+  const widths = [...natural];
+  const excess = () => widths.reduce((sum, each) => sum + each + GAP, -GAP) - width;
+  while (widths.length > 1 && excess() > 0) {
+    const rest = widths.slice(1);
+    const widest = 1 + rest.indexOf(Math.max(...rest));
+    if ((widths[widest] as number) > WHOLE) widths[widest] = (widths[widest] as number) - 1;
+    else widths.pop();
+  }
+  return widths;
+}
+
+/** Names and values, one below the other. */
+export function fields(pairs: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n');
+}
+
+const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
+const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;
+
+const NO_LINES = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '' },
+};

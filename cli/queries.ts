@@ -1,0 +1,56 @@
+import type { Hive } from '../libs/sdk/hive.ts';
+import type { Agent, ListAgentsRequest, ListTasksRequest, Task, TaskState } from '../libs/wire/hivebus/pool/v1/pool.ts';
+import type { ListSwarmsRequest, Swarm } from '../libs/wire/hivebus/registry/v1/registry.ts';
+
+/** Whole lists, page by page. */
+
+const PAGE = 500;
+
+export async function allSwarms(hive: Hive, filter: Partial<ListSwarmsRequest> = {}): Promise<Swarm[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.registry.listSwarms({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.swarms, next: page.nextPageToken };
+  });
+}
+
+export async function allAgents(hive: Hive, filter: Partial<ListAgentsRequest> = {}): Promise<Agent[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.pool.listAgents({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.agents, next: page.nextPageToken };
+  });
+}
+
+export async function allTasks(hive: Hive, filter: Partial<ListTasksRequest>): Promise<Task[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.pool.listTasks({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.tasks, next: page.nextPageToken };
+  });
+}
+
+export const TASK_STATES = [
+  'TASK_STATE_QUEUED',
+  'TASK_STATE_ASSIGNED',
+  'TASK_STATE_RUNNING',
+  'TASK_STATE_SUCCEEDED',
+  'TASK_STATE_FAILED',
+  'TASK_STATE_CANCELLED',
+] as const satisfies readonly TaskState[];
+
+/** How many tasks are in each state. */
+export async function taskCounts(hive: Hive): Promise<Record<(typeof TASK_STATES)[number], number>> {
+  const totals = await Promise.all(
+    TASK_STATES.map(async (state) => [state, (await hive.pool.listTasks({ states: [state], pageSize: 1 })).total]),
+  );
+  return Object.fromEntries(totals);
+}
+
+async function pages<T>(ask: (pageToken: string) => Promise<{ items: T[]; next: string }>): Promise<T[]> {
+  const all: T[] = [];
+  let token = '';
+  do {
+    const { items, next } = await ask(token);
+    all.push(...items);
+    token = next;
+  } while (token !== '');
+  return all;
+}

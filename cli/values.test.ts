@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { ago, between, duration, jsonOf, keyValue, list, port, wholeNumber, word } from './values.ts';
+
+test('options are parsed or refused with what they must be', () => {
+  expect(list('a,b', ['c'])).toEqual(['c', 'a', 'b']);
+  expect(wholeNumber('12')).toBe(12);
+  expect(() => wholeNumber('1.5')).toThrow('whole number');
+  expect(duration('1.5s')).toBe(1500);
+  expect(() => duration('5')).toThrow('30s');
+  expect(keyValue('a=b=c', { d: 'e' })).toEqual({ d: 'e', a: 'b=c' });
+  expect(() => keyValue('a')).toThrow('KEY=VALUE');
+  expect(port('0')).toBe(0);
+  expect(() => port('65536')).toThrow('port');
+});
+
+test('JSON that is none is told with its option and value', async () => {
+  expect(await jsonOf('--payload', '{"a":1}')).toEqual({ a: 1 });
+  await expect(jsonOf('--payload', '{a')).rejects.toThrow(/--payload: "\{a" must be JSON/);
+  await expect(jsonOf('--payload', '@/nowhere')).rejects.toThrow(/cannot read "\/nowhere"/);
+});
+
+test('times and words for people', () => {
+  expect(word('TASK_STATE_TIMED_OUT', 'TASK_STATE')).toBe('timed-out');
+  const now = Date.parse('2026-01-01T00:01:00Z');
+  expect(ago('2026-01-01T00:00:00Z', now)).toBe('1m ago');
+  expect(ago(undefined)).toBe('-');
+  expect(between('2026-01-01T00:00:58.5Z', undefined, now)).toBe('1.5s');
+});

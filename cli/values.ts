@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import { InvalidArgumentError } from 'commander';
+import { formatDuration, parseDuration } from '../libs/kernel/durations.ts';
+import { HiveError, quote } from '../libs/kernel/errors.ts';
+
+/** Parsers and renderers of what people type and read. */
+
+/** An option that may be given several times, or once with commas. */
+export const list = (value: string, before: string[] = []): string[] => [
+  ...before,
+  ...value.split(',').filter((part) => part !== ''),
+];
+
+export function wholeNumber(value: string): number {
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+export function countingNumber(value: string): number {
+  if (/^[1-9]\d*$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('It must be a whole number from 1.');
+}
+
+/** `30s`, `5m`, … as milliseconds. */
+export function duration(value: string): number {
+  const ms = parseDuration(value);
+  if (ms !== undefined) return Math.round(ms);
+  throw new InvalidArgumentError('It must be a duration such as 250ms, 30s, 5m or 2h.');
+}
+
+/** `key=value`, several times. */
+export function keyValue(value: string, before: Record<string, string> = {}): Record<string, string> {
+  const at = value.indexOf('=');
+  if (at > 0) return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
+  throw new InvalidArgumentError('It must be KEY=VALUE.');
+}
+
+/** The text itself, of a file (`@file`), or of standard input (`-`). */
+export async function textOf(value: string): Promise<string> {
+  if (value === '-') return readAll(process.stdin);
+  if (!value.startsWith('@')) return value;
+  try {
+    return await readFile(value.slice(1), 'utf8');
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new HiveError('INVALID_ARGUMENT', `cannot read ${quote(value.slice(1))}: ${why}`, { cause });
+  }
+}
+
+/** JSON given as by `textOf`. */
+export async function jsonOf(option: string, value: string): Promise<unknown> {
+  const text = await textOf(value);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new HiveError('INVALID_ARGUMENT', `${option}: ${quote(text)} must be JSON, @file or -: ${why}`, { cause });
+  }
+}
+
+/** `TASK_STATE_RUNNING` as `running`. */
+export const word = (value: string, prefix: string): string =>
+  value
+    .slice(prefix.length + 1)
+    .toLowerCase()
+    .replaceAll('_', '-');
+
+/** How long ago, for people; `-` when never. */
+export function ago(time: string | undefined, now = Date.now()): string {
+  return time === undefined ? '-' : `${formatDuration(Math.max(0, now - Date.parse(time)))} ago`;
+}
+
+/** How long from one time to another, or until now. */
+export function between(from: string | undefined, to: string | undefined, now = Date.now()): string {
+  if (from === undefined) return '-';
+  return formatDuration(Math.max(0, (to === undefined ? now : Date.parse(to)) - Date.parse(from)));
+}
+
+export function port(value: string): number {
+  const number = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+  if (number <= 65_535) return number;
+  throw new InvalidArgumentError('It must be a port, 0 to 65535.');
+}

@@ -1,0 +1,74 @@
+// npm run demo: three swarms work through a real repository together. See the options in options.ts.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { freshTraceparent, traceIdOf } from '../../libs/telemetry/traceparent.ts';
+import { startFederation } from './federation.ts';
+import { Job } from './job.ts';
+import { type DemoOptions, readOptions, USAGE } from './options.ts';
+import { Progress } from './progress.ts';
+import { makeReport, type Report, writeReport } from './report.ts';
+import { findSourceFiles, type SourceFiles } from './source-files.ts';
+import { howToLook, summary } from './summary.ts';
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options) await demo(options);
+  else console.log(USAGE);
+} catch (error) {
+  console.error(`demo: ${(error as Error).message}`);
+  process.exitCode = stop.signal.aborted ? 130 : 1;
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  const source = await findSourceFiles(options.repo, options.maxFiles);
+  tellSource(source);
+  const folder = await mkdtemp(join(tmpdir(), 'hivebus-demo-'));
+  try {
+    const traceparent = freshTraceparent();
+    await using federation = await startFederation(folder, traceparent);
+    const sizes = Object.values(federation.swarms).map(({ name }) => name);
+    console.log(`swarms ${sizes.join(', ')} are one federation at ${federation.nats}`);
+    const report = makeReport(source, await work(federation, source), traceIdOf(traceparent));
+    const path = await writeReport(report, options.out);
+    console.log(`\n${summary(report, relative(process.cwd(), path))}\n`);
+    console.log(howToLook(federation.nats, join(folder, '.hivebus'), options.keep));
+    if (options.keep) await interrupted();
+    check(report);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function work(federation: Awaited<ReturnType<typeof startFederation>>, source: SourceFiles) {
+  let say: (text: string) => void = console.log;
+  const job = new Job(federation, source, stop.signal, (text) => say(text));
+  using progress = new Progress(process.stdout, () => job.standing());
+  say = (text) => progress.say(text);
+  return await job.run();
+}
+
+function tellSource({ repo, files, skipped }: SourceFiles): void {
+  const left = Object.entries({ binary: skipped.binary, large: skipped.large, 'over the limit': skipped.overLimit })
+    .filter(([, count]) => count > 0)
+    .map(([why, count]) => `${count} ${why}`);
+  console.log(`${files.length} files of ${repo}${left.length > 0 ? ` (left out: ${left.join(', ')})` : ''}`);
+}
+
+/** Nothing is shown as well done that was not. */
+function check(report: Report): void {
+  if (report.failed.length > 0) {
+    const { file, reason } = report.failed[0] as Report['failed'][number];
+    throw new Error(`${report.failed.length} tasks failed, the first: ${file}: ${reason}`);
+  }
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    if (stop.signal.aborted) resolve();
+    stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

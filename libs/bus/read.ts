@@ -1,0 +1,67 @@
+import { DeliverPolicy, type JetStreamManager, type JsMsg, jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { streamError } from './streams.ts';
+
+export interface ReadOptions {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly stream: string;
+  /** Only messages of this subject; wildcards allowed. */
+  readonly subject: string;
+  /** False: what is kept now, then end. True: then what comes, until the signal aborts. */
+  readonly follow: boolean;
+  /** With `follow`: once it has resolved, what is kept then is read to its end, and that is the end. */
+  readonly until?: Promise<void> | undefined;
+  readonly signal: AbortSignal;
+}
+
+const MAX_MESSAGES = 100;
+
+/** A stream's messages in order, for a reader that leaves nothing behind. Ends, without an error, when `signal` aborts. */
+export async function* readStream(options: ReadOptions): AsyncGenerator<JsMsg> {
+  const { nc, jsm, stream, subject, follow, until, signal } = options;
+  if (signal.aborted) return;
+  let seen = 0;
+  let last = follow ? Number.POSITIVE_INFINITY : await lastSequence(jsm, stream, subject);
+  if (last === 0) return;
+  const messages = await begin(nc, stream, subject);
+  const stop = () => messages.stop();
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  const ending = until?.then(async () => {
+    last = await lastSequence(jsm, stream, subject);
+    if (seen >= last) stop();
+  });
+  ending?.catch(stop); // told below
+  try {
+    for await (const message of messages) {
+      yield message;
+      seen = message.seq;
+      if (seen >= last) return;
+    }
+    if (!signal.aborted) await ending;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+/** Of the newest message of a subject; 0 when there is none. */
+async function lastSequence(jsm: JetStreamManager, stream: string, subject: string): Promise<number> {
+  try {
+    const message = await jsm.streams.getMessage(stream, { last_by_subj: subject });
+    return message?.seq ?? 0;
+  } catch (error) {
+    throw streamError(stream, error);
+  }
+}
+
+async function begin(nc: NatsConnection, stream: string, subject: string) {
+  try {
+    const options = { deliver_policy: DeliverPolicy.All, filter_subjects: subject };
+    const consumer = await jetstream(nc).consumers.get(stream, options);
+    return await consumer.consume({ max_messages: MAX_MESSAGES });
+  } catch (error) {
+    throw streamError(stream, error);
+  }
+}

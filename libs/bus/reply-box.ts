@@ -1,0 +1,47 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { createInbox } from '@nats-io/nats-core';
+
+export type OnReply = (message: Msg) => void;
+
+/**
+ * The answers to all requests of one connection, by one subscription. The client's own `request` makes two promises, a
+ * timer and an error for each; this makes a map entry, and an answer that comes late still finds its call.
+ */
+export class ReplyBox {
+  readonly #nc: NatsConnection;
+  readonly #prefix = `${createInbox()}.`;
+  readonly #waiting = new Map<string, OnReply>();
+  #subscription: Subscription | undefined;
+  #count = 0;
+
+  private constructor(nc: NatsConnection) {
+    this.#nc = nc;
+  }
+
+  static of(nc: NatsConnection): ReplyBox {
+    let box = boxes.get(nc);
+    if (!box) {
+      box = new ReplyBox(nc);
+      boxes.set(nc, box);
+    }
+    return box;
+  }
+
+  /** A subject for answers; `close` it when none is wanted any more. */
+  open(onReply: OnReply): string {
+    this.#subscription ??= this.#nc.subscribe(`${this.#prefix}*`, {
+      callback: (error, message) => {
+        if (!error) this.#waiting.get(message.subject)?.(message);
+      },
+    });
+    const subject = this.#prefix + (++this.#count).toString(36);
+    this.#waiting.set(subject, onReply);
+    return subject;
+  }
+
+  close(subject: string): void {
+    this.#waiting.delete(subject);
+  }
+}
+
+const boxes = new WeakMap<NatsConnection, ReplyBox>();

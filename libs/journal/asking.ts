@@ -1,0 +1,146 @@
+import { type Clock, pause } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Call } from '../protocol/call.ts';
+import type { Shape } from '../protocol/machine.ts';
+import type { Principal } from '../protocol/principal.ts';
+import { checkRequestOwner, readForwarded } from './forwarded.ts';
+import type { Outcome } from './group.ts';
+import { type Leader, leaderChanged } from './leader.ts';
+import type { Forwarded, ForwardReply, LeaderLine } from './ports.ts';
+
+export interface AskingDeps<M extends Shape> {
+  readonly line: LeaderLine;
+  readonly clock: Clock;
+  /** How long to look for a leader, in ms. */
+  readonly forwardMs: number;
+  /** This replica's leader while it leads. */
+  leader(): Leader<M> | undefined;
+  /** Resolves when this replica leads; rejects when `signal` aborts. */
+  leads(signal: AbortSignal): Promise<void>;
+  /** Resolves at the next change of role or revision, or when `signal` aborts. */
+  change(signal: AbortSignal): Promise<void>;
+  /** Throws when asking is of no use: the journal has stopped for good. */
+  check(): void;
+  /** What keeps this replica from leading though nobody else does. */
+  obstacle(): HiveError | undefined;
+}
+
+/** A command or a linearizable read that wants to be in somebody's next group. */
+export interface Asked {
+  readonly kind: Forwarded['kind'];
+  readonly name: string;
+  readonly input: unknown;
+  readonly call: Call;
+}
+
+/** Why something comes back without having been done: whoever leads next may be asked. */
+const ASK_AGAIN = new Set(['LEADER_CHANGED', 'NOBODY_LEADS']);
+/** Why it is not known whether something was done: what may be repeated is asked again. */
+const OUTCOME_OPEN = new Set(['NO_ANSWER', 'OUTCOME_UNKNOWN']);
+const mayAskAgain = (error: HiveError): boolean => ASK_AGAIN.has(error.reason ?? '');
+
+const mayRepeat = ({ call, kind }: Asked): boolean => call.request !== undefined || kind === 'query';
+const isRepeatable = (asked: Asked, error: HiveError): boolean =>
+  mayRepeat(asked) && OUTCOME_OPEN.has(error.reason ?? '');
+
+/** Asks this replica's leader without a detour where it leads, else whoever does. */
+export function ask<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<unknown> {
+  const leader = deps.leader();
+  if (!leader) return askAround(deps, asked);
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: Outcome) => {
+      if ('reply' in outcome) resolve(outcome.reply);
+      else if (mayAskAgain(outcome.error) || isRepeatable(asked, outcome.error)) resolve(askAround(deps, asked));
+      else reject(outcome.error);
+    };
+    const { kind, name, input, call } = asked;
+    leader.submit({ kind, name, input, call, settle });
+  });
+}
+
+/** Asks whoever leads, wherever that is, until somebody has answered or it has taken too long. */
+async function askAround<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<unknown> {
+  const { clock, forwardMs } = deps;
+  const giveUpAt = clock.monotonic() + forwardMs;
+  for (let attempt = 0; ; attempt++) {
+    const outcome = await askOnce(deps, asked);
+    if ('reply' in outcome) return outcome.reply;
+    const { error } = outcome;
+    const again = mayAskAgain(error) || isRepeatable(asked, error);
+    if (!again || asked.call.signal.aborted || clock.monotonic() > giveUpAt) throw error;
+    await pause(clock, Math.min(5 * 2 ** attempt, 50), asked.call.signal);
+  }
+}
+
+async function askOnce<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<Outcome> {
+  deps.check();
+  const { kind, name, input, call } = asked;
+  const leader = deps.leader();
+  if (leader) return submit(leader, asked);
+  if (call.principal.kind === 'service') return { error: notLeader() };
+  const { token, trace, request } = call;
+  const reply = await forward(deps, { kind, name, input, token, trace, request }, call.signal, mayRepeat(asked));
+  if ('reply' in reply) return reply;
+  const error = HiveError.fromJSON(reply.error);
+  return { error: (mayAskAgain(error) && deps.obstacle()) || error };
+}
+
+/** Forwards; what may be asked twice is not waited for when this replica itself leads meanwhile. */
+async function forward<M extends Shape>(
+  deps: AskingDeps<M>,
+  forwarded: Forwarded,
+  signal: AbortSignal,
+  repeatable: boolean,
+): Promise<ForwardReply> {
+  const answer = deps.line.forward(forwarded, signal).catch((error) => ({ error: HiveError.from(error).toJSON() }));
+  if (!repeatable) return answer;
+  const over = new AbortController();
+  const leads = deps.leads(over.signal).then(
+    () => ({ error: leaderChanged().toJSON() }),
+    () => answer,
+  );
+  return Promise.race([answer, leads]).finally(() => over.abort());
+}
+
+const submit = <M extends Shape>(leader: Leader<M>, { kind, name, input, call }: Submitted): Promise<Outcome> =>
+  new Promise((settle) => leader.submit({ kind, name, input, call, settle }));
+
+type Submitted = Omit<Asked, 'call'> & { readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'> };
+
+/** A caller elsewhere has not given up when this replica closes: it may ask the next leader. */
+const NEVER = new AbortController().signal;
+
+/** What stands between a forwarded command and the machine: the same as stands between a client's and it. */
+export interface Door {
+  /** Who a token proves; throws UNAUTHENTICATED. */
+  authenticate(token: string): Principal;
+  /** Throws INVALID_ARGUMENT for a command that is none of the machine's, or whose input breaks a rule. */
+  checkCommand?(name: string, input: unknown): void;
+}
+
+/** Answers what another replica, or somebody who says so, has forwarded. Never rejects. */
+export async function answerForwarded<M extends Shape>(
+  deps: AskingDeps<M>,
+  door: Door,
+  said: unknown,
+  closing: AbortSignal,
+): Promise<ForwardReply> {
+  try {
+    const forwarded = readForwarded(said);
+    const { kind, name, input, token, trace, request } = forwarded;
+    const principal = door.authenticate(token);
+    checkRequestOwner(forwarded, principal);
+    if (kind === 'command') door.checkCommand?.(name, input);
+    // It listens before its campaign is decided, which is the next thing that changes.
+    if (!deps.leader()) await deps.change(closing);
+    const leader = deps.leader();
+    if (!leader) throw leaderChanged();
+    const outcome = await submit(leader, { kind, name, input, call: { principal, trace, request, signal: NEVER } });
+    return 'reply' in outcome ? outcome : { error: outcome.error.toJSON() };
+  } catch (error) {
+    return { error: HiveError.from(error).toJSON() };
+  }
+}
+
+const notLeader = (): HiveError =>
+  new HiveError('FAILED_PRECONDITION', 'only the leader takes commands of its own service', { reason: 'NOT_LEADER' });

@@ -1,0 +1,220 @@
+import { HiveError } from '../kernel/errors.ts';
+import { randomId } from '../kernel/ids.ts';
+import type { Call } from '../protocol/call.ts';
+import type { Ctx, Decision, EventOf, Shape } from '../protocol/machine.ts';
+import { describePrincipal, type Principal } from '../protocol/principal.ts';
+import type { Announcement } from './ports.ts';
+import { type DecidedJson, encodeDecided, encodeGroup } from './record.ts';
+import type { Replica } from './replica.ts';
+
+/** What waits for the leader's next group. */
+export interface Waiting {
+  readonly kind: 'command' | 'query' | 'tick' | 'barrier';
+  readonly name: string;
+  readonly input: unknown;
+  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'>;
+  settle(outcome: Outcome): void;
+}
+
+export type Outcome = { readonly reply: unknown } | { readonly error: HiveError };
+
+export interface GroupLimits {
+  readonly maxGroup: number;
+  readonly maxRecordBytes: number;
+}
+
+/**
+ * A group in the making: commands are decided in order, each on the state that the ones before left behind, and
+ * applied at once, ahead of the commit. Nothing of it leaves before `settle`; if the record is not committed, the
+ * replica that it was built on is thrown away.
+ */
+export class Group<M extends Shape, Soft> {
+  readonly announcements: Announcement[] = [];
+  readonly events: EventOf<M>[] = [];
+  readonly revision: number;
+  readonly time: number;
+  readonly #replica: Replica<M>;
+  readonly #soft: Soft;
+  readonly #limits: GroupLimits;
+  readonly #decided: string[] = [];
+  readonly #settlements: [waiting: Waiting, outcome: Outcome][] = [];
+  readonly #queries: Waiting[] = [];
+  #bytes = 0;
+
+  constructor(replica: Replica<M>, soft: Soft, time: number, limits: GroupLimits) {
+    this.#replica = replica;
+    this.#soft = soft;
+    this.#limits = limits;
+    this.time = time;
+    this.revision = replica.seq + 1;
+  }
+
+  get commands(): number {
+    return this.#settlements.length + this.#queries.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get full(): boolean {
+    return this.commands >= this.#limits.maxGroup || this.#bytes >= this.#limits.maxRecordBytes;
+  }
+
+  /** Is there anything to keep, or anybody who must hear an answer that rests on a commit? */
+  get empty(): boolean {
+    return this.commands === 0 && this.#decided.length === 0;
+  }
+
+  /** Decides one that waits. False when it does not fit any more and must wait for the next group. */
+  take(waiting: Waiting): boolean {
+    switch (waiting.kind) {
+      case 'barrier':
+        this.#answer(waiting, { reply: undefined });
+        return true;
+      case 'query':
+        this.#queries.push(waiting);
+        return true;
+      case 'tick':
+        return this.#decide(waiting, undefined);
+      case 'command':
+        return this.#repeated(waiting) || this.#decide(waiting, waiting.call.request);
+    }
+  }
+
+  /** Answers the reads, which see all of the group, and makes its record. */
+  encode(): string {
+    for (const waiting of this.#queries) this.#answer(waiting, this.#ask(waiting));
+    return encodeGroup(this.time, this.#decided);
+  }
+
+  /** Answers everybody, after the commit. */
+  settle(): void {
+    for (const [waiting, outcome] of this.#settlements.splice(0)) waiting.settle(outcome);
+  }
+
+  /** Tells everybody who was not answered yet that it went wrong. */
+  fail(error: HiveError): void {
+    for (const [waiting] of this.#settlements.splice(0)) waiting.settle({ error });
+  }
+
+  traces(): readonly Announcement['trace'][] {
+    return this.#settlements.map(([waiting]) => waiting.call.trace);
+  }
+
+  #answer(waiting: Waiting, outcome: Outcome): void {
+    this.#settlements.push([waiting, outcome]);
+  }
+
+  #repeated(waiting: Waiting): boolean {
+    const request = waiting.call.request;
+    if (!request) return false;
+    try {
+      const before = this.#replica.sessions.lookup(describePrincipal(waiting.call.principal), request, waiting.name);
+      if (!before) return false;
+      this.#answer(waiting, before.x ? { error: HiveError.fromJSON(before.x) } : { reply: before.y });
+    } catch (error) {
+      this.#answer(waiting, { error: HiveError.from(error) });
+    }
+    return true;
+  }
+
+  #ask(waiting: Waiting): Outcome {
+    try {
+      const { queries } = this.#replica.machine;
+      const query = Object.hasOwn(queries, waiting.name) ? queries[waiting.name] : undefined;
+      if (!query) throw new HiveError('UNIMPLEMENTED', `query ${waiting.name} is not known to this version`);
+      const view = { now: this.time, revision: this.revision, soft: this.#soft };
+      return { reply: query(this.#replica.state, waiting.input as never, view) };
+    } catch (error) {
+      return { error: HiveError.from(error) };
+    }
+  }
+
+  #decide(waiting: Waiting, request: Call['request']): boolean {
+    const { principal } = waiting.call;
+    let decision: Decision<M, unknown>;
+    let texts: string[];
+    let bytes = 0;
+    try {
+      decision = this.#run(waiting);
+      texts = decision.events.map((event) => JSON.stringify(event.data));
+      for (const text of texts) bytes += Buffer.byteLength(text);
+      if (bytes > this.#limits.maxRecordBytes) throw tooLarge(waiting.name, bytes, this.#limits.maxRecordBytes);
+    } catch (error) {
+      this.#refuse(waiting, principal, request, HiveError.from(error));
+      return true;
+    }
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#limits.maxRecordBytes) return false;
+    if (waiting.kind === 'tick' && decision.events.length === 0) return true;
+    this.#apply(waiting, decision.events, texts);
+    const reply = decision.reply();
+    const outcome = { n: waiting.name, y: reply };
+    const events = decision.events.map((event, i) => `{"type":"${event.type}","data":${texts[i]}}`);
+    this.#keep(principal, events, request, outcome, request ? `"y":${JSON.stringify(reply) ?? 'null'}` : '');
+    this.#answer(waiting, { reply });
+    return true;
+  }
+
+  #run(waiting: Waiting): Decision<M, unknown> {
+    const { machine, state, epoch } = this.#replica;
+    const ctx: Ctx<Soft> = {
+      now: this.time,
+      revision: this.revision,
+      soft: this.#soft,
+      epoch: epoch.epoch,
+      epochStart: epoch.time,
+      principal: waiting.call.principal,
+      trace: waiting.call.trace,
+      id: (prefix) => `${prefix}-${randomId(12)}`,
+    };
+    if (waiting.kind === 'tick') {
+      return { events: machine.tick(state, ctx as Ctx<M['soft']>), reply: () => undefined };
+    }
+    const decide = Object.hasOwn(machine.commands, waiting.name) ? machine.commands[waiting.name] : undefined;
+    if (!decide) throw new HiveError('UNIMPLEMENTED', `command ${waiting.name} is not known to this version`);
+    return decide(state, waiting.input as never, ctx as Ctx<M['soft']>);
+  }
+
+  #apply(waiting: Waiting, events: readonly EventOf<M>[], texts: readonly string[]): void {
+    const { machine, state, epoch } = this.#replica;
+    events.forEach((event, i) => {
+      const at = { revision: this.revision, index: this.events.length, time: this.time };
+      this.#replica.apply(event, at);
+      this.events.push(event);
+      const key = machine.events[event.type].key(event.data, state);
+      const json = texts[i] as string;
+      const trace = waiting.call.trace;
+      this.announcements.push({ type: event.type, key, json, at, epoch: epoch.epoch, trace });
+    });
+  }
+
+  #refuse(waiting: Waiting, principal: Principal, request: Call['request'], error: HiveError): void {
+    if (request) {
+      const x = error.toJSON();
+      this.#keep(principal, [], request, { n: waiting.name, x }, `"x":${JSON.stringify(x)}`);
+    }
+    this.#answer(waiting, { error });
+  }
+
+  #keep(
+    principal: Principal,
+    events: readonly string[],
+    request: Call['request'],
+    outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>,
+    text: string,
+  ): void {
+    const by = describePrincipal(principal);
+    if (request) this.#replica.sessions.remember(by, request.client, request.counter, outcome);
+    else if (events.length === 0) return;
+    const decided = encodeDecided(by, events, request, outcome.n ?? '', text);
+    this.#decided.push(decided);
+    this.#bytes += Buffer.byteLength(decided);
+  }
+}
+
+const tooLarge = (command: string, bytes: number, limit: number): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `${command} makes ${bytes} bytes of events; one record holds ${limit}`, {
+    retryable: false,
+    reason: 'COMMAND_TOO_LARGE',
+  });

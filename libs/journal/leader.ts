@@ -1,0 +1,303 @@
+import { type Clock, pause } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Machine, Shape } from '../protocol/machine.ts';
+import { Group, type Waiting } from './group.ts';
+import type { Announcer, Envelope, Log, Observer, Sabotage } from './ports.ts';
+import { encodeGroup } from './record.ts';
+import type { Replica } from './replica.ts';
+import type { JournalSettings } from './settings.ts';
+
+export interface LeaderDeps<M extends Shape> {
+  readonly log: Log;
+  readonly announcer: Announcer;
+  readonly observer: Observer;
+  readonly clock: Clock;
+  readonly settings: JournalSettings;
+  readonly soft: M['soft'];
+  /** A new record id: the writer and a counter. */
+  envelope(): Envelope;
+  /** Called after each commit, before callers are answered. */
+  committed(group: Group<M, M['soft']>): void;
+  /** Called once when it cannot go on. `ahead`: its state holds what was not committed and must be thrown away. */
+  deposed(ahead: boolean): void;
+}
+
+const TICK: Waiting = {
+  kind: 'tick',
+  name: 'tick',
+  input: undefined,
+  call: {
+    principal: { kind: 'service', name: 'clock' },
+    trace: { traceparent: '', correlationId: '', hops: 0 },
+    signal: new AbortController().signal,
+  },
+  settle: () => {},
+};
+
+/**
+ * A leader in its epoch: group commit.
+ *
+ * While a record is in flight, commands and linearizable reads wait; then all of them are decided in order and go out
+ * as one record that expects the sequence before it. One record is in flight at a time: more gave no throughput, and
+ * with several a refused one may be followed by an accepted one. Nothing that rests on a record leaves before it is
+ * committed; then, in this order: watchers, effects and snapshots hear of it (`committed`), callers are answered, the
+ * next record is sent, the announcements go out.
+ */
+export class Leader<M extends Shape> {
+  readonly #replica: Replica<M>;
+  readonly #deps: LeaderDeps<M>;
+  readonly #machine: Machine<M>;
+  readonly #timeBase: number;
+  readonly #monotonicBase: number;
+  readonly #sabotage: Sabotage;
+  #queue: Waiting[] = [];
+  #head = 0;
+  #inFlight: Group<M, M['soft']> | undefined;
+  #afterCommit: (() => void)[] = [];
+  #scheduled = false;
+  #verifying = false;
+  #ended = false;
+  /** Set while the store refuses records for want of space. */
+  #full: HiveError | undefined;
+  #timer: Disposable | undefined;
+  #timerDue: number | undefined;
+
+  constructor(replica: Replica<M>, deps: LeaderDeps<M>, sabotage: Sabotage = {}) {
+    this.#replica = replica;
+    this.#deps = deps;
+    this.#machine = replica.machine;
+    this.#sabotage = sabotage;
+    this.#timeBase = Math.max(replica.time, deps.clock.now());
+    this.#monotonicBase = deps.clock.monotonic();
+    this.#armTimer();
+  }
+
+  /** Machine time: never goes back, and does not jump with the wall clock while one leader leads. */
+  now(): number {
+    const elapsed = this.#deps.clock.monotonic() - this.#monotonicBase;
+    return Math.max(this.#replica.time, Math.floor(this.#timeBase + elapsed));
+  }
+
+  get idle(): boolean {
+    return this.#inFlight === undefined;
+  }
+
+  /** Takes a command or a linearizable read into the next group. */
+  submit(waiting: Waiting): void {
+    if (this.#ended) return waiting.settle({ error: leaderChanged() });
+    if (this.#full) return waiting.settle({ error: this.#full });
+    if (this.#queue.length - this.#head >= this.#deps.settings.maxQueue) {
+      return waiting.settle({ error: queueFull(this.#machine.service, this.#deps.settings.maxQueue) });
+    }
+    this.#queue.push(waiting);
+    this.#schedule();
+  }
+
+  /**
+   * Somebody says that a later epoch has begun. That is only a hint, which anybody may give: a barrier tells, since it is
+   * refused when it is true.
+   */
+  verify(): void {
+    if (this.#inFlight || this.#verifying) return; // what is in flight will tell
+    this.#verifying = true;
+    const settle = () => {
+      this.#verifying = false;
+    };
+    this.submit({ ...TICK, kind: 'barrier', name: 'verify', settle });
+  }
+
+  /** Runs `read` on committed state: now, or right after the record in flight. */
+  whenCommitted(read: () => void): void {
+    if (this.#inFlight) this.#afterCommit.push(read);
+    else read();
+  }
+
+  /** Resolves when nothing waits and nothing is in flight, or nothing will come of it. */
+  async drained(): Promise<void> {
+    while (!this.#ended && !this.#full && (this.#inFlight || this.#queue.length > this.#head)) {
+      await new Promise<void>((resolve) => this.#afterCommit.push(resolve));
+    }
+  }
+
+  /** Stops deciding. `error` is for the record in flight; what still waits was not done and may be asked elsewhere. */
+  end(error: HiveError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#timer?.[Symbol.dispose]();
+    const waiting = this.#takeQueue();
+    this.#inFlight?.fail(error);
+    this.#inFlight = undefined;
+    for (const one of waiting) one.settle({ error: leaderChanged() });
+    this.#runAfterCommit();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight || this.#ended) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#inFlight || this.#ended || this.#head === this.#queue.length) return;
+    const group = this.#gather();
+    if (!group) return;
+    if (group.empty) {
+      this.#runAfterCommit();
+      this.#armTimer(1000);
+      return this.#schedule();
+    }
+    this.#inFlight = group;
+    void this.#append(group);
+  }
+
+  async #append(group: Group<M, M['soft']>): Promise<void> {
+    const envelope = this.#deps.envelope();
+    const body = group.encode();
+    if (this.#sabotage.replyBeforeCommit) group.settle();
+    const watch = this.#deps.observer.appending({
+      commands: group.commands,
+      bytes: body.length,
+      traces: () => group.traces(),
+    });
+    const appended = await this.#deps.log.append(group.revision - 1, envelope, body, watch?.traceparent ?? '');
+    watch?.ended(appended.outcome);
+    if (this.#ended) return;
+    if (appended.outcome === 'committed') return this.#commit(group);
+    this.#deps.observer.count(appended.outcome);
+    if (appended.outcome === 'refused') return this.#deps.deposed(true);
+    await this.#lookUp(group, envelope.id, appended.error);
+  }
+
+  /** Undefined when an event could not be applied, a defect: the state is thrown away with everything in the group. */
+  #gather(): Group<M, M['soft']> | undefined {
+    const group = new Group<M, M['soft']>(this.#replica, this.#deps.soft, this.now(), this.#deps.settings);
+    while (this.#head < this.#queue.length && !group.full) {
+      const next = this.#queue[this.#head] as Waiting;
+      try {
+        if (next.call.signal.aborted) next.settle({ error: gaveUp() });
+        else if (!group.take(next)) break;
+      } catch (cause) {
+        return this.#defect(group, next, HiveError.from(cause));
+      }
+      this.#head++;
+    }
+    if (this.#head === this.#queue.length || this.#head > 8192) this.#queue = [...this.#takeQueue()];
+    return group;
+  }
+
+  #defect(group: Group<M, M['soft']>, culprit: Waiting, error: HiveError): undefined {
+    this.#deps.observer.log('error', `an event of ${culprit.name} could not be applied`, { why: error.message });
+    this.#head++;
+    culprit.settle({ error });
+    group.fail(leaderChanged());
+    this.#inFlight = group; // the state is ahead of the journal
+    this.#deps.deposed(true);
+    return undefined;
+  }
+
+  #commit(group: Group<M, M['soft']>): void {
+    this.#full = undefined;
+    this.#inFlight = undefined;
+    this.#replica.seq = group.revision;
+    this.#replica.time = Math.max(this.#replica.time, group.time);
+    this.#deps.committed(group);
+    group.settle();
+    this.#runAfterCommit();
+    this.#armTimer();
+    this.#schedule();
+    if (group.announcements.length > 0) {
+      this.#deps.clock.defer(() => this.#deps.announcer.announce(group.announcements));
+    }
+  }
+
+  /**
+   * The outcome of an append is not known. What stands at its sequence decides: our record, or another. While nothing
+   * does, a barrier is appended that expects the same sequence: once it stands, the lost record cannot arrive any more.
+   * Callers wait meanwhile, unless the store is full: that may last, so they are told.
+   */
+  async #lookUp(group: Group<M, M['soft']>, id: string, why: HiveError): Promise<void> {
+    const { observer, clock } = this.#deps;
+    observer.log('warn', 'the outcome of an append is not known', { revision: group.revision, why: why.message });
+    if (why.code === 'RESOURCE_EXHAUSTED') this.#refuseAll(why);
+    for (let attempt = 0; !this.#ended; attempt++) {
+      const found = await this.#whatStandsAt(group.revision, id);
+      if (this.#ended) return;
+      if (found === 'ours') return this.#commit(group);
+      if (found === 'gone') group.fail(outcomeUnknown());
+      if (found !== 'unclear') return this.#deps.deposed(true);
+      await pause(clock, Math.min(20 * 2 ** attempt, 1000));
+    }
+  }
+
+  async #whatStandsAt(seq: number, id: string): Promise<'ours' | 'another' | 'gone' | 'unclear'> {
+    const { log } = this.#deps;
+    try {
+      const entry = await log.entryAt(seq);
+      if (entry) return entry.envelope?.id === id ? 'ours' : 'another';
+      // A rival leads already and has purged what stood there.
+      if ((await log.bounds()).first > seq) return 'gone';
+      const barrier = await log.append(seq - 1, this.#deps.envelope(), encodeGroup(this.now(), []), '');
+      return barrier.outcome === 'committed' ? 'another' : 'unclear';
+    } catch {
+      return 'unclear'; // the stream cannot be read now; asked again
+    }
+  }
+
+  #refuseAll(error: HiveError): void {
+    this.#full = error;
+    this.#inFlight?.fail(error);
+    for (const one of this.#takeQueue()) one.settle({ error });
+  }
+
+  #takeQueue(): readonly Waiting[] {
+    const waiting = this.#queue.slice(this.#head);
+    this.#queue = [];
+    this.#head = 0;
+    return waiting;
+  }
+
+  #runAfterCommit(): void {
+    if (this.#afterCommit.length === 0) return;
+    const reads = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const read of reads) read();
+  }
+
+  /** Wakes the machine when it is next due; `atLeastMs` keeps a tick that changed nothing from spinning. */
+  #armTimer(atLeastMs = 0): void {
+    const due = this.#machine.nextDue(this.#replica.state, this.#replica.epoch.time);
+    if (due === this.#timerDue) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#timerDue = due;
+    if (due === undefined) return;
+    const delayMs = Math.min(Math.max(due - this.now(), atLeastMs), 86_400_000);
+    this.#timer = this.#deps.clock.after(delayMs, () => {
+      this.#timerDue = undefined;
+      this.submit(TICK);
+    });
+  }
+}
+
+const queueFull = (service: string, limit: number): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `${service} has ${limit} commands waiting; try again later`, {
+    retryable: true,
+    retryAfterMs: 100,
+    reason: 'QUEUE_FULL',
+  });
+
+/** It may have been done, and nobody here can tell. */
+export const outcomeUnknown = (): HiveError =>
+  new HiveError('UNAVAILABLE', 'it is not known whether this was kept; repeat it with the same request id', {
+    reason: 'OUTCOME_UNKNOWN',
+  });
+
+/** Nothing was done: whoever leads next may be asked the same. */
+export const leaderChanged = (): HiveError =>
+  new HiveError('UNAVAILABLE', 'the leader changed before this was done; try again', { reason: 'LEADER_CHANGED' });
+
+const gaveUp = (): HiveError =>
+  new HiveError('CANCELLED', 'the caller gave up before this was decided; nothing was done');

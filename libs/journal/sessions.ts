@@ -1,0 +1,96 @@
+import { HiveError } from '../kernel/errors.ts';
+import { Table } from '../kernel/table.ts';
+import type { RequestId } from '../protocol/call.ts';
+import type { DecidedJson } from './record.ts';
+
+/** The last answers of one client, oldest first. */
+export interface SessionRow {
+  readonly answers: readonly Answer[];
+}
+
+/** A counter, the command that it was for, and the reply or the refusal that it got. */
+export type Answer = readonly [counter: number, outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>];
+
+/** Answers kept for each client: a client may have this many requests unanswered and still repeat any of them. */
+export const ANSWERS_PER_CLIENT = 32;
+/** Clients that are remembered; the one that was silent longest goes first. */
+export const MAX_CLIENTS = 8192;
+/** The same for one principal, so that nobody makes others be forgotten. */
+export const MAX_CLIENTS_OF_ONE = 256;
+
+/**
+ * First answers by principal and request id, part of the durable state: a repeat is answered the same by any leader, and
+ * nobody gets an answer that was another's.
+ */
+export class Sessions {
+  readonly table = new Table<SessionRow>();
+  /** Keys by principal, silent longest first. Derived from the table. */
+  readonly #byPrincipal = new Map<string, Set<string>>();
+
+  /**
+   * The first answer to this request; undefined when it is new.
+   * Refuses a counter older than all that are kept: whether it was done before is not known any more.
+   */
+  lookup(principal: string, request: RequestId, command: string): Pick<DecidedJson, 'y' | 'x'> | undefined {
+    const answers = this.table.get(keyOf(principal, request.client))?.answers;
+    if (!answers) return undefined;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const [counter, outcome] of answers) {
+      if (counter === request.counter) return sameCommand(request, outcome, command);
+      if (counter < oldest) oldest = counter;
+    }
+    if (answers.length < ANSWERS_PER_CLIENT || request.counter > oldest) return undefined;
+    throw new HiveError(
+      'FAILED_PRECONDITION',
+      `request ${request.client}:${request.counter} is too old: answers are kept from ${oldest} on, so it is not known whether it was done`,
+      { reason: 'REQUEST_FORGOTTEN' },
+    );
+  }
+
+  remember(principal: string, client: string, counter: number, outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>): void {
+    const key = keyOf(principal, client);
+    const before = this.table.get(key)?.answers ?? [];
+    const kept = before.length < ANSWERS_PER_CLIENT ? before : before.slice(1);
+    this.#forget(key); // to the end of the order of insertion: heard of last
+    this.table.set(key, { answers: [...kept, [counter, outcome]] });
+    const own = this.#index(key);
+    if (own.size > MAX_CLIENTS_OF_ONE) this.#forget(own.values().next().value as string);
+    if (this.table.size > MAX_CLIENTS) this.#forget(this.table.keys().next().value as string);
+  }
+
+  /** Rebuilds what is derived, after the table was filled from a snapshot. */
+  restored(): void {
+    for (const key of this.table.keys()) this.#index(key);
+  }
+
+  #index(key: string): Set<string> {
+    const principal = principalOf(key);
+    const own = this.#byPrincipal.get(principal) ?? new Set();
+    this.#byPrincipal.set(principal, own.add(key));
+    return own;
+  }
+
+  #forget(key: string): void {
+    this.table.delete(key);
+    const principal = principalOf(key);
+    const own = this.#byPrincipal.get(principal);
+    own?.delete(key);
+    if (own?.size === 0) this.#byPrincipal.delete(principal);
+  }
+}
+
+/** What was answered to another command is no answer to this one: the client has used its number twice. */
+function sameCommand(
+  { client, counter }: RequestId,
+  outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>,
+  command: string,
+): Pick<DecidedJson, 'y' | 'x'> {
+  if (outcome.n === undefined || outcome.n === command) return outcome;
+  throw new HiveError('FAILED_PRECONDITION', `request ${client}:${counter} was for ${outcome.n}, not for ${command}`, {
+    reason: 'REQUEST_ID_REUSED',
+  });
+}
+
+/** Neither part has a space. */
+const keyOf = (principal: string, client: string): string => `${principal} ${client}`;
+const principalOf = (key: string): string => key.slice(0, key.indexOf(' '));

@@ -1,0 +1,27 @@
+/** The name that `text` was probably meant to be: at most a third of it differs. Undefined when none is so close. */
+export function nearest(text: string, names: readonly string[]): string | undefined {
+  const plain = simplify(text);
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(plain.length / 3)) + 1;
+  for (const name of names) {
+    const distance = editDistance(plain, simplify(name));
+    if (distance < least) [best, least] = [name, distance];
+  }
+  return best;
+}
+
+const simplify = (text: string): string => text.slice(0, 64).toLowerCase().replaceAll(/[-_]/g, '');
+
+/** Levenshtein, with one row. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

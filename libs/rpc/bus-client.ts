@@ -1,0 +1,116 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Rng } from '../kernel/rng.ts';
+import type { Trace } from '../protocol/machine.ts';
+import type { CallOptions, Client, Definition } from './api.ts';
+import { type Method, methodsOf } from './binding.ts';
+import { BusItems } from './bus-items.ts';
+import { BusOutbox } from './bus-outbox.ts';
+import { type Answer, type BusPeer, BusRequest } from './bus-request.ts';
+import type { Observe } from './observe.ts';
+import { RequestIds } from './request-ids.ts';
+import { responseSchema, type Schema } from './schema.ts';
+
+export interface BusClientOptions {
+  readonly federation: string;
+  /** A valid token at any time; left out: anonymous. */
+  readonly token?: () => string;
+  /** A name for people, in request ids and `ce-source`; the ids are unique without it. */
+  readonly clientId?: string;
+  /** The message that is being handled while a call is made, if any. */
+  readonly trace?: () => Trace | undefined;
+  readonly observe?: Observe | undefined;
+  readonly clock?: Clock;
+  readonly rng?: Rng;
+  /** How long to wait for an answer before the request is sent again, in milliseconds; doubles each time. */
+  readonly attemptMs?: number;
+  /** How long to go on when nobody serves, in milliseconds: a service that restarts comes back within it. */
+  readonly patienceMs?: number;
+}
+
+const NO_TRACE: Trace = { traceparent: '', correlationId: '', hops: 0 };
+
+/** A service's methods over the bus. Calls are repeated under one request id until answered or too late. */
+export function createBusClient<D extends Definition>(
+  nc: NatsConnection,
+  service: string,
+  definition: D,
+  options: BusClientOptions,
+): Client<D> {
+  const { federation, token = () => '', clientId = 'client', trace = () => undefined, observe } = options;
+  const { clock = systemClock, rng = Math.random, attemptMs = 150, patienceMs = 2000 } = options;
+  const source = `/hivebus/clients/${clientId}`;
+  const ids = new RequestIds(clientId);
+  const peer: BusPeer = { nc, service, federation, source, ids, token, trace, clock, rng, attemptMs, patienceMs };
+  const outbox = new BusOutbox(peer);
+  const methods = methodsOf(definition).map((method) => [method.key, callerOf(peer, outbox, method, observe)]);
+  return Object.fromEntries(methods);
+}
+
+type Caller = (request: object, options?: CallOptions) => Promise<object> | AsyncIterable<object>;
+
+function callerOf(peer: BusPeer, outbox: BusOutbox, method: Method, observe: Observe | undefined): Caller {
+  const schema = responseSchema(method.responseType);
+  switch (method.kind) {
+    case 'unary':
+      return (request, options = {}) =>
+        observed(peer, method, observe, async () =>
+          decode(schema, await BusRequest.send(peer, outbox, method, request, options)),
+        );
+    case 'serverStream':
+      return (request, options = {}) => items(peer, method, schema, request, options, observe);
+    default: {
+      const message = `${method.name} takes a stream, which the bus does not carry: use gRPC`;
+      return () => Promise.reject(new HiveError('UNIMPLEMENTED', message));
+    }
+  }
+}
+
+async function* items(
+  peer: BusPeer,
+  method: Method,
+  schema: Schema,
+  request: object,
+  options: CallOptions,
+  observe: Observe | undefined,
+): AsyncGenerator<object> {
+  let ended: (error?: unknown) => void = () => {};
+  const stream = await new Promise<BusItems>((resolve, reject) => {
+    // The span lasts as long as the stream; only its beginning is within it.
+    observed(peer, method, observe, async () => {
+      resolve(new BusItems(peer, method, request, options));
+      const error = await new Promise<unknown>((done) => {
+        ended = done;
+      });
+      if (error) throw error;
+    }).catch(reject);
+  });
+  try {
+    for await (const message of stream) yield decode(schema, message);
+    ended();
+  } catch (error) {
+    ended(error);
+    throw error;
+  } finally {
+    ended();
+  }
+}
+
+function decode(schema: Schema, answer: Answer): object {
+  try {
+    return 'value' in answer ? schema.check(answer.value) : schema.decode(answer.data);
+  } catch (cause) {
+    const why = HiveError.from(cause).message;
+    throw new HiveError('INTERNAL', `the service answered with something that is no ${schema.typeName}: ${why}`, {
+      cause,
+    });
+  }
+}
+
+function observed<T>(peer: BusPeer, method: Method, observe: Observe | undefined, run: () => Promise<T>): Promise<T> {
+  if (!observe) return run();
+  const { service, federation } = peer;
+  const info = { side: 'client', transport: 'bus', service, method: method.name, federation } as const;
+  return observe({ ...info, trace: peer.trace() ?? NO_TRACE }, run);
+}

@@ -1,0 +1,117 @@
+import type { Msg } from '@nats-io/nats-core';
+import { isNoResponders } from '../bus/message.ts';
+import { rawHeaders } from '../bus/raw-headers.ts';
+import { ReplyBox } from '../bus/reply-box.ts';
+import { HiveError } from '../kernel/errors.ts';
+import { encodeLines, HEADERS } from '../protocol/envelope.ts';
+import { rpcBundleSubject } from '../protocol/subjects.ts';
+import { callsText, callText, MAX_CALLS, readAnswers } from './bundle.ts';
+import { errorOf } from './bus-answers.ts';
+import { type BusPeer, type BusRequest, nobodyServes, requestLines, sending } from './bus-request.ts';
+
+/** Requests of more characters travel alone. */
+const LARGE = 16 * 1024;
+/** A message has at most so many characters, */
+const MAX_LENGTH = 128 * 1024;
+/** counting so many for what a call says of itself, */
+const CALL_LENGTH = 512;
+/** and not more than this part of the bytes that the bus carries: characters take up to 3, and headers want room. */
+const PAYLOAD_PARTS = 4;
+
+/**
+ * Sends what a client calls in one tick, together if it is more than one. Holding it back for so long costs no time: the
+ * connection writes at the end of the tick too.
+ */
+export class BusOutbox {
+  readonly #peer: BusPeer;
+  #requests: BusRequest[] = [];
+
+  constructor(peer: BusPeer) {
+    this.#peer = peer;
+  }
+
+  add(request: BusRequest): void {
+    if (this.#requests.push(request) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const requests = this.#requests.filter((request) => !request.ended);
+    this.#requests = [];
+    for (const part of this.#parts(requests)) {
+      if (part.length === 1) part[0]?.sendAlone();
+      else this.#sendTogether(part);
+    }
+  }
+
+  *#parts(requests: readonly BusRequest[]): Generator<readonly BusRequest[]> {
+    const maxLength = Math.min(MAX_LENGTH, (this.#peer.nc.info?.max_payload ?? MAX_LENGTH) / PAYLOAD_PARTS);
+    let part: BusRequest[] = [];
+    let length = 0;
+    for (const request of requests) {
+      const own = request.json.length + CALL_LENGTH;
+      if (own > LARGE) {
+        yield [request];
+        continue;
+      }
+      if (part.length === MAX_CALLS || length + own > maxLength) {
+        yield part;
+        [part, length] = [[], 0];
+      }
+      part.push(request);
+      length += own;
+    }
+    if (part.length > 0) yield part;
+  }
+
+  #sendTogether(requests: readonly BusRequest[]): void {
+    const { nc, service, federation, token } = this.#peer;
+    const [first] = requests;
+    if (!first) return;
+    const bundle = new Bundle(this.#peer, requests);
+    const calls = requests.map((request) => request.joined(bundle));
+    const timeoutMs = calls[0]?.timeoutMs ?? 0;
+    const texts = calls.map((call) => callText(call, timeoutMs));
+    // What a call leaves out it takes from here.
+    const trace = { ...first.trace, traceparent: '', hops: 0 };
+    const timeout = `${HEADERS.timeout}: ${timeoutMs}\r\n`;
+    const lines = requestLines(this.#peer, 'hivebus.Bundle', trace, token(), first.id) + timeout;
+    const options = { headers: rawHeaders(encodeLines(lines)), reply: bundle.replyTo };
+    try {
+      sending(() => nc.publish(rpcBundleSubject(federation, service), Buffer.from(callsText(texts)), options));
+    } catch (error) {
+      for (const request of requests) request.fail(HiveError.from(error));
+    }
+  }
+}
+
+/** Calls that were sent together, and where their answers come. */
+export class Bundle {
+  readonly replyTo: string;
+  readonly #peer: BusPeer;
+  readonly #requests: readonly BusRequest[];
+  #waiting: number;
+
+  constructor(peer: BusPeer, requests: readonly BusRequest[]) {
+    this.#peer = peer;
+    this.#requests = requests;
+    this.#waiting = requests.length;
+    this.replyTo = ReplyBox.of(peer.nc).open((message) => this.#onMessage(message));
+  }
+
+  /** One of the calls is over, whatever answered it. */
+  left(): void {
+    if (--this.#waiting === 0) ReplyBox.of(this.#peer.nc).close(this.replyTo);
+  }
+
+  #onMessage(message: Msg): void {
+    try {
+      const error = isNoResponders(message) ? nobodyServes(this.#peer) : errorOf(message);
+      if (error) throw error;
+      for (const { call, answer, error: json } of readAnswers(message.data)) {
+        this.#requests[call]?.onAnswer(json ? HiveError.fromJSON(json) : { value: answer });
+      }
+    } catch (error) {
+      for (const request of this.#requests) request.onAnswer(HiveError.from(error));
+    }
+  }
+}

@@ -1,0 +1,256 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { type Service, Svcm } from '@nats-io/services';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { HiveError, quote } from '../kernel/errors.ts';
+import { randomId } from '../kernel/ids.ts';
+import { type CallHeaders, readCallHeaders } from '../protocol/envelope.ts';
+import type { Trace } from '../protocol/machine.ts';
+import {
+  federationOf,
+  isReplySubject,
+  rpcBundleSubjectOfAll,
+  rpcRepeatSubjectOfAll,
+  rpcSubjectOfAll,
+} from '../protocol/subjects.ts';
+import type { Authenticate } from './authenticate.ts';
+import { type Binding, invoke, type Method, type Methods, methodsOf } from './binding.ts';
+import { BusAnswers } from './bus-answers.ts';
+import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
+import { BusStream } from './bus-stream.ts';
+import { InFlight, type Running } from './in-flight.ts';
+import { type Observe, type Observed, observeRefusal } from './observe.ts';
+import { requestSchema, type Schema } from './schema.ts';
+import { ServerCall } from './server-call.ts';
+import { SharedTerms, Term } from './term.ts';
+
+export interface BusServerOptions {
+  readonly nc: NatsConnection;
+  readonly bindings: readonly Binding[];
+  readonly authenticate: Authenticate;
+  /** Semantic version, told by `nats micro ls`. */
+  readonly version: string;
+  readonly observe?: Observe | undefined;
+  readonly clock?: Clock;
+  /** Unary requests at once; more are refused with RESOURCE_EXHAUSTED, retryable. */
+  readonly maxRequests?: number;
+  /** Streams at once, the same. */
+  readonly maxStreams?: number;
+  /** Larger requests are refused with RESOURCE_EXHAUSTED. */
+  readonly maxRequestBytes?: number;
+  /** For requests that name no deadline. */
+  readonly defaultTimeoutMs?: number;
+}
+
+export interface BusServer extends AsyncDisposable {
+  /** Takes no new requests, ends streams, answers what is running; what still is after `graceMs` gets UNAVAILABLE. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const DEFAULTS = { maxRequests: 4096, maxStreams: 1024, maxRequestBytes: 4 << 20, defaultTimeoutMs: 30_000 };
+const STOP_GRACE_MS = 5000;
+const NO_TRACE: Trace = { traceparent: '', correlationId: '-', hops: 0 };
+
+/** Serves bindings as NATS services: every method of every federation on `hive.<federation>.rpc.<service>.<Method>`. */
+export async function serveBus(options: BusServerOptions): Promise<BusServer> {
+  const servers = await Promise.all(options.bindings.map((binding) => BindingServer.start(binding, options)));
+  const stop = async (graceMs = STOP_GRACE_MS) => {
+    await Promise.all(servers.map((server) => server.stop(graceMs)));
+  };
+  return { stop, [Symbol.asyncDispose]: () => stop() };
+}
+
+/** A method with what handling it needs, compiled once. */
+interface Endpoint {
+  readonly method: Method;
+  readonly schema: Schema;
+}
+
+/** A request that was understood and may be done. */
+interface Open {
+  readonly api: Methods;
+  readonly call: ServerCall;
+  readonly request: object;
+  readonly term: Term;
+}
+
+class BindingServer {
+  readonly #binding: Binding;
+  readonly #options: BusServerOptions & typeof DEFAULTS;
+  readonly #clock: Clock;
+  readonly #answers: BusAnswers;
+  readonly #requests: InFlight<Running>;
+  readonly #streams: InFlight<Running>;
+  readonly #terms = new SharedTerms();
+  readonly #endpoints = new Map<string, Endpoint>();
+  /** By subject, so that a subject is taken apart once. Only those that are known. */
+  readonly #federations = new Map<string, string>();
+  /** Reply subjects of unary requests that are running: a repeat of one is answered by the first. */
+  readonly #running = new Set<string>();
+  readonly #repeats: Subscription[] = [];
+  #service: Service | undefined;
+
+  static async start(binding: Binding, options: BusServerOptions): Promise<BindingServer> {
+    const server = new BindingServer(binding, options);
+    await server.#listen();
+    return server;
+  }
+
+  constructor(binding: Binding, options: BusServerOptions) {
+    this.#binding = binding;
+    this.#options = { ...DEFAULTS, ...options };
+    this.#clock = options.clock ?? systemClock;
+    this.#answers = new BusAnswers(options.nc, binding.name, randomId(), this.#clock.now);
+    this.#requests = new InFlight(this.#clock, this.#options.maxRequests);
+    this.#streams = new InFlight(this.#clock, this.#options.maxStreams);
+  }
+
+  async #listen(): Promise<void> {
+    const { name, definition } = this.#binding;
+    const { nc, version } = this.#options;
+    const queue = `hivebus-${name}`;
+    const description = `The ${name} service of Hivebus; the second token of a subject is the federation.`;
+    this.#service = await new Svcm(nc).add({ name: queue, version, description, queue });
+    for (const method of methodsOf(definition)) {
+      const endpoint = { method, schema: requestSchema(method.requestType) };
+      this.#endpoints.set(method.name, endpoint);
+      const { requestType: request, responseType: response, kind } = method;
+      const handler = this.#handler((message) => this.#onMessage(endpoint, message));
+      const subject = rpcSubjectOfAll(name, method.name);
+      this.#service.addEndpoint(method.name, { subject, metadata: { request, response, kind }, handler });
+      this.#repeats.push(nc.subscribe(rpcRepeatSubjectOfAll(name, method.name), { callback: handler }));
+    }
+    const handler = this.#handler((message) => this.#onBundle(message));
+    this.#service.addEndpoint('bundle', { subject: rpcBundleSubjectOfAll(name), handler });
+    await nc.flush(); // from here on requests arrive
+  }
+
+  /** A federation that is not known yet is waited for, as far as there is hope. */
+  #handler(handle: (message: Msg) => void): (error: Error | null, message: Msg) => void {
+    return (error, message) => {
+      if (error) return;
+      const { subject } = message;
+      const awaited = this.#federations.has(subject) ? undefined : this.#binding.awaited(federationOf(subject));
+      if (awaited) void awaited.then(() => handle(message));
+      else handle(message);
+    };
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    const stopping = new HiveError('UNAVAILABLE', `this ${this.#binding.name} server is stopping: try again`);
+    for (const subscription of this.#repeats) subscription.unsubscribe();
+    if (!this.#options.nc.isClosed()) await this.#service?.stop();
+    this.#streams.endStreams(stopping);
+    await Promise.all([this.#requests.drain(graceMs, stopping), this.#streams.drain(graceMs, stopping)]);
+  }
+
+  #onMessage(endpoint: Endpoint, message: Msg): void {
+    if (!this.#running.has(message.reply ?? '')) this.#onRequest(endpoint, new LoneRequest(message, this.#answers));
+  }
+
+  #onBundle(message: Msg): void {
+    try {
+      for (const request of BundledRequest.allOf(message, this.#answers)) {
+        const endpoint = this.#endpoints.get(request.method);
+        if (endpoint?.method.kind === 'unary') this.#onRequest(endpoint, request);
+        else request.fail(notBundled(request.method));
+      }
+    } catch (error) {
+      this.#answers.fail(message.reply ?? '', HiveError.from(error), NO_TRACE);
+    }
+  }
+
+  #onRequest(endpoint: Endpoint, incoming: Incoming): void {
+    let trace = NO_TRACE;
+    try {
+      if (!isReplySubject(incoming.replyTo)) throw notForAnswers(incoming.replyTo);
+      const headers = readCallHeaders(incoming.headers);
+      trace = headers.trace;
+      const open = this.#open(endpoint, incoming, headers);
+      if (endpoint.method.kind === 'serverStream') this.#stream(endpoint.method, open, incoming.replyTo);
+      else this.#unary(endpoint.method, open, incoming);
+    } catch (error) {
+      observeRefusal(this.#options.observe, this.#info(endpoint.method, federationOf(incoming.subject), trace), error);
+      incoming.fail(HiveError.from(error), trace);
+    }
+  }
+
+  #open({ method, schema }: Endpoint, incoming: Incoming, headers: CallHeaders): Open {
+    if (method.kind === 'clientStream' || method.kind === 'bidi') {
+      throw new HiveError('UNIMPLEMENTED', `${method.name} takes a stream, which the bus does not carry: use gRPC`);
+    }
+    const { subject, bytes } = incoming;
+    const federation = this.#federations.get(subject) ?? federationOf(subject);
+    const api = this.#binding.apiOf(federation); // before the token, which is for a federation
+    this.#federations.set(subject, federation);
+    const principal = this.#options.authenticate(headers.token, federation);
+    const term = this.#term(method, headers.timeoutMs);
+    const call = new ServerCall(federation, principal, headers, term);
+    const limit = this.#options.maxRequestBytes;
+    if (bytes > limit) {
+      throw new HiveError('RESOURCE_EXHAUSTED', `the request has ${bytes} bytes, at most ${limit} are taken`);
+    }
+    return { api, call, request: incoming.read(schema), term };
+  }
+
+  #term({ kind }: Method, timeoutMs: number | undefined): Term {
+    const now = this.#clock.monotonic();
+    if (kind === 'unary') return this.#terms.of(now, timeoutMs ?? this.#options.defaultTimeoutMs);
+    return new Term(timeoutMs === undefined ? undefined : now + timeoutMs);
+  }
+
+  #unary(method: Method, { api, call, request, term }: Open, incoming: Incoming): void {
+    const { key } = incoming;
+    const finish = (error: HiveError | undefined, answer?: unknown) => {
+      if (!this.#requests.remove(running)) return;
+      this.#running.delete(key);
+      if (error) incoming.fail(error, call.trace);
+      else incoming.send(method.responseType, answer, call.trace);
+    };
+    const running: Running = {
+      deadline: term.deadline,
+      streams: false,
+      end: (error) => {
+        finish(error);
+        call.abort(error);
+      },
+    };
+    this.#requests.add(running);
+    if (key !== '') this.#running.add(key);
+    this.#observed(method, call, async () => invoke(api, method.key, request, call)).then(
+      (answer) => finish(undefined, answer),
+      (error: unknown) => finish(HiveError.from(error)),
+    );
+  }
+
+  #stream(method: Method, { api, call, request, term }: Open, to: string): void {
+    const running: Running = { deadline: term.deadline, streams: true, end: (error) => call.abort(error) };
+    this.#streams.add(running);
+    const stream = new BusStream(this.#options.nc, this.#answers, to, call, this.#clock);
+    this.#observed(method, call, async () => {
+      const items = invoke(api, method.key, request, call);
+      await stream.run(items as AsyncIterable<unknown>, method.responseType);
+    })
+      .catch((error: unknown) => this.#answers.fail(to, HiveError.from(error), call.trace))
+      .finally(() => this.#streams.remove(running));
+  }
+
+  #observed<T>(method: Method, call: ServerCall, run: () => Promise<T>): Promise<T> {
+    const { observe } = this.#options;
+    if (!observe) return run();
+    return observe(this.#info(method, call.federation, call.trace), () => {
+      call.adoptActiveSpan();
+      return run();
+    });
+  }
+
+  #info(method: Method, federation: string, trace: Trace): Observed {
+    return { side: 'server', transport: 'bus', service: this.#binding.name, method: method.name, federation, trace };
+  }
+}
+
+/** Counted, and told to nobody: there is nowhere to say it. */
+const notForAnswers = (to: string): HiveError =>
+  new HiveError('INVALID_ARGUMENT', `${quote(to)} is no subject for answers: use an inbox`);
+
+const notBundled = (method: string): HiveError =>
+  new HiveError('UNIMPLEMENTED', `there is no unary method ${quote(method)} to be called with others`);

@@ -1,0 +1,96 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { createInbox } from '@nats-io/nats-core';
+import { headerBytes, isNoResponders } from '../bus/message.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import { decodeHeaders, HEADERS } from '../protocol/envelope.ts';
+import type { BusAnswers } from './bus-answers.ts';
+import { pump } from './interruptible.ts';
+import type { ServerCall } from './server-call.ts';
+
+/**
+ * The server's side of a server stream over the bus. Each item is a message to the request's inbox; an empty message
+ * with the header `hive-stream: end` ends it, as does an error. After 64 items and every 5 s the server sends
+ * `hive-stream: ping`. The client answers with an empty message when its consumer has taken what came before, which is
+ * the flow control; until then it may answer `hive-stream: wait`, which says that it lives. Items and pings are
+ * requests, so that the bus itself says when nobody listens any more ("no responders"); a client may also leave by
+ * answering any of them with `hive-stream: close`. Two pings without an answer: the client is gone.
+ */
+const WINDOW = 64;
+export const PING_MS = 5000;
+
+export class BusStream {
+  readonly #answers: BusAnswers;
+  readonly #to: string;
+  readonly #call: ServerCall;
+  readonly #clock: Clock;
+  readonly #inbox = createInbox();
+  readonly #pongs: Subscription;
+  /** Items sent since the client last said that it has taken all. */
+  #untaken = 0;
+  /** A ping is out; how many went without an answer. */
+  #pinged = false;
+  #missed = 0;
+  #timer: Disposable | undefined;
+  #taken: (() => void) | undefined;
+
+  constructor(nc: NatsConnection, answers: BusAnswers, to: string, call: ServerCall, clock: Clock) {
+    this.#answers = answers;
+    this.#to = to;
+    this.#call = call;
+    this.#clock = clock;
+    this.#pongs = nc.subscribe(this.#inbox, { callback: (_, message) => this.#onPong(message) });
+  }
+
+  /** Sends all items and that they ended. Resolves when nothing more will be sent; rejects with what ended it early. */
+  async run(items: AsyncIterable<unknown>, type: string): Promise<void> {
+    const { signal, trace } = this.#call;
+    this.#tickLater();
+    try {
+      await pump(items, signal, (item) => {
+        this.#answers.send(this.#to, type, item, trace, this.#inbox);
+        return ++this.#untaken < WINDOW ? undefined : this.#allTaken();
+      });
+      this.#answers.signal(this.#to, 'end', trace);
+    } finally {
+      this.#timer?.[Symbol.dispose]();
+      this.#pongs.unsubscribe();
+    }
+  }
+
+  #allTaken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#taken = resolve;
+      this.#ping();
+    });
+  }
+
+  #ping(): void {
+    this.#pinged = true;
+    this.#answers.signal(this.#to, 'ping', this.#call.trace, this.#inbox);
+  }
+
+  #tickLater(): void {
+    this.#timer = this.#clock.after(PING_MS, () => {
+      this.#missed = this.#pinged ? this.#missed + 1 : 0;
+      if (this.#missed >= 2) return this.#clientGone();
+      this.#ping();
+      this.#tickLater();
+    });
+  }
+
+  #onPong(message: Msg): void {
+    if (isNoResponders(message)) return this.#clientGone();
+    this.#missed = 0;
+    const word = decodeHeaders(headerBytes(message)).get(HEADERS.stream);
+    if (word === 'wait') return;
+    if (word === 'close') return this.#clientGone();
+    this.#pinged = false;
+    this.#untaken = 0;
+    this.#taken?.();
+  }
+
+  #clientGone(): void {
+    this.#call.abort(new HiveError('CANCELLED', 'the client is gone'));
+  }
+}

@@ -1,0 +1,135 @@
+import type { ClientReadableStream, ClientWritableStream, ServiceError } from '@grpc/grpc-js';
+import { HiveError } from '../kernel/errors.ts';
+import type { RequestId } from '../protocol/call.ts';
+import type { CallOptions, Definition } from './api.ts';
+import type { Method } from './binding.ts';
+import type { GrpcPeer } from './grpc-peer.ts';
+
+/** One call of each kind over gRPC, as promises and iterables. */
+
+/** What a generated definition says of one method. */
+export type Types = Definition[string];
+
+/** Ties a call to the caller's signal; dispose it when the call is over. */
+function cancelling(call: { cancel(): void }, signal: AbortSignal | undefined): Disposable {
+  const cancel = () => call.cancel();
+  if (signal?.aborted) cancel();
+  signal?.addEventListener('abort', cancel);
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', cancel) };
+}
+
+const deadlineIn = (timeoutMs: number | undefined): { deadline?: number } =>
+  timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+
+/** Asks once. */
+export function ask(
+  peer: GrpcPeer,
+  types: Types,
+  request: object,
+  id: RequestId,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const { path, requestSerialize, responseDeserialize } = types;
+    const call = peer.channel.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      peer.metadata(id),
+      deadlineIn(timeoutMs),
+      (error, answer) => {
+        tie[Symbol.dispose]();
+        if (error) reject(peer.error(error));
+        else resolve(answer);
+      },
+    );
+    const tie = cancelling(call, signal);
+  });
+}
+
+/** Asks for a stream of messages. */
+export async function* receive(
+  peer: GrpcPeer,
+  method: Method,
+  types: Types,
+  request: () => object,
+  options: CallOptions,
+): AsyncGenerator<unknown> {
+  const { path, requestSerialize, responseDeserialize } = types;
+  let ended: (error?: HiveError) => void = () => {};
+  const call = await new Promise<ClientReadableStream<unknown>>((resolve, reject) => {
+    // The span lasts as long as the stream; only its beginning is within it.
+    const run = async () => {
+      const deadline = deadlineIn(options.timeoutMs);
+      const { channel } = peer;
+      const metadata = peer.metadata();
+      resolve(
+        channel.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request(), metadata, deadline),
+      );
+      const error = await new Promise<HiveError | undefined>((done) => {
+        ended = done;
+      });
+      if (error) throw error;
+    };
+    peer.observed(method, run).catch(reject);
+  });
+  using _ = cancelling(call, options.signal);
+  try {
+    yield* call;
+  } catch (cause) {
+    const error = peer.error(cause as ServiceError);
+    ended(error);
+    throw error;
+  } finally {
+    call.cancel();
+    ended();
+  }
+}
+
+/** Sends a stream of messages for one answer. */
+export function send(
+  peer: GrpcPeer,
+  types: Types,
+  requests: AsyncIterable<object>,
+  options: CallOptions,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const { path, requestSerialize, responseDeserialize } = types;
+    const call = peer.channel.makeClientStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      peer.metadata(),
+      deadlineIn(options.timeoutMs),
+      (error, answer) => {
+        tie[Symbol.dispose]();
+        if (error) reject(peer.error(error));
+        else resolve(answer);
+      },
+    );
+    const tie = cancelling(call, options.signal);
+    writeAll(call, requests).catch((error: unknown) => {
+      reject(HiveError.from(error)); // the items themselves failed
+      call.cancel();
+    });
+  });
+}
+
+/** Writes all items as fast as they are taken; ends early when the call is over. */
+async function writeAll(call: ClientWritableStream<unknown>, requests: AsyncIterable<object>): Promise<void> {
+  let over = false;
+  call.on('status', () => {
+    over = true;
+  });
+  for await (const request of requests) {
+    if (over) return;
+    if (call.write(request)) continue;
+    await new Promise<void>((resolve) => {
+      call.once('drain', resolve);
+      call.once('status', () => resolve());
+    });
+  }
+  call.end();
+}

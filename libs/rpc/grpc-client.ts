@@ -1,0 +1,73 @@
+import { pause } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { CallOptions, Client, Definition } from './api.ts';
+import { backoffMs, mayRetry } from './backoff.ts';
+import { type Method, methodsOf } from './binding.ts';
+import { ask, receive, send, type Types } from './grpc-calls.ts';
+import { type GrpcClientOptions, GrpcPeer } from './grpc-peer.ts';
+import { requestSchema } from './schema.ts';
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** A service's methods over gRPC. Unary calls are repeated under one request id until answered or too late. */
+export function createGrpcClient<D extends Definition>(
+  address: string,
+  definition: D,
+  options: GrpcClientOptions = {},
+): Client<D> & AsyncDisposable {
+  const peer = new GrpcPeer(address, options);
+  const methods = methodsOf(definition).map((method) => [method.key, callerOf(peer, method, definition)]);
+  return { ...Object.fromEntries(methods), [Symbol.asyncDispose]: async () => peer.channel.close() };
+}
+
+type Caller = (request: never, options?: CallOptions) => Promise<unknown> | AsyncIterable<unknown>;
+
+function callerOf(peer: GrpcPeer, method: Method, definition: Definition): Caller {
+  const types = definition[method.key] as Types;
+  const schema = requestSchema(method.requestType);
+  switch (method.kind) {
+    case 'unary':
+      return (request, options = {}) =>
+        peer.observed(method, async () => repeated(peer, method, types, schema.check(request), options));
+    case 'serverStream':
+      return (request, options = {}) => receive(peer, method, types, () => schema.check(request), options);
+    case 'clientStream':
+      return (requests: AsyncIterable<object>, options = {}) =>
+        peer.observed(method, () => send(peer, types, checked(requests, schema.check), options));
+    case 'bidi':
+      throw new Error(`${method.path}: streams both ways are not supported`);
+  }
+}
+
+async function* checked(requests: AsyncIterable<object>, check: (value: object) => object): AsyncGenerator<object> {
+  for await (const request of requests) yield check(request);
+}
+
+/** A unary call, tried until it is settled. */
+async function repeated(peer: GrpcPeer, method: Method, types: Types, request: object, options: CallOptions) {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  const { clock, rng, patienceMs: briefMs } = peer;
+  const startedAt = clock.monotonic();
+  const id = peer.ids.take();
+  try {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await ask(peer, types, request, id, timeoutMs - (clock.monotonic() - startedAt), signal);
+      } catch (cause) {
+        const error = HiveError.from(cause);
+        const delayMs = backoffMs(tries, error, rng);
+        if (!mayRetry(error, clock.monotonic() - startedAt, delayMs, { timeoutMs, briefMs })) {
+          throw error.code === 'DEADLINE_EXCEEDED' ? tooLate(method, timeoutMs, error) : error;
+        }
+        await pause(clock, delayMs, signal);
+      }
+    }
+  } finally {
+    peer.ids.release(id);
+  }
+}
+
+function tooLate(method: Method, timeoutMs: number, cause: HiveError): HiveError {
+  const message = `no answer from ${method.name} within ${timeoutMs} ms; what was asked may have happened`;
+  return new HiveError('DEADLINE_EXCEEDED', message, { cause });
+}

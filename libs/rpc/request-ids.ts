@@ -1,0 +1,62 @@
+import { randomId } from '../kernel/ids.ts';
+import type { RequestId } from '../protocol/call.ts';
+
+/** A journal keeps a client's last 32 replies; half of it leaves room for answers that are on their way. */
+const WINDOW = 16;
+
+/**
+ * Request ids for the calls of one process. An id's counter never runs more than 16 ahead of the lowest that is still
+ * unanswered, so that a repeat always finds its first answer: with more calls at once there are more client ids.
+ */
+export class RequestIds {
+  readonly #prefix: string;
+  readonly #lanes: Lane[] = [];
+
+  /** `label` is for people; the ids are random, because a counter that starts again would get old answers. */
+  constructor(label: string) {
+    this.#prefix = `${label.slice(0, 32)}-${randomId(12)}`;
+  }
+
+  /** A new id. `release` it when its call is over. */
+  take(): RequestId {
+    for (const lane of this.#lanes) {
+      const id = lane.take();
+      if (id) return id;
+    }
+    const lane = new Lane(`${this.#prefix}-${this.#lanes.length + 1}`);
+    this.#lanes.push(lane);
+    return lane.take() as RequestId;
+  }
+
+  release(id: RequestId): void {
+    const number = Number(id.client.slice(this.#prefix.length + 1));
+    this.#lanes[number - 1]?.release(id.counter);
+  }
+}
+
+class Lane {
+  readonly #client: string;
+  /** The lowest counter that is unanswered or not given out yet. */
+  #lowest = 1;
+  #next = 1;
+  /** Bit n: lowest + n is unanswered. */
+  #open = 0;
+
+  constructor(client: string) {
+    this.#client = client;
+  }
+
+  take(): RequestId | undefined {
+    if (this.#next - this.#lowest >= WINDOW) return undefined;
+    this.#open |= 1 << (this.#next - this.#lowest);
+    return { client: this.#client, counter: this.#next++ };
+  }
+
+  release(counter: number): void {
+    this.#open &= ~(1 << (counter - this.#lowest));
+    while (this.#lowest < this.#next && (this.#open & 1) === 0) {
+      this.#open >>>= 1;
+      this.#lowest++;
+    }
+  }
+}

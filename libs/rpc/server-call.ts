@@ -1,0 +1,50 @@
+import type { HiveError } from '../kernel/errors.ts';
+import { randomId } from '../kernel/ids.ts';
+import type { Call, RequestId } from '../protocol/call.ts';
+import type { CallHeaders } from '../protocol/envelope.ts';
+import type { Trace } from '../protocol/machine.ts';
+import type { Principal } from '../protocol/principal.ts';
+import { activeTraceparent } from './observe.ts';
+import { Term } from './term.ts';
+
+/** A call as an adaptor hands it to a method. */
+export class ServerCall implements Call {
+  readonly federation: string;
+  readonly principal: Principal;
+  readonly token: string;
+  readonly request: RequestId | undefined;
+  trace: Trace;
+  readonly #term: Term;
+
+  constructor(federation: string, principal: Principal, headers: CallHeaders, term = new Term()) {
+    this.federation = federation;
+    this.principal = principal;
+    this.token = headers.token;
+    this.request = headers.request && ownRequest(headers.request, principal);
+    this.trace = headers.trace.correlationId === '' ? { ...headers.trace, correlationId: randomId() } : headers.trace;
+    this.#term = term;
+  }
+
+  get signal(): AbortSignal {
+    return this.#term.signal;
+  }
+
+  abort(reason: HiveError): void {
+    this.#term.abort(reason);
+  }
+
+  /** From now on the active span is what follows from this call. */
+  adoptActiveSpan(): void {
+    const traceparent = activeTraceparent();
+    if (traceparent !== '') this.trace = { ...this.trace, traceparent };
+  }
+}
+
+/**
+ * Stored answers are looked up by client id and principal. A principal's name is not enough: two keys that both ask for
+ * a free name have the same one, and whoever hears a request id could fetch the other's answer. So the key goes with it.
+ */
+const ownRequest = ({ client, counter }: RequestId, principal: Principal): RequestId => ({
+  client: 'key' in principal ? `${client}@${principal.key}` : client,
+  counter,
+});

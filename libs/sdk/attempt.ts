@@ -1,0 +1,114 @@
+import { type Clock, pause } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import type { AgentTask, TaskHandler } from './task.ts';
+import type { TaskLog } from './task-log.ts';
+import { traceOfTask, withTrace } from './trace-context.ts';
+
+/** Why an attempt is ended from outside. The first reason counts. */
+export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped';
+
+/** What is reported of an attempt. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly result?: unknown;
+  readonly reason: string;
+}
+
+const MAX_RESULT_BYTES = 256 * 1024;
+const MAX_REASON_CHARACTERS = 1024;
+
+/** One attempt on this agent, from its assignment to its ending. */
+export class Attempt {
+  readonly assignment: Assignment;
+  /** Resolves when nothing of it runs any more and its ending was taken or is nobody's business. */
+  readonly done: Promise<void>;
+  readonly #stop = new AbortController();
+  #finish: () => void = () => {};
+  #stopReason: StopReason | undefined;
+  #worked = false;
+
+  constructor(assignment: Assignment) {
+    this.assignment = assignment;
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  get stopReason(): StopReason | undefined {
+    return this.#stopReason;
+  }
+
+  /** Nobody waits for its ending: the attempt was given to another, or the agent gives it back. */
+  get abandoned(): boolean {
+    return this.#stopReason === 'superseded' || this.#stopReason === 'agent-stopped';
+  }
+
+  /** Nothing of it runs any more. */
+  get worked(): boolean {
+    return this.#worked;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  stop(reason: StopReason): void {
+    this.#stopReason ??= reason;
+    this.#stop.abort(new HiveError('CANCELLED', `the attempt is ended: ${this.#stopReason}`));
+  }
+
+  finish(): void {
+    this.#finish();
+  }
+
+  /** Runs the handler within the time limit. A handler that does not heed its signal is left behind after a while. */
+  async run(handler: TaskHandler, task: AgentTask, log: TaskLog, clock: Clock, abandonMs: number): Promise<Ending> {
+    const { attempt, traceparent } = task;
+    using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
+    const work = invoke(handler, task, {
+      attempt,
+      traceparent,
+      signal: this.signal,
+      log: (text, stream) => log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text),
+    });
+    const settled = new AbortController();
+    const ending = await Promise.race([work, this.#overdue(clock, abandonMs, settled.signal)]);
+    settled.abort();
+    this.#worked = true;
+    return this.#stopReason ? stopped(this.#stopReason, task) : ending;
+  }
+
+  async #overdue(clock: Clock, abandonMs: number, settled: AbortSignal): Promise<Ending> {
+    if (!this.signal.aborted) {
+      await new Promise((resolve) => {
+        this.signal.addEventListener('abort', resolve, { once: true });
+        settled.addEventListener('abort', resolve, { once: true });
+      });
+    }
+    await pause(clock, abandonMs, settled);
+    return { outcome: 'OUTCOME_FAILED', reason: 'the handler did not end' };
+  }
+}
+
+async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<TaskHandler>[1]): Promise<Ending> {
+  try {
+    return succeeded(await withTrace(traceOfTask(task), () => handler(task, run)));
+  } catch (cause) {
+    const error = HiveError.from(cause);
+    const terminal = cause instanceof HiveError && !error.retryable;
+    const reason = (cause instanceof Error ? cause.message : String(cause)).slice(0, MAX_REASON_CHARACTERS);
+    return { outcome: terminal ? 'OUTCOME_TERMINAL' : 'OUTCOME_FAILED', reason };
+  }
+}
+
+function succeeded(result: unknown): Ending {
+  const bytes = Buffer.byteLength(JSON.stringify(result) ?? '');
+  if (bytes <= MAX_RESULT_BYTES) return { outcome: 'OUTCOME_SUCCEEDED', result, reason: '' };
+  return { outcome: 'OUTCOME_TERMINAL', reason: `the result has ${bytes} bytes, at most ${MAX_RESULT_BYTES} may be` };
+}
+
+function stopped(reason: StopReason, task: TaskSpec): Ending {
+  if (reason === 'timed-out') return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its limit of ${task.timeoutMs} ms` };
+  return { outcome: 'OUTCOME_CANCELLED', reason };
+}

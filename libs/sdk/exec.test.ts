@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { HiveError } from '../kernel/errors.ts';
+import { until } from '../testkit/until.ts';
+import { createExecHandler, type ExecOptions } from './exec.ts';
+import type { AgentTask } from './task.ts';
+
+const TASK: AgentTask = {
+  id: 't-1',
+  attempt: 2,
+  federation: 'main',
+  agent: 'code/a1',
+  swarm: 'code',
+  type: 'coder',
+  capabilities: [],
+  payload: { file: 'a.ts' },
+  script: '',
+  timeoutMs: 60_000,
+  maxAttempts: 3,
+  priority: 0,
+  labels: {},
+  title: 'A title',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  correlationId: 'c-1',
+  hops: 1,
+};
+
+interface Ran {
+  result?: unknown;
+  error?: HiveError;
+  lines: string[];
+}
+
+async function run(
+  options: ExecOptions,
+  task: Partial<AgentTask> = {},
+  onLine: (line: string, stop: AbortController) => void = () => {},
+): Promise<Ran> {
+  const stop = new AbortController();
+  using exec = createExecHandler(options);
+  const lines: string[] = [];
+  const log = (text: string, stream = 'stdout') => {
+    lines.push(`${stream}: ${text}`);
+    onLine(text, stop);
+  };
+  try {
+    const whole = { ...TASK, ...task };
+    const result = await exec.handler(whole, { attempt: 2, traceparent: whole.traceparent, signal: stop.signal, log });
+    return { result, lines };
+  } catch (error) {
+    return { error: error as HiveError, lines };
+  }
+}
+
+const sh = (script: string): ExecOptions => ({ command: ['sh', '-c', script] });
+
+test('the task comes on standard input and in the environment, the last JSON line is the result', async () => {
+  const { result, lines } = await run(
+    sh(
+      'echo "$HIVEBUS_TASK_ID $HIVEBUS_ATTEMPT $HIVEBUS_AGENT $TRACEPARENT"; echo \'{"a":1}\'; cat; echo done >&2; echo "{ no"',
+    ),
+  );
+  expect(lines).toContain(`stdout: t-1 2 code/a1 ${TASK.traceparent}`);
+  expect(lines).toContain('stderr: done');
+  expect(result).toMatchObject({ id: 't-1', payload: { file: 'a.ts' } });
+});
+
+test('a last line without a line end counts, and no JSON is no result', async () => {
+  expect((await run(sh('printf \'{"last":true}\''))).result).toEqual({ last: true });
+  expect((await run(sh('echo hello'))).result).toBeUndefined();
+});
+
+test.each([
+  ['exit 3', 'ABORTED', true, 'exit code 3'],
+  ['echo why >&2; exit 75', 'ABORTED', true, 'exit code 75: why'],
+  ['kill -9 $$', 'ABORTED', true, 'killed by SIGKILL'],
+  ['exit 65', 'INVALID_ARGUMENT', false, 'exit code 65'],
+  ['exit 64', 'INVALID_ARGUMENT', false, 'exit code 64'],
+])('%s', async (script, code, retryable, message) => {
+  const { error } = await run(sh(script));
+  expect(error).toBeInstanceOf(HiveError);
+  expect(error).toMatchObject({ code, retryable, message });
+});
+
+test('a command that reads nothing of a large input is not in error', async () => {
+  const { error, result } = await run(sh('exec 0<&-; echo 7'), { payload: 'x'.repeat(200_000) });
+  expect(error).toBeUndefined();
+  expect(result).toBe(7);
+});
+
+test('scripts run only where they are allowed', async () => {
+  const script = 'echo "[$HIVEBUS_TYPE]"; echo \'["ok"]\'';
+  expect((await run({ allowScripts: true }, { script })).result).toEqual(['ok']);
+  expect((await run(sh('true'), { script })).error?.message).toContain('--allow-scripts');
+});
+
+test('stopping ends the whole group, those that ignore SIGTERM too', async () => {
+  const pids: number[] = [];
+  const { error } = await run(
+    { ...sh('trap "" TERM; (trap "" TERM; while :; do sleep 5; done) & echo $$; echo $!; wait; sleep 5'), graceMs: 50 },
+    {},
+    (line, stop) => {
+      pids.push(Number(line));
+      if (pids.length === 2) stop.abort();
+    },
+  );
+  expect(error?.message).toBe('killed by SIGKILL');
+  expect(pids.map(isAlive)).toEqual([false, false]);
+});
+
+test('on SIGTERM the command may clean up within the grace time', async () => {
+  const ran = await run(
+    sh('trap "echo cleaned; exit 0" TERM; echo up; while :; do sleep 0.01; done'),
+    {},
+    (line, stop) => {
+      if (line === 'up') stop.abort();
+    },
+  );
+  expect(ran.lines).toContain('stdout: cleaned');
+});
+
+test('what a command leaves running ends with it', async () => {
+  const { lines } = await run(sh('sleep 600 & echo $!'));
+  expect(isAlive(Number(lines[0]?.slice('stdout: '.length)))).toBe(false);
+});
+
+test('what has left the group ends with it too, and does not hold the task up by the output that it keeps open', async () => {
+  const { lines } = await run(
+    sh('setsid sleep 600 & echo $!; (setsid sh -c "sleep 600 & exec sleep 600" &); sleep 0.2'),
+  );
+  const pid = Number(lines[0]?.slice('stdout: '.length));
+  await until(() => !isAlive(pid));
+});
+
+test('a result that is too long for the pool is a failure, not a success without it', async () => {
+  const { error } = await run(sh('printf \'["%300000s"]\\n\' x'));
+  expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', retryable: false });
+  expect((await run(sh("echo 1; printf '%300000s\\n' x"))).result).toBe(1);
+});
+
+/** Whether a process runs: a zombie that nobody has reaped yet does not. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,165 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import { Guardian } from './guardian.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { groupEnd } from './process-group.ts';
+import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
+
+/** A line longer than this is no result: the pool would refuse it. */
+const MAX_RESULT_BYTES = 256 * 1024;
+const MAX_REASON_CHARACTERS = 1024;
+
+/**
+ * What a command's end means (the numbers are those of sysexits.h):
+ * 0 = succeeded; 64 (usage) and 65 (bad data) = failed for good; everything else, 75 (try again later) and death by a
+ * signal among it, = this attempt failed, try again.
+ */
+const TERMINAL_EXITS: Readonly<Record<number, string>> = { 64: 'EX_USAGE', 65: 'EX_DATAERR' };
+
+export interface ExecOptions {
+  /** The program and its arguments. Undefined: tasks without a script are refused. */
+  readonly command?: readonly string[] | undefined;
+  /** Run `script` tasks with a shell. */
+  readonly allowScripts?: boolean;
+  /** Between SIGTERM and SIGKILL, in milliseconds; default 5000. */
+  readonly graceMs?: number;
+  readonly cwd?: string;
+  /** The environment of the commands, to which HIVEBUS_* and TRACEPARENT are added; default: this process's. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly clock?: Clock;
+}
+
+export interface ExecHandler extends Disposable {
+  readonly handler: TaskHandler;
+}
+
+/**
+ * Makes any program an agent: the task as JSON on standard input and in HIVEBUS_* variables, its output in the task's
+ * log, its last line of standard output that is JSON as the result. Each attempt runs in a process group of its own,
+ * which ends with the attempt and with this process, even when that is killed, and so does what has left the group.
+ */
+export function createExecHandler(options: ExecOptions): ExecHandler {
+  const guardian = new Guardian();
+  const settings = { graceMs: 5000, clock: systemClock, env: process.env, ...options };
+  return {
+    handler: (task, run) => execute(task, run, guardian, settings),
+    [Symbol.dispose]: () => guardian[Symbol.dispose](),
+  };
+}
+
+type Settings = ExecOptions & Required<Pick<ExecOptions, 'graceMs' | 'clock' | 'env'>>;
+
+async function execute(task: AgentTask, run: TaskRun, guardian: Guardian, settings: Settings): Promise<unknown> {
+  const command = commandOf(task, settings);
+  const child = guardian.spawn(command, { env: environment(task, settings.env), cwd: settings.cwd });
+  if (child.pid === undefined) {
+    const [error] = await new Promise<[Error]>((resolve) => child.once('error', (...args) => resolve(args)));
+    throw new HiveError('UNAVAILABLE', `cannot start ${command[0]}: ${error.message}`, { cause: error });
+  }
+  child.on('error', () => {});
+  let result: unknown;
+  let lastError = '';
+  let isTooLong = false;
+  readLines(child.stdout, run, 'stdout', (line, truncated) => {
+    if (truncated) isTooLong ||= /^\s*[[{"]/.test(line);
+    const value = truncated ? undefined : parseJson(line);
+    if (value === undefined || value === null) return;
+    result = value;
+    isTooLong = false;
+  });
+  readLines(child.stderr, run, 'stderr', (line) => {
+    lastError = line.trim() === '' ? lastError : line;
+  });
+  // A command that does not read its input is not in error.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(`${JSON.stringify(task)}\n`);
+  const group = child.pid;
+  const killOutsiders = () => guardian.killOutsiders(group);
+  const { graceMs, clock } = settings;
+  const end = await groupEnd(child, { signal: run.signal, graceMs, clock, killOutsiders });
+  guardian.release(group);
+  if (end.code === 0 && isTooLong) throw tooLong();
+  if (end.code === 0) return result;
+  throw failure(end, lastError);
+}
+
+function commandOf(task: AgentTask, settings: Settings): readonly string[] {
+  if (task.script !== '') {
+    if (settings.allowScripts) return [shell(settings.env), '-c', task.script];
+    throw new HiveError('FAILED_PRECONDITION', 'this agent runs no scripts: start it with --allow-scripts');
+  }
+  if (settings.command) return settings.command;
+  throw new HiveError('FAILED_PRECONDITION', 'this agent runs scripts only: submit the task with a script');
+}
+
+function failure(end: { code: number | null; signal: NodeJS.Signals | null }, lastError: string): HiveError {
+  const how = end.code === null ? `killed by ${end.signal}` : `exit code ${end.code}`;
+  const reason = `${how}${lastError && `: ${lastError}`}`.slice(0, MAX_REASON_CHARACTERS);
+  const name = TERMINAL_EXITS[end.code ?? -1];
+  if (name) return new HiveError('INVALID_ARGUMENT', reason, { reason: name });
+  return new HiveError('ABORTED', reason, { retryable: true });
+}
+
+/** It meant to answer something, and nobody would get it: that is no success. */
+const tooLong = (): HiveError =>
+  new HiveError('INVALID_ARGUMENT', `the result, its last line of JSON, has more than ${MAX_RESULT_BYTES} bytes`);
+
+function readLines(
+  stream: Readable | null,
+  run: TaskRun,
+  name: 'stdout' | 'stderr',
+  onLine: (line: string, truncated: boolean) => void,
+): void {
+  const splitter = new LineSplitter(MAX_RESULT_BYTES, (line, truncated) => {
+    run.log(line, name);
+    onLine(line, truncated);
+  });
+  stream?.on('data', (chunk: Buffer) => splitter.push(chunk));
+  stream?.on('close', () => splitter.end());
+  stream?.on('error', () => {});
+}
+
+/** The JSON value of a line; undefined when it is none. */
+function parseJson(line: string): unknown {
+  if (!/^\s*[[{"\-0-9tfn]/.test(line)) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function environment(task: AgentTask, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    ...base,
+    HIVEBUS_FEDERATION: task.federation,
+    HIVEBUS_TASK_ID: task.id,
+    HIVEBUS_ATTEMPT: String(task.attempt),
+    HIVEBUS_SWARM: task.swarm,
+    HIVEBUS_AGENT: task.agent,
+    HIVEBUS_TYPE: task.type,
+    HIVEBUS_TITLE: task.title,
+    HIVEBUS_TIMEOUT_MS: String(task.timeoutMs),
+    HIVEBUS_CORRELATION_ID: task.correlationId,
+    HIVEBUS_HOPS: String(task.hops),
+    TRACEPARENT: task.traceparent,
+  };
+}
+
+/** bash where it is found on the PATH, else sh. */
+function shell(env: NodeJS.ProcessEnv): string {
+  const found = (env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, 'bash')));
+  return found ? 'bash' : 'sh';
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

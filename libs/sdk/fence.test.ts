@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { AssignmentFence } from './fence.ts';
+
+const assignment = (task: string, attempt: number, epoch: number, cancel = false) => ({
+  task,
+  attempt,
+  epoch: String(epoch),
+  cancel,
+});
+
+test('an attempt is started once, a repeat is known', () => {
+  const fence = new AssignmentFence();
+  expect(fence.judge(assignment('t', 1, 5))).toBe('start');
+  expect(fence.judge(assignment('t', 1, 5))).toBe('start'); // not taken yet
+  fence.take('t', 1);
+  expect(fence.judge(assignment('t', 1, 6))).toBe('known');
+  expect(fence.judge(assignment('t', 1, 6, true))).toBe('cancel');
+});
+
+test('older epochs and older attempts are stale, whatever they say', () => {
+  const fence = new AssignmentFence();
+  fence.take('t', 2);
+  expect(fence.judge(assignment('t', 1, 7))).toBe('stale');
+  expect(fence.judge(assignment('t', 1, 7, true))).toBe('stale');
+  expect(fence.judge(assignment('u', 1, 6))).toBe('stale');
+  expect(fence.judge(assignment('t', 3, 7))).toBe('start');
+});

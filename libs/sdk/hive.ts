@@ -1,0 +1,23 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Subject } from '../protocol/token.ts';
+import type { Client } from '../rpc/api.ts';
+import type { ResourcePoolServiceService } from '../wire/hivebus/pool/v1/pool.ts';
+import type { RegistryServiceService } from '../wire/hivebus/registry/v1/registry.ts';
+
+/** As whom to act: an operator signs with its own key, a swarm and its agents with the swarm's. */
+export type Identity = Subject | { readonly kind: 'anonymous' };
+
+/** A connection to a federation, as somebody. */
+export interface Hive extends AsyncDisposable {
+  readonly federation: string;
+  readonly identity: Identity;
+  readonly nc: NatsConnection;
+  readonly registry: Client<RegistryServiceService>;
+  readonly pool: Client<ResourcePoolServiceService>;
+  /** The same connection as somebody else; closing that one closes nothing. */
+  as(identity: Identity): Promise<Hive>;
+  /** Sends one message, with this identity's token. Lost when nobody listens. */
+  publish(subject: string, type: string, data: object): void;
+  /** Sends what is on its way and closes the connection. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,33 @@
+/**
+ * Hivebus for programs: connect to a federation, lead a swarm, be an agent.
+ *
+ *     import { connect, createSwarm } from 'hivebus';
+ *
+ *     await using hive = await connect({ servers: 'nats://127.0.0.1:4222' });
+ *     await using swarm = await createSwarm({ hive, name: 'code', capabilities: [{ agentType: 'linter', capacity: 2 }] });
+ *     await using agent = await swarm.createAgent({
+ *       name: 'lint-1',
+ *       type: 'linter',
+ *       handler: async (task, { log, signal }) => {
+ *         log(`linting ${task.title}`);
+ *         return { findings: [] };
+ *       },
+ *     });
+ *     const task = await swarm.submitTask({ type: 'linter', payload: { file: 'a.ts' } });
+ *     const done = await waitForTask(swarm.hive, task.id);
+ *
+ * Every failure is a HiveError with a code of a closed set, and says whether trying again may help.
+ */
+
+export { type Code, type ErrorJson, HiveError, type Violation } from '../kernel/errors.ts';
+export type { CallOptions, Client } from '../rpc/api.ts';
+export type { Agent as PoolAgent, Lease, Task, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
+export type { Capability, Load, Swarm as SwarmInfo } from '../wire/hivebus/registry/v1/registry.ts';
+export { type Agent, type AgentOptions, createAgent } from './agent.ts';
+export { type ConnectOptions, connect } from './connect.ts';
+export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts';
+export type { Hive, Identity } from './hive.ts';
+export type { BorrowedAgent } from './lease.ts';
+export { createSwarm, type Swarm, type SwarmOptions } from './swarm.ts';
+export type { AgentTask, TaskHandler, TaskRun } from './task.ts';
+export { followTasks, isEnded, type TaskFilter, waitForTask } from './wait.ts';

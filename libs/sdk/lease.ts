@@ -1,0 +1,90 @@
+import { type Clock, pause } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Lease, RequestAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Hive } from './hive.ts';
+import { renewAfterMs, usableUntil } from './lease-time.ts';
+
+/** An agent of another swarm that works for this one: renewed until it is released. */
+export interface BorrowedAgent extends AsyncDisposable {
+  readonly lease: Lease;
+  /** Aborts when the agent is no longer borrowed: released, revoked, or not renewed in time. */
+  readonly signal: AbortSignal;
+  /** Gives the agent back; what runs on it for this swarm is finished first. */
+  release(): Promise<void>;
+}
+
+/** What a lease needs of a connection. */
+type Lender = { readonly pool: Pick<Hive['pool'], 'requestAgent' | 'renewLease' | 'releaseLease'> };
+
+/** Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free. */
+export async function borrow(
+  hive: Lender,
+  request: Partial<RequestAgentRequest>,
+  clock: Clock,
+): Promise<BorrowedAgent> {
+  const sentAt = clock.monotonic();
+  const { lease } = await hive.pool.requestAgent(request);
+  if (!lease) throw new HiveError('INTERNAL', 'the pool answered without a lease');
+  return new HeldLease(hive, lease, sentAt, clock);
+}
+
+class HeldLease implements BorrowedAgent {
+  readonly lease: Lease;
+  readonly #hive: Lender;
+  readonly #clock: Clock;
+  readonly #end = new AbortController();
+  #usableUntil: number;
+
+  constructor(hive: Lender, lease: Lease, sentAt: number, clock: Clock) {
+    this.lease = lease;
+    this.#hive = hive;
+    this.#clock = clock;
+    this.#usableUntil = usableUntil(sentAt, lease.termMs);
+    void this.#renew();
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  async release(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort(new HiveError('CANCELLED', `lease ${this.lease.id} is released`));
+    await this.#hive.pool.releaseLease({ lease: this.lease.id });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    // Unheard, the lease ends by itself when its term does.
+    return this.release().catch(() => {});
+  }
+
+  /** Renews at a third of the term; failing, tries again until the time that is surely the holder's is over. */
+  async #renew(): Promise<void> {
+    const { id, termMs } = this.lease;
+    let waitMs = renewAfterMs(termMs);
+    while (!this.#end.signal.aborted) {
+      const leftMs = this.#usableUntil - this.#clock.monotonic();
+      if (leftMs <= 0) {
+        this.#end.abort(new HiveError('DEADLINE_EXCEEDED', `lease ${id} could not be renewed in time`));
+        return;
+      }
+      await pause(this.#clock, Math.min(waitMs, leftMs), this.#end.signal);
+      if (this.#end.signal.aborted) return;
+      waitMs = (await this.#renewOnce()) ? renewAfterMs(termMs) : renewAfterMs(termMs) / 4;
+    }
+  }
+
+  async #renewOnce(): Promise<boolean> {
+    const sentAt = this.#clock.monotonic();
+    const timeoutMs = Math.max(1, Math.ceil(this.#usableUntil - sentAt));
+    try {
+      await this.#hive.pool.renewLease({ lease: this.lease.id }, { timeoutMs, signal: this.#end.signal });
+      this.#usableUntil = usableUntil(sentAt, this.lease.termMs);
+      return true;
+    } catch (cause) {
+      const error = HiveError.from(cause);
+      if (error.code === 'FAILED_PRECONDITION' || error.code === 'NOT_FOUND') this.#end.abort(error);
+      return false;
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { type Clock, pause, systemClock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import { discoverySubject, heartbeatSubject } from '../protocol/subjects.ts';
+import type { RequestAgentRequest, Task, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Capability, HeartbeatRequest, Load, RegisterSwarmRequest } from '../wire/hivebus/registry/v1/registry.ts';
+import { type Agent, type AgentOptions, createAgent } from './agent.ts';
+import type { Hive } from './hive.ts';
+import { type BorrowedAgent, borrow } from './lease.ts';
+import { untilSettled } from './retry.ts';
+
+export interface SwarmOptions {
+  /** A connection whose home has, or will get, the swarm's key. */
+  readonly hive: Hive;
+  readonly name: string;
+  readonly project?: string;
+  readonly queenEndpoint?: string;
+  readonly region?: string;
+  readonly tags?: readonly string[];
+  readonly capabilities?: readonly (Pick<Capability, 'agentType' | 'capacity'> & Partial<Capability>)[];
+  /** The swarm's load, asked for each heartbeat; undefined = not said. */
+  readonly load?: () => Load | undefined;
+  readonly clock?: Clock;
+}
+
+export interface Swarm extends AsyncDisposable {
+  readonly name: string;
+  /** The connection, as this swarm. */
+  readonly hive: Hive;
+  /** Submits a task of this swarm. `id` makes a repeat harmless: the second is refused as ALREADY_EXISTS. */
+  submitTask(spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>, id?: string): Promise<Task>;
+  /** Borrows an agent of another swarm. RESOURCE_EXHAUSTED when none is free. */
+  requestAgent(request: Partial<Omit<RequestAgentRequest, 'swarm'>> & { type: string }): Promise<BorrowedAgent>;
+  /** Starts an agent of this swarm in this process. */
+  createAgent(options: Omit<AgentOptions, 'hive' | 'swarm'>): Promise<Agent>;
+  /** Stops the heartbeats. The swarm stays registered, and is shown as unreachable, unless `deregister`. */
+  close(options?: { deregister?: boolean }): Promise<void>;
+}
+
+/** How long a registration is tried. */
+const START_MS = 15_000;
+
+/** Registers a swarm, or updates it, says so on the discovery subject, and keeps it alive by heartbeats. */
+export async function createSwarm(options: SwarmOptions): Promise<Swarm> {
+  const { clock = systemClock, name } = options;
+  const hive = await options.hive.as({ kind: 'swarm', swarm: name });
+  const end = new AbortController();
+  const registration = registrationOf(options);
+  await untilSettled(() => hive.registry.registerSwarm(registration), {
+    clock,
+    signal: end.signal,
+    giveUpMs: START_MS,
+  });
+  const { intervalMs } = await hive.registry.heartbeat({ swarm: name, load: options.load?.() });
+  hive.publish(discoverySubject(hive.federation), 'hivebus.registry.v1.DiscoveryMessage', { announce: registration });
+  const beating = keepAlive(hive, name, intervalMs, options.load, clock, end.signal);
+  const close = async ({ deregister = false } = {}): Promise<void> => {
+    end.abort();
+    await beating;
+    if (deregister) await hive.registry.deregisterSwarm({ name });
+  };
+  return {
+    name,
+    hive,
+    submitTask: (spec, id = '') => submitTask(hive, { ...spec, swarm: name }, id),
+    requestAgent: (request) => borrow(hive, { ...request, swarm: name }, clock),
+    createAgent: (agent) => createAgent({ clock, ...agent, hive, swarm: name }),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/** Says every `intervalMs` that a swarm is alive, until `signal` aborts. */
+export async function keepAlive(
+  hive: Hive,
+  swarm: string,
+  intervalMs: number,
+  load: (() => Load | undefined) | undefined,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await pause(clock, intervalMs, signal);
+    if (signal.aborted) return;
+    const beat: HeartbeatRequest = { swarm, load: load?.() };
+    hive.publish(heartbeatSubject(hive.federation, swarm), 'hivebus.registry.v1.HeartbeatRequest', beat);
+  }
+}
+
+function registrationOf(options: SwarmOptions): Partial<RegisterSwarmRequest> {
+  const { name, project = '', queenEndpoint = '', region = '', tags = [], capabilities = [] } = options;
+  const offers = capabilities.map((each) => ({ specializations: [], skills: [], ...each }));
+  return { name, project, queenEndpoint, region, tags: [...tags], capabilities: offers };
+}
+
+async function submitTask(hive: Hive, spec: Partial<TaskSpec>, id: string): Promise<Task> {
+  const whole: TaskSpec = {
+    ...{ swarm: '', type: '', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
+    ...{ labels: {}, title: '', ...spec },
+  };
+  const { task } = await hive.pool.submitTask({ spec: whole, id });
+  if (!task) throw new HiveError('INTERNAL', 'the pool answered without a task');
+  return task;
+}

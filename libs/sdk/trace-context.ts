@@ -1,0 +1,37 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomId } from '../kernel/ids.ts';
+import type { Trace } from '../protocol/machine.ts';
+import { freshTraceparent } from '../telemetry/traceparent.ts';
+import type { AgentTask } from './task.ts';
+
+const handled = new AsyncLocalStorage<Trace>();
+
+/** The message or task that is being handled here, if any: what is sent from here belongs to its trace. */
+export const currentTrace = (): Trace | undefined => handled.getStore();
+
+export const withTrace = <T>(trace: Trace, run: () => T): T => handled.run(trace, run);
+
+export const traceOfTask = ({ traceparent, correlationId, hops }: AgentTask): Trace => ({
+  traceparent,
+  correlationId,
+  hops,
+});
+
+/** A message counts one hop more than what it was sent for; these were sent for nothing. */
+const NO_HOP_YET = -1;
+
+/** A trace that begins here. */
+export const freshTrace = (): Trace => ({
+  traceparent: freshTraceparent(),
+  correlationId: randomId(),
+  hops: NO_HOP_YET,
+});
+
+/** What an agent, or a tracing tool, gave this process in its environment; undefined when it begins by itself. */
+export function traceOfEnvironment(env: NodeJS.ProcessEnv): Trace | undefined {
+  const traceparent = env.TRACEPARENT ?? '';
+  const correlationId = env.HIVEBUS_CORRELATION_ID ?? '';
+  if (traceparent === '' && correlationId === '') return undefined;
+  const hops = /^\d{1,9}$/.test(env.HIVEBUS_HOPS ?? '') ? Number(env.HIVEBUS_HOPS) : NO_HOP_YET;
+  return { traceparent, correlationId: correlationId || randomId(), hops };
+}

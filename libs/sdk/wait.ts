@@ -1,0 +1,87 @@
+import { Informer } from '../journal/informer.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
+import type { Task, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Hive } from './hive.ts';
+
+const ENDED: ReadonlySet<TaskState> = new Set(['TASK_STATE_SUCCEEDED', 'TASK_STATE_FAILED', 'TASK_STATE_CANCELLED']);
+
+/** Has it its one outcome? */
+export const isEnded = (task: Task): boolean => ENDED.has(task.state);
+
+/** Which tasks to follow: one, or all of a swarm. */
+export type TaskFilter = { readonly id: string } | { readonly swarm: string };
+
+const PAGE = 500;
+
+/**
+ * Calls `onTask` with tasks as they are now, and then with each one again whenever it changes, until disposed. Nothing
+ * is missed; after a broken stream a task may come unchanged. `onFault` is told why it cannot follow, while it tries on.
+ */
+export function followTasks(
+  hive: Hive,
+  filter: TaskFilter,
+  onTask: (task: Task) => void,
+  options: { onFault?: (error: HiveError) => void; clock?: Clock } = {},
+): AsyncDisposable {
+  const { onFault, clock = systemClock } = options;
+  return new Informer<Task>(
+    {
+      list: (signal) => listTasks(hive, filter, signal),
+      watch: (fromRevision, signal) => hive.pool.watchTasks({ ...filter, fromRevision }, { signal }),
+      keyOf: ({ id }) => id,
+    },
+    { clock, onItems: (tasks) => tasks.forEach(onTask), onStatus: (error) => error && onFault?.(error) },
+  );
+}
+
+/** Waits until a task has its outcome, whatever that is; `onChange` sees it on the way. NOT_FOUND when it is unknown. */
+export async function waitForTask(
+  hive: Hive,
+  id: string,
+  options: { signal?: AbortSignal; onChange?: (task: Task) => void } = {},
+): Promise<Task> {
+  const { signal, onChange } = options;
+  const { promise, resolve, reject } = deferred<Task>();
+  const onTask = (task: Task) => {
+    onChange?.(task);
+    if (isEnded(task)) resolve(task);
+  };
+  const onFault = (error: HiveError) => {
+    if (!error.retryable && error.reason !== 'COMPACTED') reject(error);
+  };
+  const onAbort = () => reject(new HiveError('CANCELLED', `task ${id} is not waited for any longer`));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const following = followTasks(hive, { id }, onTask, { onFault });
+  try {
+    return await promise;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    await following[Symbol.asyncDispose]();
+  }
+}
+
+/** Promise.withResolvers, which Node 20 has not. */
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: HiveError) => void } {
+  let settle: { resolve: (value: T) => void; reject: (error: HiveError) => void } | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, resolve: (value) => settle?.resolve(value), reject: (error) => settle?.reject(error) };
+}
+
+/** The tasks that are followed; of later pages the first one's revision counts, and what changed since comes again. */
+async function listTasks(hive: Hive, filter: TaskFilter, signal: AbortSignal) {
+  if ('id' in filter) {
+    const { task, revision } = await hive.pool.getTask({ id: filter.id, linearizable: true }, { signal });
+    return { items: task ? [task] : [], revision };
+  }
+  const first = await hive.pool.listTasks({ ...filter, pageSize: PAGE }, { signal });
+  const items = [...first.tasks];
+  for (let pageToken = first.nextPageToken; pageToken !== ''; ) {
+    const page = await hive.pool.listTasks({ ...filter, pageSize: PAGE, pageToken }, { signal });
+    items.push(...page.tasks);
+    pageToken = page.nextPageToken;
+  }
+  return { items, revision: first.revision };
+}

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { type BusStatus, connectBus } from '../bus/connect.ts';
+import type { JournalSettings } from '../journal/settings.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import type { Authenticate, KeyRing } from '../rpc/authenticate.ts';
+import type { Binding } from '../rpc/binding.ts';
+import { serveBus } from '../rpc/bus-server.ts';
+import { serveGrpc } from '../rpc/grpc-server.ts';
+import { createLogger, logFunction } from '../telemetry/log.ts';
+import { startTelemetry } from '../telemetry/telemetry.ts';
+import { Closing } from './closing.ts';
+import { readConfig, type ServiceConfig } from './config.ts';
+import { startHealth } from './health.ts';
+import { aborted, run } from './lifecycle.ts';
+import { operatorKeys } from './operator-keys.ts';
+import { VERSION } from './version.ts';
+
+export type ServiceLog = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
+
+/** What every service needs from its process. */
+export interface ServiceDeps {
+  readonly nc: NatsConnection;
+  /** Carries announcements; one of its own keeps them from delaying acknowledgements. */
+  readonly announcer: NatsConnection;
+  readonly operatorKey: KeyRing['operatorKey'];
+  readonly clock?: Clock;
+  readonly log?: ServiceLog;
+}
+
+/** What every service is to its process, to its own main and to the all-in-one. */
+export interface Service extends AsyncDisposable {
+  /** For the bus and gRPC servers. */
+  readonly binding: Binding;
+  readonly authenticate: Authenticate;
+  /** Resolves when the federation `main` is served. */
+  ready(signal?: AbortSignal): Promise<void>;
+  /** Why it is not ready; undefined when it is. */
+  check(): string | undefined;
+}
+
+export interface ServiceMain {
+  /** E.g. `hivebus-registry`. */
+  readonly name: string;
+  readonly grpcPort: number;
+  create(config: { readonly journal: Partial<JournalSettings> }, deps: ServiceDeps): Service;
+}
+
+/** A service as a process of its own: configuration from the environment, both adaptors, health, an orderly end. */
+export function runService(main: ServiceMain): void {
+  const config = readConfig(process.env, main);
+  const log = createLogger({ service: main.name, level: config.log });
+  const start = async (signal: AbortSignal) => {
+    try {
+      await serve(main, config, logFunction(log), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      log.warn({ err: error }, 'stopped before it was serving, or not in order');
+    }
+  };
+  run(start, { log, stopMs: config.stopMs });
+}
+
+async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, signal: AbortSignal): Promise<void> {
+  await using closing = new Closing();
+  const { name } = main;
+  const { nats, host, grpcPort, healthPort, replicas } = config;
+  const telemetry = closing.use(await startTelemetry({ service: name, ...config }));
+  const connect = async (as: string) => {
+    const onStatus = ({ level, message }: BusStatus) => log(level, message);
+    const nc = await connectBus({ servers: nats, name: as, waitMs: config.busWaitMs, signal, onStatus });
+    closing.use({ [Symbol.asyncDispose]: () => nc.close() });
+    return nc;
+  };
+  const [nc, announcer] = [await connect(name), await connect(`${name}-announcer`)];
+  const keys = config.operatorKeys ?? join(config.home, 'operators');
+  const operatorKey = operatorKeys(keys, systemClock, (fault) => log('warn', fault.message));
+  const service = closing.use(main.create({ journal: { replicas } }, { nc, announcer, operatorKey, log }));
+  const checks = { [service.binding.name]: service.check };
+  if (healthPort !== undefined) closing.use(await startHealth({ host, port: healthPort, checks, signal }));
+  await service.ready(signal);
+  const { binding, authenticate } = service;
+  const serving = { bindings: [binding], authenticate, observe: telemetry.observe };
+  closing.use(await serveBus({ ...serving, nc, version: VERSION }));
+  if (grpcPort !== undefined) closing.use(await serveGrpc({ ...serving, host, port: grpcPort }));
+  log('info', `${name} is serving`, { grpcPort });
+  await aborted(signal);
+}

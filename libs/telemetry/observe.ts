@@ -1,0 +1,48 @@
+import { type Attributes, type Histogram, type Meter, SpanKind, trace } from '@opentelemetry/api';
+import { HiveError } from '../kernel/errors.ts';
+import type { Observe, Observed } from '../rpc/observe.ts';
+import { withSpan } from './span.ts';
+
+export interface ObserveOptions {
+  /** Where times go; undefined = nowhere. */
+  readonly meter: Meter | undefined;
+  /** Is the trace kept that a call came with? For one that is not, no span is even made. */
+  readonly keeps: (traceparent: string) => boolean;
+}
+
+/** Spans, times and outcomes of calls, for both sides and both transports. */
+export function createObserve({ meter, keeps }: ObserveOptions): Observe {
+  const seconds = meter?.createHistogram('rpc_seconds', {
+    description: 'Time of a call by side, transport, method and outcome; of a stream until its end',
+    unit: 's',
+    advice: {
+      explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    },
+  });
+  return (info, run) => {
+    const inSpan = trace.getActiveSpan() || keeps(info.trace.traceparent) ? () => spanned(info, run) : run;
+    return seconds ? timed(seconds, labelsOf(info), inSpan) : inSpan();
+  };
+}
+
+const labelsOf = ({ side, transport, service, method }: Observed): Attributes => ({ side, transport, service, method });
+
+function spanned<T>(info: Observed, run: () => Promise<T>): Promise<T> {
+  const { traceparent, correlationId } = info.trace;
+  const attributes = { ...labelsOf(info), federation: info.federation, 'hivebus.correlation_id': correlationId };
+  const kind = info.side === 'server' ? SpanKind.SERVER : SpanKind.CLIENT;
+  return withSpan(`${info.service}.${info.method}`, { kind, parent: traceparent, attributes }, run);
+}
+
+async function timed<T>(seconds: Histogram, attributes: Attributes, run: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  let code = 'OK';
+  try {
+    return await run();
+  } catch (error) {
+    code = HiveError.from(error).code;
+    throw error;
+  } finally {
+    seconds.record((performance.now() - startedAt) / 1000, { ...attributes, code });
+  }
+}

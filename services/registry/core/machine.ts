@@ -1,0 +1,72 @@
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import {
+  applyClusterDeleted,
+  applyClusterStored,
+  deleteCluster,
+  getCluster,
+  listClusters,
+  putCluster,
+} from './cluster.ts';
+import {
+  adoptFederation,
+  applyFederation,
+  census,
+  getFederation,
+  initFederation,
+  listFederations,
+  updateFederation,
+} from './federation.ts';
+import { applyLiveness, nextRemoval, observeLiveness, removeUnreachable } from './liveness.ts';
+import { compareSwarms, findSwarms, recommendFallbacks } from './ranking.ts';
+import { emptyState, type RegistryShape, reindex } from './state.ts';
+import {
+  applyRegistered,
+  applyRemoved,
+  deregisterSwarm,
+  getSwarm,
+  getSwarms,
+  listSwarms,
+  registerSwarm,
+} from './swarm.ts';
+
+/** The registry of one federation: who is in it, what each swarm can do, and whether it is alive. */
+export const registryMachine = (federation: string): Machine<RegistryShape> => ({
+  service: 'registry',
+  init: () => emptyState(federation),
+  tables: ({ federations, swarms, clusters }) => ({ federations, swarms, clusters }),
+  restored: reindex,
+  commands: {
+    initFederation,
+    updateFederation,
+    adoptFederation,
+    registerSwarm,
+    deregisterSwarm,
+    observeLiveness,
+    putCluster,
+    deleteCluster,
+  },
+  queries: {
+    getFederation,
+    listFederations: (state, _, view) => listFederations(state, view),
+    census: (state, _, view) => census(state, view),
+    getSwarm,
+    getSwarms,
+    listSwarms,
+    findSwarms,
+    compareSwarms,
+    recommendFallbacks,
+    getCluster,
+    listClusters,
+  },
+  events: {
+    'federation.created': { apply: applyFederation, key: ({ name }) => name },
+    'federation.updated': { apply: applyFederation, key: ({ name }) => name },
+    'swarm.registered': { apply: applyRegistered, key: ({ name }) => name },
+    'swarm.removed': { apply: applyRemoved, key: ({ name }) => name },
+    'swarm.liveness': { apply: applyLiveness, key: ({ name }) => name },
+    'cluster.stored': { apply: applyClusterStored, key: ({ name }) => name },
+    'cluster.deleted': { apply: applyClusterDeleted, key: ({ name }) => name },
+  },
+  nextDue: nextRemoval,
+  tick: removeUnreachable,
+});

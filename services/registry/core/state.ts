@@ -1,0 +1,198 @@
+import { DueQueue } from '../../../libs/kernel/due-queue.ts';
+import { byText, OrderedList } from '../../../libs/kernel/ordered-list.ts';
+import { Table } from '../../../libs/kernel/table.ts';
+import type { Decision } from '../../../libs/protocol/machine.ts';
+import type { ClusterSpec } from '../../../libs/wire/hivebus/registry/v1/cluster.ts';
+import type * as event from '../../../libs/wire/hivebus/registry/v1/events.ts';
+import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
+import { CapabilityIndex } from './capability-index.ts';
+
+/** A federation's settings. Times are machine time, milliseconds since 1970, here and below. */
+export interface FederationRow {
+  readonly name: string;
+  readonly description: string;
+  readonly joinPolicy: rpc.JoinPolicy;
+  /** 0 = never. */
+  readonly removeAfterMs: number;
+  readonly createdAt: number;
+  /** Revision of the last change. */
+  readonly revision: number;
+}
+
+export interface SwarmRow {
+  readonly name: string;
+  readonly project: string;
+  readonly queenEndpoint: string;
+  readonly region: string;
+  readonly tags: readonly string[];
+  /** At most one for each agent type. */
+  readonly capabilities: readonly rpc.Capability[];
+  /** base64url of the owner's raw key; empty together with keyId: only operators change the swarm. */
+  readonly publicKey: string;
+  readonly keyId: string;
+  /** Revision of the last registration that changed anything. */
+  readonly revision: number;
+  readonly registeredAt: number;
+  readonly updatedAt: number;
+  readonly liveness: rpc.Liveness;
+  /** When `liveness` became what it is. */
+  readonly livenessSince: number;
+  /** Has ever sent a heartbeat: only then does silence mean anything. */
+  readonly monitored: boolean;
+  /** The last heartbeat that the leader knew of when liveness last changed; 0 = none. */
+  readonly lastHeartbeatAt: number;
+}
+
+export interface ClusterRow {
+  readonly name: string;
+  readonly swarm: string;
+  readonly spec: ClusterSpec;
+  /** From 1, one more at each change. */
+  readonly generation: number;
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/**
+ * One federation's registry. Invariants, besides those of the rows:
+ *   - `names`, `capabilities`, `unreachable` and `census` follow from `swarms` alone;
+ *   - `unreachable` holds exactly the swarms that are LIVENESS_UNREACHABLE, due at their livenessSince;
+ *   - `census` counts each swarm once, by its liveness.
+ */
+export interface RegistryState {
+  /** The federation that this registry is of. */
+  readonly federation: string;
+  /** In `main` all federations, elsewhere the own one: its settings, as `main` has handed them over. */
+  readonly federations: Table<FederationRow>;
+  readonly swarms: Table<SwarmRow>;
+  readonly clusters: Table<ClusterRow>;
+  readonly names: OrderedList<string>;
+  readonly capabilities: CapabilityIndex;
+  readonly unreachable: DueQueue;
+  readonly census: Map<rpc.Liveness, number>;
+}
+
+/** What a replica knows of a swarm from its heartbeats. Never journaled. */
+export interface Heard {
+  /** When the last heartbeat arrived, milliseconds since 1970. */
+  readonly at: number;
+  readonly load: rpc.Load | undefined;
+  /** The failure detector's suspicion now. */
+  readonly phi: number;
+}
+
+export interface RegistrySoft {
+  heard(swarm: string): Heard | undefined;
+}
+
+/** What the leader's failure detector has seen of a swarm. */
+export interface LivenessObservation {
+  readonly name: string;
+  /** The swarm's revision when it was seen: a swarm that registered since is not judged by what was before. */
+  readonly swarmRevision: number;
+  readonly liveness: rpc.Liveness;
+  readonly phi: number;
+  /** When the last heartbeat had arrived, milliseconds since 1970; 0 = none has since the leader began. */
+  readonly lastHeartbeatAt: number;
+}
+
+export type FederationSettings = Pick<rpc.Federation, 'name' | 'description' | 'joinPolicy' | 'removeAfterMs'>;
+
+export type RegistryShape = {
+  state: RegistryState;
+  commands: {
+    initFederation: { input: rpc.InitFederationRequest; reply: rpc.InitFederationResponse };
+    updateFederation: { input: rpc.UpdateFederationRequest; reply: rpc.UpdateFederationResponse };
+    /** Internal: makes a federation's settings what they are in `main`; creates `main` itself. */
+    adoptFederation: { input: FederationSettings; reply: { changed: boolean } };
+    registerSwarm: { input: rpc.RegisterSwarmRequest; reply: rpc.RegisterSwarmResponse };
+    deregisterSwarm: { input: rpc.DeregisterSwarmRequest; reply: rpc.DeregisterSwarmResponse };
+    /** Internal: the failure detector of the leader's shell reports a change. */
+    observeLiveness: { input: LivenessObservation; reply: { changed: boolean } };
+    putCluster: { input: rpc.PutClusterRequest; reply: rpc.PutClusterResponse };
+    deleteCluster: { input: rpc.DeleteClusterRequest; reply: rpc.DeleteClusterResponse };
+  };
+  queries: {
+    getFederation: { input: { name: string }; reply: { federation: rpc.Federation } };
+    listFederations: { input: rpc.ListFederationsRequest; reply: rpc.ListFederationsResponse };
+    census: { input: object; reply: Omit<rpc.GetFederationResponse, 'federation'> };
+    getSwarm: { input: { name: string }; reply: rpc.GetSwarmResponse };
+    /** Those of `names` that are registered. */
+    getSwarms: { input: { names: readonly string[] }; reply: { swarms: rpc.Swarm[] } };
+    listSwarms: { input: SwarmFilter; reply: rpc.ListSwarmsResponse };
+    findSwarms: { input: rpc.FindSwarmsRequest; reply: rpc.FindSwarmsResponse };
+    compareSwarms: { input: rpc.CompareSwarmsRequest; reply: rpc.CompareSwarmsResponse };
+    recommendFallbacks: { input: rpc.RecommendFallbacksRequest; reply: rpc.RecommendFallbacksResponse };
+    getCluster: { input: rpc.GetClusterRequest; reply: rpc.GetClusterResponse };
+    listClusters: { input: rpc.ListClustersRequest; reply: rpc.ListClustersResponse };
+  };
+  events: {
+    'federation.created': event.FederationCreated;
+    'federation.updated': event.FederationUpdated;
+    'swarm.registered': event.SwarmRegistered;
+    'swarm.removed': event.SwarmRemoved;
+    'swarm.liveness': event.SwarmLivenessChanged;
+    'cluster.stored': event.ClusterStored;
+    'cluster.deleted': event.ClusterDeleted;
+  };
+  soft: RegistrySoft;
+};
+
+export type SwarmFilter = Pick<
+  rpc.ListSwarmsRequest,
+  'tags' | 'region' | 'agentType' | 'liveness' | 'pageSize' | 'pageToken'
+>;
+
+/** What a command answers with, by its name. */
+export type Decided<N extends keyof RegistryShape['commands']> = Decision<
+  RegistryShape,
+  RegistryShape['commands'][N]['reply']
+>;
+
+export const emptyState = (federation: string): RegistryState => ({
+  federation,
+  federations: new Table(),
+  swarms: new Table(),
+  clusters: new Table(),
+  names: new OrderedList(byText),
+  capabilities: new CapabilityIndex(),
+  unreachable: new DueQueue(),
+  census: new Map(),
+});
+
+/** Puts a swarm's row in, in place of the one before, and keeps what is derived from it. */
+export function setSwarm(state: RegistryState, row: SwarmRow): void {
+  const before = state.swarms.get(row.name);
+  state.swarms.set(row.name, row);
+  if (before && row.liveness === before.liveness && row.capabilities === before.capabilities) return;
+  if (before) unindex(state, before);
+  index(state, row);
+}
+
+export function deleteSwarm(state: RegistryState, name: string): void {
+  const row = state.swarms.get(name);
+  if (!row) return;
+  state.swarms.delete(name);
+  unindex(state, row);
+  state.names.remove(name);
+  state.unreachable.delete(name);
+}
+
+/** Rebuilds what is derived, after the tables were filled. */
+export function reindex(state: RegistryState): void {
+  for (const row of state.swarms.values()) index(state, row);
+}
+
+function index(state: RegistryState, row: SwarmRow): void {
+  state.names.add(row.name);
+  state.capabilities.add(row);
+  state.census.set(row.liveness, (state.census.get(row.liveness) ?? 0) + 1);
+  if (row.liveness === 'LIVENESS_UNREACHABLE') state.unreachable.set(row.name, row.livenessSince);
+  else state.unreachable.delete(row.name);
+}
+
+function unindex(state: RegistryState, row: SwarmRow): void {
+  state.capabilities.remove(row);
+  state.census.set(row.liveness, (state.census.get(row.liveness) ?? 0) - 1);
+}

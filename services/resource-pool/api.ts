@@ -1,0 +1,124 @@
+import type { Journal, QueryOptions } from '../../libs/journal/journal.ts';
+import type { Call } from '../../libs/protocol/call.ts';
+import type { Api } from '../../libs/rpc/api.ts';
+import type {
+  ReadTaskLogRequest,
+  ReadTaskLogResponse,
+  ResourcePoolServiceService,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { PoolShape } from './core/state.ts';
+import type { TaskLogs } from './task-logs.ts';
+import * as check from './validation.ts';
+import { taskEnded, watchTasks } from './watching.ts';
+
+export type PoolApi = Api<ResourcePoolServiceService>;
+
+export interface ApiDeps {
+  readonly journal: Journal<PoolShape>;
+  readonly logs: TaskLogs;
+  /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
+  readonly lookUp: (swarm: string, signal: AbortSignal) => Promise<void>;
+}
+
+/** The pool's methods in one federation: check the request, ask the machine. */
+export function poolApi({ journal, logs, lookUp }: ApiDeps): PoolApi {
+  return {
+    async registerAgent(request, call) {
+      check.checkRegistration(request);
+      await lookUp(request.swarm, call.signal);
+      return journal.execute('registerAgent', request, call);
+    },
+    async deregisterAgent(request, call) {
+      check.checkAgentName(request);
+      return journal.execute('deregisterAgent', request, call);
+    },
+    async getAgent(request, call) {
+      check.checkAgentName(request);
+      return journal.query('getAgent', request, call);
+    },
+    async listAgents(request, call) {
+      check.checkAgentList(request);
+      return journal.query('listAgents', request, call, atLeast(request));
+    },
+
+    async requestAgent(request, call) {
+      check.checkBorrowing(request);
+      await lookUp(request.swarm, call.signal);
+      return journal.execute('requestAgent', request, call);
+    },
+    async renewLease(request, call) {
+      check.checkId('lease', request.lease);
+      return journal.execute('renewLease', request, call);
+    },
+    async releaseLease(request, call) {
+      check.checkId('lease', request.lease);
+      return journal.execute('releaseLease', request, call);
+    },
+    async listLeases(request, call) {
+      check.checkLeaseList(request);
+      return journal.query('listLeases', request, call, atLeast(request));
+    },
+
+    async submitTask(request, call) {
+      check.checkSubmission(request);
+      await lookUp(request.spec?.swarm ?? '', call.signal);
+      return journal.execute('submitTask', request, call);
+    },
+    async getTask(request, call) {
+      check.checkId('id', request.id);
+      const { linearizable } = request;
+      return journal.query('getTask', request, call, { ...atLeast(request), linearizable });
+    },
+    async listTasks(request, call) {
+      check.checkTaskList(request);
+      return journal.query('listTasks', request, call, atLeast(request));
+    },
+    async cancelTask(request, call) {
+      check.checkCancel(request);
+      return journal.execute('cancelTask', request, call);
+    },
+    async *watchTasks(request, call) {
+      check.checkWatch(request);
+      yield* watchTasks(journal, request, call);
+    },
+    async *readTaskLog(request, call) {
+      check.checkId('id', request.id);
+      yield* readTaskLog(journal, logs, request, call);
+    },
+
+    async listAssignments(request, call) {
+      check.checkAssignments(request);
+      return journal.execute('listAssignments', request, unrepeated(call));
+    },
+    async confirmAssignment(request, call) {
+      check.checkConfirmation(request);
+      return journal.execute('confirmAssignment', request, call);
+    },
+    async reportTask(request, call) {
+      check.checkReport(request);
+      return journal.execute('reportTask', request, call);
+    },
+  };
+}
+
+const atLeast = (request: { minRevision: string }): QueryOptions => ({
+  minRevision: check.revisionOf('minRevision', request.minRevision),
+});
+
+/** The same call for a read that only the leader answers: what it said is not kept, a repeat is told what is so then. */
+const unrepeated = ({ federation, principal, token, trace, signal }: Call): Call => ({
+  ...{ federation, principal, token, trace, signal },
+});
+
+async function* readTaskLog(
+  journal: Journal<PoolShape>,
+  logs: TaskLogs,
+  { id, follow }: ReadTaskLogRequest,
+  call: Call,
+): AsyncGenerator<ReadTaskLogResponse> {
+  const request = { id, minRevision: '0', linearizable: false };
+  const { task, revision } = await journal.query('getTask', request, call, { linearizable: true });
+  if (!task) return;
+  const ended = follow ? taskEnded(journal, task, call, Number(revision)) : undefined;
+  for await (const lines of logs.read(id, call.signal, ended)) yield { lines };
+}

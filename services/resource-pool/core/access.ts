@@ -1,0 +1,64 @@
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import type { Ctx } from '../../../libs/protocol/machine.ts';
+import { describePrincipal } from '../../../libs/protocol/principal.ts';
+import type { AgentRow } from './rows.ts';
+import type { PoolSoft } from './state.ts';
+
+/** Who may do what. Operators may do all; a swarm is proved by the key that the registry bound to its name. */
+
+type Context = Ctx<PoolSoft>;
+
+/** The key that owns a swarm. NOT_FOUND when it is not registered, UNAVAILABLE while the registry was not heard yet. */
+export function keyOfSwarm(ctx: Context, swarm: string): string {
+  const key = ctx.soft.swarms.keyOf(swarm);
+  if (key !== undefined) return key;
+  if (ctx.soft.swarms.synced) throw notFound('swarm', swarm, `register it first: hivebus register-swarm ${swarm}`);
+  throw new HiveError(
+    'UNAVAILABLE',
+    `the pool has not heard from the registry yet, so swarm ${quote(swarm)} is not known`,
+    {
+      retryAfterMs: 500,
+      reason: 'REGISTRY_NOT_HEARD',
+    },
+  );
+}
+
+/** Lets pass who acts for one of the swarms: its queen, or an operator. */
+export function requireSwarm(ctx: Context, swarms: readonly string[], action: string): void {
+  const { principal } = ctx;
+  if (principal.kind === 'operator') return;
+  if (principal.kind === 'swarm' && swarms.includes(principal.swarm)) {
+    if (keyOfSwarm(ctx, principal.swarm) === principal.key) return;
+  }
+  throw denied(ctx, action, `swarm ${swarms.map(quote).join(' or ')}`);
+}
+
+/** Lets pass the swarm's queen, any of its agents, or an operator. */
+export function requireMember(ctx: Context, swarm: string, action: string): void {
+  const { principal } = ctx;
+  if (principal.kind !== 'agent' || principal.swarm !== swarm) return requireSwarm(ctx, [swarm], action);
+  if (keyOfSwarm(ctx, swarm) !== principal.key) throw denied(ctx, action, `swarm ${quote(swarm)}`);
+}
+
+/** Lets pass the agent itself, its home swarm's queen, or an operator: by the key that it registered with. */
+export function requireAgent(ctx: Context, agent: Pick<AgentRow, 'home' | 'name' | 'ownerKey'>, action: string): void {
+  const { principal } = ctx;
+  if (principal.kind === 'operator') return;
+  const isOwn = principal.kind === 'swarm' && principal.swarm === agent.home;
+  const isItself = principal.kind === 'agent' && principal.swarm === agent.home && principal.name === agent.name;
+  if ((isOwn || isItself) && principal.key === agent.ownerKey) return;
+  throw denied(ctx, action, `agent ${quote(`${agent.home}/${agent.name}`)}, its swarm`);
+}
+
+/** Lets pass the pool's own shell. */
+export function requireService(ctx: Context, action: string): void {
+  if (ctx.principal.kind !== 'service') throw denied(ctx, action, 'the pool itself');
+}
+
+function denied(ctx: Context, action: string, owner: string): HiveError {
+  if (ctx.principal.kind === 'anonymous') {
+    return new HiveError('UNAUTHENTICATED', `to ${action} needs a token, and none was sent`);
+  }
+  const who = describePrincipal(ctx.principal);
+  return new HiveError('PERMISSION_DENIED', `${who} may not ${action}: only ${owner} or an operator, by its own key`);
+}

@@ -1,0 +1,93 @@
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import { sameJson } from '../../../libs/kernel/json.ts';
+import type { Ctx, Decision, Machine } from '../../../libs/protocol/machine.ts';
+import type { ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { requireAgent } from './access.ts';
+import { endAttempt } from './attempt.ts';
+import { Plan } from './dispatch.ts';
+import { settled } from './lease.ts';
+import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
+
+/** What an agent says of the attempts that it was given. The attempt's number and instance fence all others off. */
+
+type Commands = Pick<Machine<PoolShape>['commands'], 'confirmAssignment' | 'reportTask'>;
+
+interface Named {
+  readonly task: string;
+  readonly attempt: number;
+  readonly instance: string;
+}
+
+export const attemptCommands = (settings: PoolSettings): Commands => ({
+  confirmAssignment(state, input, ctx) {
+    const { task, attempt } = findAttempt(state, input, ctx, 'confirm a task');
+    if (currentAttempt(task) !== attempt) throw stale(task, input);
+    const cancel = task.cancelRequestedAt > 0;
+    const reply = () => ({ cancel, revision: String(ctx.revision) });
+    if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
+    if (!cancel) return { events: [{ type: 'task.started', data: { task: task.id, attempt: attempt.number } }], reply };
+    const plan = new Plan(state);
+    const end = endAttempt(task, { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled' }, plan, settings);
+    return { events: [end, ...settled(state, plan)], reply };
+  },
+
+  reportTask(state, input, ctx) {
+    const { task, attempt } = findAttempt(state, input, ctx, 'report a task');
+    if (currentAttempt(task) !== attempt) {
+      if (!isRepeat(task, attempt, input)) throw stale(task, input);
+      return answer(state, task, [], ctx);
+    }
+    const plan = new Plan(state);
+    const { outcome, reason } = input;
+    const result = outcome === 'OUTCOME_SUCCEEDED' ? input.result : undefined;
+    const end = endAttempt(task, { outcome, reason, result }, plan, settings);
+    return answer(state, task, [end, ...settled(state, plan)], ctx);
+  },
+});
+
+const answer = (
+  state: PoolState,
+  task: TaskRow,
+  events: readonly PoolEvent[],
+  ctx: Ctx,
+): Decision<PoolShape, PoolShape['commands']['reportTask']['reply']> => ({
+  events,
+  reply: () => ({ state: state.tasks.get(task.id)?.state ?? task.state, revision: String(ctx.revision) }),
+});
+
+function findAttempt(
+  state: PoolState,
+  input: Named,
+  ctx: Ctx<PoolSoft>,
+  action: string,
+): { task: TaskRow; attempt: AttemptRow } {
+  const task = state.tasks.get(input.task);
+  if (!task) throw notFound('task', input.task, 'it never was, or it ended long ago and is no longer kept');
+  const attempt = task.attempts[input.attempt - 1];
+  const agent = attempt && state.agents.get(attempt.agent);
+  // The attempts of an agent that left the pool have ended with it.
+  if (!agent || attempt.instance !== input.instance) throw stale(task, input);
+  requireAgent(ctx, agent, action);
+  return { task, attempt };
+}
+
+/** Is this the report that was accepted, once more? Its answer may have been lost. */
+const isRepeat = (task: TaskRow, attempt: AttemptRow, report: ReportTaskRequest): boolean =>
+  attempt.outcome === report.outcome &&
+  (report.outcome !== 'OUTCOME_SUCCEEDED' || sameJson(task.result, report.result));
+
+function stale(task: TaskRow, given: Named): HiveError {
+  const last = task.attempts.at(-1);
+  const current = last
+    ? `attempt ${last.number} of instance ${quote(last.instance)}, ${short(last.outcome, 'OUTCOME_') || 'not ended'}`
+    : 'that no attempt was made';
+  const message =
+    `attempt ${given.attempt} of instance ${quote(given.instance)} is not the current one of task ${quote(task.id)} ` +
+    `(${short(task.state, 'TASK_STATE_')}): current is ${current}; nothing was accepted, drop it`;
+  return new HiveError('ABORTED', message, { retryable: false, reason: 'STALE_ATTEMPT' });
+}
+
+const short = (word: string, prefix: string): string =>
+  word.endsWith('_UNSPECIFIED') ? '' : word.slice(prefix.length).toLowerCase().replaceAll('_', ' ');

@@ -1,0 +1,66 @@
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import { oweAssignment, settleAttempt } from './delivery.ts';
+import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolShape } from './state.ts';
+import { putTask } from './store.ts';
+import { next } from './task-states.ts';
+
+type Events = Pick<Machine<PoolShape>['events'], 'task.assigned' | 'task.started' | 'task.attempt-ended'>;
+
+export const attemptEvents = (settings: PoolSettings): Events => ({
+  'task.assigned': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const to = task && next(task.state, 'assign');
+      if (!to) return;
+      const attempt: AttemptRow = {
+        number: data.attempt,
+        agent: data.agent,
+        instance: data.instance,
+        lease: data.lease,
+        assignedAt: at.time,
+        startedAt: 0,
+        endedAt: 0,
+        outcome: 'OUTCOME_UNSPECIFIED',
+        reason: '',
+      };
+      putTask(state, { ...task, state: to, attempts: [...task.attempts, attempt], revision: at.revision }, settings);
+      oweAssignment(state, data);
+    },
+    key: ({ agent, instance }) => `${agent.replace('/', '.')}.${instance}`,
+  },
+
+  'task.started': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const to = task && next(task.state, 'start');
+      if (!to) return;
+      const attempts = withLast(task, { startedAt: at.time });
+      putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
+      settleAttempt(state, data.task, data.attempt, 'assign');
+    },
+    key: (data, state) => taskKey(state, data.task),
+  },
+
+  'task.attempt-ended': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const to = task && next(task.state, 'retry');
+      const attempt = task && currentAttempt(task);
+      if (!to || !attempt) return;
+      const attempts = withLast(task, { endedAt: at.time, outcome: data.outcome, reason: data.reason });
+      putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
+      settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
+    },
+    key: (data, state) => taskKey(state, data.task),
+  },
+});
+
+/** The attempts with the last one changed. */
+export const withLast = (task: TaskRow, change: Partial<AttemptRow>): readonly AttemptRow[] =>
+  task.attempts.map((attempt, i) => (i === task.attempts.length - 1 ? { ...attempt, ...change } : attempt));
+
+/** `<swarm>.<task>` */
+export const taskKey = (state: PoolShape['state'], id: string): string =>
+  `${state.tasks.get(id)?.spec.swarm ?? 'unknown'}.${id}`;

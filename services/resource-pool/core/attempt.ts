@@ -1,0 +1,83 @@
+import { formatDuration } from '../../../libs/kernel/durations.ts';
+import type { Outcome, TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Plan } from './dispatch.ts';
+import type { AttemptRow, TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolState } from './state.ts';
+
+/** How a current attempt ends. */
+export interface Ending {
+  readonly outcome: Outcome;
+  /** Why, for people; may be empty for a success. */
+  readonly reason: string;
+  readonly result?: unknown;
+  /** The pool ends it, so the agent must still be told. */
+  readonly stopAgent?: boolean;
+}
+
+/** Ends a task's current attempt, and with it the task, or queues the task again. Plans the slot's next use. */
+export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: PoolSettings): PoolEvent {
+  const { outcome, reason, result, stopAgent = false } = ending;
+  const attempt = task.attempts.length;
+  plan.vacate(task);
+  const verdict = judge(task, ending, settings);
+  if (!verdict) {
+    plan.queue(task);
+    return { type: 'task.attempt-ended', data: { task: task.id, attempt, outcome, reason, stopAgent } };
+  }
+  const data = { task: task.id, state: verdict.state, attempt, outcome, reason: verdict.reason, stopAgent };
+  return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };
+}
+
+/** What an attempt's outcome means for its task; undefined = it is tried again. */
+function judge(
+  task: TaskRow,
+  { outcome, reason }: Ending,
+  settings: PoolSettings,
+): { state: TaskState; reason: string } | undefined {
+  if (outcome === 'OUTCOME_SUCCEEDED') return { state: 'TASK_STATE_SUCCEEDED', reason };
+  if (outcome === 'OUTCOME_TERMINAL') return { state: 'TASK_STATE_FAILED', reason: reason || 'failed for good' };
+  if (outcome === 'OUTCOME_CANCELLED' || task.cancelRequestedAt > 0) {
+    return { state: 'TASK_STATE_CANCELLED', reason: task.reason || reason };
+  }
+  const used = task.attempts.filter((attempt) => wasUsed(attempt, outcome)).length;
+  if (used >= task.spec.maxAttempts) {
+    return { state: 'TASK_STATE_FAILED', reason: `attempt ${used} of ${task.spec.maxAttempts}: ${reason}` };
+  }
+  const unconfirmed = task.attempts.length - used;
+  if (unconfirmed < settings.maxUnconfirmed) return undefined;
+  return { state: 'TASK_STATE_FAILED', reason: `assigned ${unconfirmed} times and never confirmed; last: ${reason}` };
+}
+
+/** Does it count against max_attempts? Not when it was lost before anybody had confirmed it. */
+const wasUsed = (attempt: AttemptRow, endsAs: Outcome): boolean =>
+  attempt.startedAt > 0 || (attempt.outcome === 'OUTCOME_UNSPECIFIED' ? endsAs : attempt.outcome) !== 'OUTCOME_LOST';
+
+/** Every attempt that an agent has now is lost. */
+export function loseAttempts(
+  state: PoolState,
+  agent: string,
+  reason: string,
+  plan: Plan,
+  settings: PoolSettings,
+): PoolEvent[] {
+  const events: PoolEvent[] = [];
+  for (const id of state.workers.tasksOf(agent)) {
+    const task = state.tasks.get(id);
+    if (task) events.push(endAttempt(task, { outcome: 'OUTCOME_LOST', reason }, plan, settings));
+  }
+  return events;
+}
+
+/** What time has brought about for a task; see `taskDue`. */
+export function overdue(task: TaskRow, cancelled: boolean, settings: PoolSettings): Ending {
+  if (cancelled) {
+    const reason = `cancelled; the agent did not say so within ${formatDuration(settings.cancelGraceMs)}`;
+    return { outcome: 'OUTCOME_CANCELLED', reason, stopAgent: true };
+  }
+  if (task.state === 'TASK_STATE_ASSIGNED') {
+    return { outcome: 'OUTCOME_LOST', reason: `not confirmed within ${formatDuration(settings.confirmMs)}` };
+  }
+  const limit = formatDuration(task.spec.timeoutMs);
+  return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its time limit of ${limit}, and not reported`, stopAgent: true };
+}

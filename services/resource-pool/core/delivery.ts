@@ -1,0 +1,121 @@
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import { Room } from '../../../libs/protocol/answer-size.ts';
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import type { TaskAssigned } from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import type { Assignment } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { requireAgent, requireService } from './access.ts';
+import { type AttemptRow, agentKey, currentAttempt, type DeliveryRow, type TaskRow } from './rows.ts';
+import type { PoolShape, PoolState } from './state.ts';
+import { deleteDelivery, putDelivery } from './store.ts';
+
+/**
+ * What agents are owed: the news of an assignment until it is confirmed, and word to stop an attempt until the agent
+ * has received it. The rows are the machine's effects: the leader sends them, at least once, until they are gone.
+ */
+
+type Kind = DeliveryRow['kind'];
+type Holder = Pick<AttemptRow, 'agent' | 'instance'>;
+
+/** stop: the same as cancel, for an attempt that has ended already. */
+const deliveryId = (task: string, attempt: number, kind: Kind | 'stop'): string => `${task}.${attempt}.${kind}`;
+
+function owe(state: PoolState, id: string, kind: Kind, task: string, attempt: number, holder: Holder): void {
+  putDelivery(state, { id, kind, notBefore: 0, task, attempt, agent: holder.agent, instance: holder.instance });
+}
+
+export const oweAssignment = (state: PoolState, data: TaskAssigned): void =>
+  owe(state, deliveryId(data.task, data.attempt, 'assign'), 'assign', data.task, data.attempt, data);
+
+export const oweCancel = (state: PoolState, task: string, attempt: AttemptRow): void =>
+  owe(state, deliveryId(task, attempt.number, 'cancel'), 'cancel', task, attempt.number, attempt);
+
+/**
+ * An attempt went on or ended. assign: its news was received; all: nothing is owed any more; stop: the pool ended it,
+ * so only word to stop is.
+ */
+export function settleAttempt(
+  state: PoolState,
+  task: string,
+  attempt: number,
+  what: 'assign' | 'all' | 'stop',
+  holder?: Holder,
+): void {
+  deleteDelivery(state, deliveryId(task, attempt, 'assign'));
+  if (what !== 'assign') deleteDelivery(state, deliveryId(task, attempt, 'cancel'));
+  if (what === 'stop' && holder) owe(state, deliveryId(task, attempt, 'stop'), 'cancel', task, attempt, holder);
+}
+
+/** The message for an agent's instance. */
+function assignmentOf(task: TaskRow, attempt: AttemptRow, cancel: boolean, epoch: number): Assignment {
+  return {
+    task: task.id,
+    attempt: attempt.number,
+    agent: attempt.agent,
+    instance: attempt.instance,
+    spec: task.spec,
+    cancel,
+    epoch: String(epoch),
+    traceparent: task.traceparent,
+    correlationId: task.correlationId,
+    hops: task.hops,
+  };
+}
+
+export const deliveryCommands: Pick<Machine<PoolShape>['commands'], 'listAssignments' | 'settleDelivery'> = {
+  listAssignments(state, input, ctx) {
+    const agent = state.agents.get(agentKey(input.swarm, input.agent));
+    if (!agent) throw notFound('agent', agentKey(input.swarm, input.agent), 'register it first');
+    requireAgent(ctx, agent, 'list assignments');
+    if (agent.instance !== input.instance) throw replaced(agent.key, agent.instance, input.instance);
+    return {
+      events: [],
+      reply: () => ({ assignments: assignmentsOf(state, agent.key, ctx.epoch), revision: String(ctx.revision) }),
+    };
+  },
+
+  settleDelivery(state, { effect }, ctx) {
+    requireService(ctx, 'settle a delivery');
+    const isOwed = state.deliveries.has(effect);
+    return { events: isOwed ? [{ type: 'delivery.settled', data: { effect } }] : [], reply: () => null };
+  },
+};
+
+export const deliveryEvents: Pick<Machine<PoolShape>['events'], 'delivery.settled'> = {
+  'delivery.settled': {
+    apply: (state, data) => deleteDelivery(state, data.effect),
+    key: () => '',
+  },
+};
+
+/** The message for an effect, from a leader of `epoch`. Undefined when nothing is owed any more. */
+export function deliveryMessage(state: PoolState, effect: string, epoch: number): Assignment | undefined {
+  const row = state.deliveries.get(effect);
+  const task = row && state.tasks.get(row.task);
+  const attempt = task?.attempts[row ? row.attempt - 1 : 0];
+  return row && task && attempt ? assignmentOf(task, attempt, row.kind === 'cancel', epoch) : undefined;
+}
+
+/**
+ * All that an agent has, as far as one answer has room: beyond, what it runs is named without the spec, which it knows,
+ * and what it has not confirmed is left out, because it is sent to it anyway.
+ */
+function assignmentsOf(state: PoolState, agent: string, epoch: number): Assignment[] {
+  const found: Assignment[] = [];
+  const room = new Room();
+  for (const id of state.workers.tasksOf(agent)) {
+    const task = state.tasks.get(id);
+    const attempt = task && currentAttempt(task);
+    if (!attempt) continue;
+    const assignment = assignmentOf(task, attempt, task.cancelRequestedAt > 0, epoch);
+    if (room.takes(assignment)) found.push(assignment);
+    else if (task.state === 'TASK_STATE_RUNNING') found.push({ ...assignment, spec: undefined });
+  }
+  return found;
+}
+
+export const replaced = (agent: string, current: string, given: string): HiveError =>
+  new HiveError(
+    'ABORTED',
+    `instance ${quote(given)} of agent ${quote(agent)} is not the current one, which is ${quote(current)}`,
+    { retryable: false, reason: 'STALE_INSTANCE' },
+  );

@@ -1,0 +1,32 @@
+import type { AgentRow, LeaseRow, TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+
+/**
+ * When time alone changes a row: machine time in ms; undefined = never. Terms run from what began them or from the
+ * leader's epoch, whichever is later: what happened while nobody led is nobody's fault.
+ */
+
+export function taskDue(task: TaskRow, epochStart: number, settings: PoolSettings): number | undefined {
+  const attempt = task.attempts.at(-1);
+  let due: number;
+  if (task.state === 'TASK_STATE_ASSIGNED' && attempt) {
+    due = Math.max(attempt.assignedAt, epochStart) + settings.confirmMs;
+  } else if (task.state === 'TASK_STATE_RUNNING' && attempt) {
+    due = Math.max(attempt.startedAt, epochStart) + task.spec.timeoutMs + settings.timeoutGraceMs;
+  } else {
+    return undefined;
+  }
+  return task.cancelRequestedAt === 0 ? due : Math.min(due, cancelDue(task, epochStart, settings));
+}
+
+/** When a cancelled task that runs is ended without its agent. */
+export const cancelDue = (task: TaskRow, epochStart: number, settings: PoolSettings): number =>
+  Math.max(task.cancelRequestedAt, epochStart) + settings.cancelGraceMs;
+
+export const leaseDue = (lease: LeaseRow, epochStart: number): number | undefined =>
+  lease.state === 'LEASE_STATE_ACTIVE' ? Math.max(lease.since, epochStart) + lease.termMs : undefined;
+
+export const agentDue = (agent: AgentRow, epochStart: number, settings: PoolSettings): number | undefined =>
+  agent.state === 'AGENT_STATE_UNREACHABLE'
+    ? Math.max(agent.stateSince, epochStart) + settings.removeUnreachableMs
+    : undefined;

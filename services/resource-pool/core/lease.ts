@@ -1,0 +1,192 @@
+import { formatDuration } from '../../../libs/kernel/durations.ts';
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
+import type { LeaseState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { keyOfSwarm, requireSwarm } from './access.ts';
+import { Plan } from './dispatch.ts';
+import { bestToLend, noneToLend } from './lending.ts';
+import { type AgentRow, currentAttempt, type LeaseRow, orderOf } from './rows.ts';
+import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
+import { deleteLease, putAgent, putLease } from './store.ts';
+import { leaseView } from './view.ts';
+
+export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'requestAgent' | 'renewLease' | 'releaseLease'> = {
+  requestAgent(state, input, ctx) {
+    requireSwarm(ctx, [input.swarm], 'borrow an agent');
+    keyOfSwarm(ctx, input.swarm);
+    const agent = bestToLend(state, input);
+    if (!agent) throw noneToLend(state, input);
+    const lease = ctx.id('lease');
+    const termMs = input.termMs || DEFAULT_LEASE_TERM_MS;
+    const data = { lease, agent: agent.key, lender: agent.home, borrower: input.swarm, termMs };
+    const plan = new Plan(state);
+    plan.changeRow({ ...agent, lease, serving: input.swarm });
+    return { events: [{ type: 'lease.granted', data }, ...plan.assignments()], reply: () => answer(state, lease, ctx) };
+  },
+
+  renewLease(state, input, ctx) {
+    const lease = find(state, input.lease);
+    requireSwarm(ctx, [lease.borrower], 'renew a lease');
+    if (lease.state !== 'LEASE_STATE_ACTIVE') throw over(lease);
+    return {
+      events: [{ type: 'lease.renewed', data: { lease: lease.id } }],
+      reply: () => answer(state, lease.id, ctx),
+    };
+  },
+
+  releaseLease(state, input, ctx) {
+    const lease = find(state, input.lease);
+    requireSwarm(ctx, [lease.borrower, lease.lender], 'release a lease');
+    const reply = () => answer(state, lease.id, ctx);
+    if (lease.state !== 'LEASE_STATE_ACTIVE') return { events: [], reply };
+    const plan = new Plan(state);
+    const by = ctx.principal.kind === 'swarm' ? `swarm ${ctx.principal.swarm}` : 'an operator';
+    const end = endLease(state, lease, 'LEASE_STATE_RELEASED', `given back by ${by}`, plan);
+    return { events: [...end, ...plan.assignments()], reply };
+  },
+};
+
+export const leaseEvents = (
+  settings: PoolSettings,
+): Pick<
+  Machine<PoolShape>['events'],
+  'lease.granted' | 'lease.renewed' | 'lease.draining' | 'lease.ended' | 'lease.forgotten'
+> => ({
+  'lease.granted': {
+    apply(state, data, at) {
+      putLease(state, {
+        id: data.lease,
+        agent: data.agent,
+        lender: data.lender,
+        borrower: data.borrower,
+        termMs: data.termMs,
+        state: 'LEASE_STATE_ACTIVE',
+        ending: 'LEASE_STATE_UNSPECIFIED',
+        grantedAt: at.time,
+        since: at.time,
+        endedAt: 0,
+        reason: '',
+        order: orderOf(at),
+        revision: at.revision,
+      });
+      const agent = state.agents.get(data.agent);
+      if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
+    },
+    key: (data) => `${data.borrower}.${data.lease}`,
+  },
+
+  'lease.renewed': {
+    apply(state, data, at) {
+      const lease = state.leases.get(data.lease);
+      if (lease) putLease(state, { ...lease, since: at.time, revision: at.revision });
+    },
+    key: (data, state) => leaseKey(state, data.lease),
+  },
+
+  'lease.draining': {
+    apply(state, data, at) {
+      const lease = state.leases.get(data.lease);
+      if (!lease) return;
+      const { ending, reason } = data;
+      putLease(state, { ...lease, state: 'LEASE_STATE_DRAINING', ending, reason, revision: at.revision });
+      const agent = state.agents.get(lease.agent);
+      if (agent) putAgent(state, { ...agent, draining: true }, settings);
+    },
+    key: (data, state) => leaseKey(state, data.lease),
+  },
+
+  'lease.ended': {
+    apply(state, data, at) {
+      const lease = state.leases.get(data.lease);
+      if (!lease) return;
+      putLease(state, { ...lease, state: data.state, reason: data.reason, endedAt: at.time, revision: at.revision });
+      const agent = state.agents.get(lease.agent);
+      if (agent) putAgent(state, atHome(agent), settings);
+    },
+    key: (data, state) => leaseKey(state, data.lease),
+  },
+
+  'lease.forgotten': {
+    apply(state, data) {
+      for (const id of data.leases) deleteLease(state, id);
+    },
+    key: () => '',
+  },
+});
+
+/** Ends an active lease: at once, or after the borrower's tasks that run on the agent. */
+export function endLease(
+  state: PoolState,
+  lease: LeaseRow,
+  ending: LeaseState,
+  reason: string,
+  plan: Plan,
+): readonly PoolEvent[] {
+  const agent = plan.spot(lease.agent)?.row;
+  if (agent && runsFor(state, lease, plan)) {
+    plan.changeRow({ ...agent, draining: true });
+    return [{ type: 'lease.draining', data: { lease: lease.id, ending, reason } }];
+  }
+  if (agent) plan.changeRow(atHome(agent));
+  return [{ type: 'lease.ended', data: { lease: lease.id, state: ending, reason } }];
+}
+
+/** The lease of an agent that is lost to its borrower ends at once. */
+export function revokeLease(state: PoolState, agent: AgentRow, reason: string, plan: Plan): readonly PoolEvent[] {
+  const lease = state.leases.get(agent.lease);
+  if (!lease) return [];
+  const row = plan.spot(agent.key)?.row;
+  if (row) plan.changeRow(atHome(row));
+  return [{ type: 'lease.ended', data: { lease: lease.id, state: 'LEASE_STATE_REVOKED', reason } }];
+}
+
+/** What follows from the ends of attempts: drained agents go home, and free slots are used. */
+export const settled = (state: PoolState, plan: Plan): PoolEvent[] => [
+  ...homecomings(state, plan),
+  ...plan.assignments(),
+];
+
+function homecomings(state: PoolState, plan: Plan): PoolEvent[] {
+  const events: PoolEvent[] = [];
+  for (const { row } of plan.changed()) {
+    const lease = row.draining ? state.leases.get(row.lease) : undefined;
+    if (lease?.state !== 'LEASE_STATE_DRAINING' || runsFor(state, lease, plan)) continue;
+    plan.changeRow(atHome(row));
+    events.push({ type: 'lease.ended', data: { lease: lease.id, state: lease.ending, reason: lease.reason } });
+  }
+  return events;
+}
+
+/** Does anything run under the lease that the plan does not end? */
+function runsFor(state: PoolState, lease: LeaseRow, plan: Plan): boolean {
+  for (const id of state.workers.tasksOf(lease.agent)) {
+    const task = state.tasks.get(id);
+    if (task && !plan.hasVacated(id) && currentAttempt(task)?.lease === lease.id) return true;
+  }
+  return false;
+}
+
+const atHome = (agent: AgentRow): AgentRow => ({ ...agent, lease: '', serving: agent.home, draining: false });
+
+const leaseKey = (state: PoolState, id: string): string => `${state.leases.get(id)?.borrower ?? 'unknown'}.${id}`;
+
+function find(state: PoolState, id: string): LeaseRow {
+  const lease = state.leases.get(id);
+  if (!lease) throw notFound('lease', id, 'it never was, or it ended long ago and is no longer kept');
+  return lease;
+}
+
+function answer(state: PoolState, id: string, ctx: Ctx<PoolSoft>) {
+  const lease = state.leases.get(id);
+  return { lease: lease && leaseView(lease, ctx.epochStart), revision: String(ctx.revision) };
+}
+
+function over(lease: LeaseRow): HiveError {
+  const how =
+    lease.state === 'LEASE_STATE_DRAINING'
+      ? `is over (${lease.reason}) and the agent only finishes what runs`
+      : `ended at ${new Date(lease.endedAt).toISOString()} as ${lease.state} (${lease.reason})`;
+  const message = `lease ${quote(lease.id)} of ${formatDuration(lease.termMs)} ${how}; request an agent again`;
+  return new HiveError('FAILED_PRECONDITION', message, { reason: 'LEASE_ENDED' });
+}

@@ -1,0 +1,51 @@
+import { HiveError, quote } from '../../../libs/kernel/errors.ts';
+import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { meets } from './need.ts';
+import type { AgentRow } from './rows.ts';
+import type { PoolState } from './state.ts';
+import { isBetter, type Worker, type WorkerClass } from './workers.ts';
+
+/** Which agent is lent: of another swarm, at home, with a free slot; the least busy, then by priority, then by name. */
+export function bestToLend(state: PoolState, wanted: RequestAgentRequest): AgentRow | undefined {
+  let best: Worker | undefined;
+  for (const offer of lenders(state, wanted)) {
+    const first = meets(offer, needOf(wanted)) ? offer.free.get(offer.home)?.first : undefined;
+    if (first && (!best || isBetter(first, best))) best = first;
+  }
+  return best?.row;
+}
+
+/** Why no agent can be lent, with counts that add up. */
+export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveError {
+  const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 };
+  let candidates = 0;
+  let unfit = 0;
+  for (const offer of lenders(state, wanted)) {
+    const size = sizeOf(offer);
+    candidates += size;
+    if (!meets(offer, needOf(wanted))) {
+      unfit += size;
+      continue;
+    }
+    for (const [standing, count] of Object.entries(offer.counts)) counts[standing as keyof typeof counts] += count;
+  }
+  const { busy, lent, suspect, unreachable } = counts;
+  const from = wanted.lender === '' ? 'other swarms' : `swarm ${quote(wanted.lender)}`;
+  const skills = wanted.capabilities.length === 0 ? '' : ` with ${wanted.capabilities.join(', ')}`;
+  const message =
+    `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ${candidates} ` +
+    `candidates in ${from}, of those ${busy} busy, ${lent} lent, ${suspect} suspect, ${unreachable} unreachable, ` +
+    `${unfit} lacking a capability`;
+  // Not retryable: clients would wait in silence, and whether to wait is the borrower's to decide.
+  return new HiveError('RESOURCE_EXHAUSTED', message, { retryable: false, reason: 'NO_AGENT_FREE' });
+}
+
+const needOf = (wanted: RequestAgentRequest) => ({ capabilities: wanted.capabilities, script: false });
+
+const sizeOf = (offer: WorkerClass): number => Object.values(offer.counts).reduce((sum, count) => sum + count, 0);
+
+function* lenders(state: PoolState, wanted: RequestAgentRequest): Generator<WorkerClass, void, undefined> {
+  for (const offer of state.workers.ofType(wanted.type)) {
+    if (offer.home !== wanted.swarm && (wanted.lender === '' || wanted.lender === offer.home)) yield offer;
+  }
+}

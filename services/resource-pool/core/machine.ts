@@ -1,0 +1,38 @@
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import { agentCommands, agentEvents } from './agent.ts';
+import { attemptCommands } from './attempt-commands.ts';
+import { attemptEvents } from './attempt-events.ts';
+import { deliveryCommands, deliveryEvents } from './delivery.ts';
+import { leaseCommands, leaseEvents } from './lease.ts';
+import { queries } from './queries.ts';
+import type { PoolSettings } from './settings.ts';
+import { emptyState, type PoolShape } from './state.ts';
+import { rebuild } from './store.ts';
+import { taskCommands, taskEvents } from './task.ts';
+import { nextDue, tick } from './timers.ts';
+
+/** The resource pool of one federation, as a pure machine. */
+export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
+  service: 'pool',
+  init: emptyState,
+  tables: ({ agents, leases, tasks, deliveries }) => ({ agents, leases, tasks, deliveries }),
+  restored: (state) => rebuild(state, settings),
+  commands: {
+    ...agentCommands(settings),
+    ...leaseCommands,
+    ...taskCommands(settings),
+    ...attemptCommands(settings),
+    ...deliveryCommands,
+  },
+  queries,
+  events: {
+    ...agentEvents(settings),
+    ...leaseEvents(settings),
+    ...taskEvents(settings),
+    ...attemptEvents(settings),
+    ...deliveryEvents,
+  },
+  effects: (state) => state.deliveries,
+  nextDue: (state, epochStart) => nextDue(state, epochStart, settings),
+  tick: (state, ctx) => tick(state, ctx.now, ctx.epochStart, settings),
+});

@@ -1,0 +1,313 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { HiveError } from '../../../libs/kernel/errors.ts';
+import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Pool, wanted } from './fixtures.ts';
+import { meets, needOf } from './need.ts';
+import { currentAttempt } from './rows.ts';
+import { hasEnded } from './task-states.ts';
+
+/** Random histories of a small pool; after each step the invariants of state.ts are checked by brute force. */
+
+const SWARMS = ['a', 'b', 'c'] as const;
+const OUTCOMES: readonly Outcome[] = [
+  'OUTCOME_SUCCEEDED',
+  'OUTCOME_SUCCEEDED',
+  'OUTCOME_FAILED',
+  'OUTCOME_TERMINAL',
+  'OUTCOME_TIMED_OUT',
+  'OUTCOME_CANCELLED',
+  'OUTCOME_LOST',
+];
+
+const swarm = fc.constantFrom(...SWARMS);
+const type = fc.constantFrom('lint', 'test');
+const capabilities = fc.constantFrom<string[]>([], ['ts'], ['js'], ['ts', 'js']);
+const agentIndex = fc.nat({ max: 3 });
+const taskIndex = fc.nat({ max: 40 });
+
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('register' as const),
+      swarm,
+      type,
+      capabilities,
+      agent: agentIndex,
+      slots: fc.integer({ min: 1, max: 3 }),
+      instance: fc.constantFrom('i1', 'i2', 'i3'),
+      allowScripts: fc.boolean(),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('submit' as const),
+      swarm,
+      type,
+      capabilities,
+      script: fc.constantFrom('', '', 'true'),
+      priority: fc.nat({ max: 2 }),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('confirm' as const), task: taskIndex }) },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: fc.constant('report' as const),
+      task: taskIndex,
+      outcome: fc.constantFrom(...OUTCOMES),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('stale' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), task: taskIndex }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('observe' as const),
+      swarm,
+      agent: agentIndex,
+      state: fc.constantFrom('READY' as const, 'SUSPECT' as const, 'UNREACHABLE' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('deregister' as const), swarm, agent: agentIndex }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), lease: fc.nat({ max: 10 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(10, 4000, 11_000, 70_000) }),
+  },
+);
+
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+
+class Model {
+  readonly pool = new Pool({ keepTasks: 8, retentionBatch: 4, maxUnconfirmed: 3, removeUnreachableMs: 100_000 });
+  readonly submitted: string[] = [];
+  /** Accepted results by task. */
+  readonly accepted = new Map<string, unknown>();
+  readonly forgotten = new Set<string>();
+
+  run(one: Step): void {
+    try {
+      this.#do(one);
+    } catch (error) {
+      if (!(error instanceof HiveError) || error.code === 'INTERNAL') throw error;
+    }
+  }
+
+  #do(one: Step): void {
+    const { pool } = this;
+    const { run } = pool;
+    switch (one.do) {
+      case 'register':
+        return pool.register(`n${one.agent}`, one);
+      case 'submit': {
+        const id = `t${this.submitted.length}`;
+        pool.submit(id, { ...one, maxAttempts: 2, timeoutMs: 8000 });
+        this.submitted.push(id);
+        return;
+      }
+      case 'confirm':
+        return void pool.confirm(this.#task(one.task));
+      case 'report':
+        return this.#report(this.#task(one.task), one.outcome);
+      case 'stale':
+        return this.#reportAttempt(this.#task(one.task), one.attempt);
+      case 'cancel':
+        return void run.execute('cancelTask', { id: this.#task(one.task), reason: '' });
+      case 'observe': {
+        const row = run.state.agents.get(`${one.swarm}/n${one.agent}`);
+        return row && pool.observe(row.key, one.state, row.instance);
+      }
+      case 'deregister':
+        return void run.execute('deregisterAgent', { swarm: one.swarm, name: `n${one.agent}`, instance: '' });
+      case 'borrow':
+        return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000 }));
+      case 'release':
+        return void run.execute('releaseLease', { lease: this.#lease(one.lease) });
+      case 'renew':
+        return void run.execute('renewLease', { lease: this.#lease(one.lease) });
+      case 'pass':
+        return pool.pass(one.ms);
+    }
+  }
+
+  #task(index: number): string {
+    return this.submitted[index % Math.max(1, this.submitted.length)] ?? 'none';
+  }
+
+  #lease(index: number): string {
+    const all = [...this.pool.run.state.leases.keys()];
+    return all[index % Math.max(1, all.length)] ?? 'none';
+  }
+
+  #report(id: string, outcome: Outcome): void {
+    const before = this.pool.task(id);
+    const result = { attempt: before.attempts.length };
+    this.pool.report(id, outcome, result);
+    if (outcome !== 'OUTCOME_SUCCEEDED') return;
+    expect(this.accepted.get(id) ?? result).toEqual(result);
+    this.accepted.set(id, result);
+  }
+
+  /** A report of any attempt; unless it is the current one, it must not change anything. */
+  #reportAttempt(id: string, number: number): void {
+    const row = this.pool.run.state.tasks.get(id);
+    const attempt = row?.attempts[number];
+    if (!row || !attempt || attempt === currentAttempt(row)) return;
+    const before = JSON.stringify(row);
+    const said = { task: id, attempt: attempt.number, instance: attempt.instance, result: 'late', reason: '' };
+    const report = () => this.pool.run.execute('reportTask', { ...said, outcome: 'OUTCOME_SUCCEEDED' });
+    expect(report).toThrow(expect.objectContaining({ code: 'ABORTED' }));
+    expect(JSON.stringify(this.pool.run.state.tasks.get(id))).toBe(before);
+  }
+
+  check(): void {
+    const { state } = this.pool.run;
+    this.#checkEvents();
+    for (const id of this.submitted) expect(state.tasks.has(id) || this.forgotten.has(id)).toBe(true);
+    this.#checkTasks();
+    this.#checkAgents();
+    this.#checkDispatch();
+    this.#checkDeliveries();
+  }
+
+  #seen = 0;
+  readonly #ended = new Set<string>();
+  #checkEvents(): void {
+    const { events } = this.pool.run;
+    for (; this.#seen < events.length; this.#seen++) {
+      const event = events[this.#seen]?.event;
+      if (event?.type === 'task.ended') {
+        expect(this.#ended.has(event.data.task), `${event.data.task} ended twice`).toBe(false);
+        this.#ended.add(event.data.task);
+      }
+      if (event?.type === 'task.forgotten') {
+        for (const id of event.data.tasks) {
+          expect(this.#ended.has(id)).toBe(true);
+          this.forgotten.add(id);
+        }
+      }
+    }
+  }
+
+  #checkTasks(): void {
+    for (const task of this.pool.run.state.tasks.values()) {
+      const open = task.attempts.filter((attempt) => attempt.endedAt === 0);
+      const current = currentAttempt(task);
+      expect(open).toEqual(current ? [current] : []);
+      expect(task.endedAt > 0).toBe(hasEnded(task.state));
+      expect(task.attempts.map(({ number }) => number)).toEqual(task.attempts.map((_, i) => i + 1));
+      if (task.state === 'TASK_STATE_SUCCEEDED') expect(task.result).toEqual(this.accepted.get(task.id));
+    }
+  }
+
+  #checkAgents(): void {
+    const { state } = this.pool.run;
+    for (const agent of state.agents.values()) {
+      const tasks = [...state.tasks.values()].filter((task) => currentAttempt(task)?.agent === agent.key);
+      expect(tasks.length).toBeLessThanOrEqual(agent.slots);
+      expect(state.workers.get(agent.key)?.busy).toBe(tasks.length);
+      for (const task of tasks) expect(currentAttempt(task)?.instance).toBe(agent.instance);
+      if (agent.state === 'AGENT_STATE_UNREACHABLE') expect(tasks).toEqual([]);
+      const lease = state.leases.get(agent.lease);
+      expect(lease?.state).toBe(
+        agent.lease === '' ? undefined : agent.draining ? 'LEASE_STATE_DRAINING' : 'LEASE_STATE_ACTIVE',
+      );
+      expect(agent.serving).toBe(lease?.borrower ?? agent.home);
+      if (agent.draining) expect(tasks.some((task) => currentAttempt(task)?.lease === agent.lease)).toBe(true);
+    }
+    for (const lease of state.leases.values()) {
+      if (lease.endedAt === 0) expect(state.agents.get(lease.agent)?.lease).toBe(lease.id);
+    }
+  }
+
+  #checkDispatch(): void {
+    const { state } = this.pool.run;
+    for (const task of state.tasks.values()) {
+      if (task.state !== 'TASK_STATE_QUEUED') continue;
+      for (const agent of state.agents.values()) {
+        const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining;
+        const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
+        const offer = { capabilities: new Set(agent.capabilities), allowScripts: agent.allowScripts };
+        const busy = state.workers.get(agent.key)?.busy ?? 0;
+        const couldRun = isOpen && fits && meets(offer, needOf(task.spec)) && busy < agent.slots;
+        expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
+      }
+    }
+  }
+
+  #checkDeliveries(): void {
+    const { state } = this.pool.run;
+    for (const task of state.tasks.values()) {
+      if (task.state === 'TASK_STATE_ASSIGNED')
+        expect(state.deliveries.has(`${task.id}.${task.attempts.length}.assign`)).toBe(true);
+    }
+    for (const row of state.deliveries.values()) {
+      expect(state.agents.get(row.agent)?.instance).toBe(row.instance);
+      if (row.kind === 'assign') expect(state.tasks.get(row.task)?.state).toBe('TASK_STATE_ASSIGNED');
+    }
+  }
+
+  finish(): void {
+    const { run } = this.pool;
+    const rows = JSON.parse(JSON.stringify(run.rows()));
+    expect(JSON.parse(JSON.stringify(run.rows(run.replay())))).toEqual(rows);
+    const restored = run.restore();
+    expect(JSON.parse(JSON.stringify(run.rows(restored)))).toEqual(rows);
+    for (const key of run.state.agents.keys()) {
+      const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
+      expect([made?.busy, made?.standing, made?.offer.counts]).toEqual([
+        kept?.busy,
+        kept?.standing,
+        kept?.offer.counts,
+      ]);
+    }
+    expect([restored.queue.size, restored.endedTasks.size]).toEqual([run.state.queue.size, run.state.endedTasks.size]);
+  }
+
+  /** With time and a willing agent of every kind, every task ends. */
+  drain(): void {
+    const { pool } = this;
+    for (const home of SWARMS) {
+      for (const kind of ['lint', 'test']) {
+        const skills = ['ts', 'js'];
+        pool.register(`last-${kind}`, {
+          swarm: home,
+          type: kind,
+          capabilities: skills,
+          slots: 200,
+          allowScripts: true,
+        });
+      }
+    }
+    for (let round = 0; round < 10; round++) {
+      pool.pass(30_000);
+      for (const id of [...pool.run.state.tasks.keys()])
+        this.run({ do: 'report', task: this.submitted.indexOf(id), outcome: 'OUTCOME_SUCCEEDED' });
+      this.check();
+    }
+    for (const task of pool.run.state.tasks.values()) expect(hasEnded(task.state)).toBe(true);
+  }
+}
+
+test('in every history the invariants hold, and replay and restore give the same state', () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) => {
+      const model = new Model();
+      for (const one of steps) {
+        model.run(one);
+        model.check();
+      }
+      model.finish();
+      model.drain();
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,82 @@
+import { notFound } from '../../../libs/kernel/errors.ts';
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import { page } from './page.ts';
+import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
+import type { PoolShape } from './state.ts';
+import { agentView, leaseView, taskView } from './view.ts';
+
+export const queries: Machine<PoolShape>['queries'] = {
+  getAgent(state, input, view) {
+    const key = agentKey(input.swarm, input.name);
+    const row = state.agents.get(key);
+    if (!row) throw notFound('agent', key);
+    return { agent: agentView(row, state), revision: String(view.revision) };
+  },
+
+  listAgents(state, input, view) {
+    const found = filter(state.agents.values(), (row) => agentMatches(row, input));
+    found.sort((a, b) => (a.key < b.key ? -1 : 1));
+    const { items: agents, nextPageToken } = page(
+      found,
+      input,
+      (row) => row.key,
+      (row) => agentView(row, state),
+    );
+    return { agents, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  listLeases(state, input, view) {
+    const found = filter(state.leases.values(), (row) => leaseMatches(row, input));
+    const { items: leases, nextPageToken } = page(
+      found,
+      input,
+      (row) => row.order,
+      (row) => leaseView(row, 0),
+    );
+    return { leases, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  getTask(state, input, view) {
+    const row = state.tasks.get(input.id);
+    if (!row) throw notFound('task', input.id, 'it never was, or it ended long ago and is no longer kept');
+    return { task: taskView(row, state), revision: String(view.revision) };
+  },
+
+  listTasks(state, input, view) {
+    const found = filter(state.tasks.values(), (row) => taskMatches(row, input));
+    const { items: tasks, nextPageToken } = page(
+      found,
+      input,
+      (row) => row.order,
+      (row) => taskView(row, state),
+    );
+    return { tasks, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  tasksById: (state, { ids }) =>
+    ids.flatMap((id) => {
+      const row = state.tasks.get(id);
+      return row ? [taskView(row, state)] : [];
+    }),
+};
+
+type Input<Q extends keyof PoolShape['queries']> = PoolShape['queries'][Q]['input'];
+
+const agentMatches = (row: AgentRow, { swarm, type, states }: Input<'listAgents'>): boolean =>
+  (swarm === '' || row.home === swarm) &&
+  (type === '' || row.type === type) &&
+  (states.length === 0 || states.includes(row.state));
+
+const leaseMatches = (row: LeaseRow, { swarm, includeEnded }: Input<'listLeases'>): boolean =>
+  (includeEnded || row.endedAt === 0) && (swarm === '' || row.borrower === swarm || row.lender === swarm);
+
+const taskMatches = (row: TaskRow, { swarm, states, labels }: Input<'listTasks'>): boolean =>
+  (swarm === '' || row.spec.swarm === swarm) &&
+  (states.length === 0 || states.includes(row.state)) &&
+  Object.entries(labels).every(([key, value]) => row.spec.labels[key] === value);
+
+function filter<Row>(rows: Iterable<Row>, accepts: (row: Row) => boolean): Row[] {
+  const found: Row[] = [];
+  for (const row of rows) if (accepts(row)) found.push(row);
+  return found;
+}

@@ -1,0 +1,101 @@
+/** Something that has a place in at most one `Ranked`. */
+export interface Placed {
+  /** Its index in the heap; -1 = in none. Only the heap writes it. */
+  place: number;
+}
+
+/**
+ * Items by rank: a binary heap that knows where each item is, so that any of them can be removed or moved in O(log n).
+ * `before` must be a total order; then the first item does not depend on how the heap came to be.
+ */
+export class Ranked<T extends Placed> {
+  readonly #heap: T[] = [];
+  readonly #before: (a: T, b: T) => boolean;
+
+  constructor(before: (a: T, b: T) => boolean) {
+    this.#before = before;
+  }
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  get first(): T | undefined {
+    return this.#heap[0];
+  }
+
+  add(item: T): void {
+    item.place = this.#heap.length;
+    this.#heap.push(item);
+    this.#up(item);
+  }
+
+  remove(item: T): void {
+    const last = this.#heap.pop() as T;
+    if (last !== item) {
+      this.#put(last, item.place);
+      this.moved(last);
+    }
+    item.place = -1;
+  }
+
+  /** Finds the item's place again after what it is ranked by has changed. */
+  moved(item: T): void {
+    this.#up(item);
+    this.#down(item);
+  }
+
+  /**
+   * All items by rank, lazily: the k-th costs O(k) at most, so callers stop early. Starts at the top and keeps a
+   * frontier of items whose parents were given out. The heap must not change meanwhile.
+   */
+  *inOrder(): Generator<T, void, undefined> {
+    const first = this.#heap[0];
+    const frontier: T[] = first ? [first] : [];
+    while (frontier.length > 0) {
+      let best = 0;
+      for (let i = 1; i < frontier.length; i++) {
+        if (this.#before(frontier[i] as T, frontier[best] as T)) best = i;
+      }
+      const item = frontier[best] as T;
+      const left = this.#heap[2 * item.place + 1];
+      const right = this.#heap[2 * item.place + 2];
+      const last = frontier.pop() as T;
+      if (best < frontier.length) frontier[best] = last;
+      if (left) frontier.push(left);
+      if (right) frontier.push(right);
+      yield item;
+    }
+  }
+
+  #put(item: T, place: number): void {
+    this.#heap[place] = item;
+    item.place = place;
+  }
+
+  #up(item: T): void {
+    let place = item.place;
+    while (place > 0) {
+      const parent = this.#heap[(place - 1) >> 1] as T;
+      if (!this.#before(item, parent)) break;
+      this.#put(parent, place);
+      place = (place - 1) >> 1;
+    }
+    this.#put(item, place);
+  }
+
+  #down(item: T): void {
+    let place = item.place;
+    for (;;) {
+      const left = this.#heap[2 * place + 1];
+      if (!left) break;
+      const right = this.#heap[2 * place + 2];
+      const child = right && this.#before(right, left) ? right : left;
+      if (!this.#before(child, item)) break;
+      const below = child.place;
+      this.#put(child, place);
+      place = below;
+    }
+    this.#put(item, place);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Effect } from '../../../libs/protocol/machine.ts';
+import type { AgentState, LeaseState, Outcome, TaskSpec, TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+
+/** The durable rows. Times are machine time in milliseconds since 1970; 0 = has not happened. */
+
+export interface AgentRow {
+  /** `<home>/<name>`: its key in the table. */
+  readonly key: string;
+  readonly home: string;
+  readonly name: string;
+  readonly type: string;
+  readonly capabilities: readonly string[];
+  readonly slots: number;
+  /** This run of the agent. Attempts of another are fenced off. */
+  readonly instance: string;
+  readonly allowScripts: boolean;
+  readonly region: string;
+  readonly priority: number;
+  /** The swarm's key that its tokens must be signed with. */
+  readonly ownerKey: string;
+  readonly state: AgentState;
+  readonly stateSince: number;
+  /** The lease that has it now; empty = at home. */
+  readonly lease: string;
+  /** Whose tasks it is given: its home's, or the borrower's. */
+  readonly serving: string;
+  /** Its lease is over: it finishes what runs for the borrower and gets nothing new. */
+  readonly draining: boolean;
+  readonly revision: number;
+}
+
+export interface LeaseRow {
+  readonly id: string;
+  readonly agent: string;
+  readonly lender: string;
+  readonly borrower: string;
+  readonly termMs: number;
+  readonly state: LeaseState;
+  /** While it drains: how it will have ended. */
+  readonly ending: LeaseState;
+  readonly grantedAt: number;
+  /** When its term began: the grant or the last renewal. */
+  readonly since: number;
+  readonly endedAt: number;
+  readonly reason: string;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  readonly revision: number;
+}
+
+export interface AttemptRow {
+  readonly number: number;
+  readonly agent: string;
+  readonly instance: string;
+  readonly lease: string;
+  readonly assignedAt: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly outcome: Outcome;
+  readonly reason: string;
+}
+
+export interface TaskRow {
+  readonly id: string;
+  readonly spec: TaskSpec;
+  readonly state: TaskState;
+  /** Oldest first. The last one is current while the task is ASSIGNED or RUNNING; all others have ended. */
+  readonly attempts: readonly AttemptRow[];
+  /** The one accepted result. */
+  readonly result?: unknown;
+  readonly reason: string;
+  readonly cancelRequestedAt: number;
+  readonly submittedAt: number;
+  readonly endedAt: number;
+  readonly submittedBy: string;
+  readonly traceparent: string;
+  readonly correlationId: string;
+  readonly hops: number;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  readonly revision: number;
+}
+
+/** Owed to an agent's instance: the news of an assignment, or that it must end an attempt. */
+export interface DeliveryRow extends Effect {
+  readonly kind: 'assign' | 'cancel';
+  readonly task: string;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly instance: string;
+}
+
+/** Places that one record has for events, at most. */
+const ORDERS_PER_RECORD = 65_536;
+
+/** Where something began in the journal: rises with every event, and is exact up to revision 10^11. */
+export const orderOf = (at: { readonly revision: number; readonly index: number }): number =>
+  at.revision * ORDERS_PER_RECORD + at.index;
+
+export const agentKey = (swarm: string, name: string): string => `${swarm}/${name}`;
+
+/** The attempt that runs or is about to; undefined when the task waits or has ended. */
+export function currentAttempt(task: TaskRow): AttemptRow | undefined {
+  return task.state === 'TASK_STATE_ASSIGNED' || task.state === 'TASK_STATE_RUNNING' ? task.attempts.at(-1) : undefined;
+}

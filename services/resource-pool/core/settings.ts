@@ -1,0 +1,45 @@
+/** What can be tuned. Times are machine time; replicas of one federation should agree on them. */
+export interface PoolSettings {
+  /** How often agents send heartbeats, in ms. Shorter: silence is noticed sooner; every beat costs the bus a message. */
+  readonly heartbeatMs: number;
+  /** An assignment that is not confirmed for so long, in ms, is given to another agent. */
+  readonly confirmMs: number;
+  /** A task fails after so many assignments that nobody confirmed: they do not count as attempts, but must end. */
+  readonly maxUnconfirmed: number;
+  /** The pool ends an attempt itself so long, in ms, after its time limit: agents should be first. */
+  readonly timeoutGraceMs: number;
+  /** A cancelled task that runs is ended so long, in ms, after the request, with or without its agent. */
+  readonly cancelGraceMs: number;
+  /** A registered agent that was unreachable for so long, in ms, is removed. */
+  readonly removeUnreachableMs: number;
+  /** Agents of one federation; more are refused. */
+  readonly maxAgents: number;
+  /** Waiting tasks of one federation; more are refused. */
+  readonly maxQueued: number;
+  /** Ended tasks that are kept, at least; `retentionBatch` more are tolerated, so that many leave at once. */
+  readonly keepTasks: number;
+  /** Ended leases that are kept, at least. */
+  readonly keepLeases: number;
+  /** Ended tasks and leases leave after so long, in ms, at the latest. */
+  readonly keepMs: number;
+  readonly retentionBatch: number;
+}
+
+export const DEFAULT_SETTINGS: PoolSettings = {
+  heartbeatMs: 1000,
+  confirmMs: 10_000,
+  maxUnconfirmed: 10,
+  timeoutGraceMs: 5000,
+  cancelGraceMs: 15_000,
+  removeUnreachableMs: 3_600_000,
+  maxAgents: 100_000,
+  maxQueued: 100_000,
+  keepTasks: 10_000,
+  keepLeases: 1000,
+  keepMs: 86_400_000,
+  retentionBatch: 256,
+};
+
+export const DEFAULT_TASK_TIMEOUT_MS = 600_000;
+export const DEFAULT_MAX_ATTEMPTS = 3;
+export const DEFAULT_LEASE_TERM_MS = 60_000;

@@ -1,0 +1,159 @@
+import { DueQueue } from '../../../libs/kernel/due-queue.ts';
+import { Table } from '../../../libs/kernel/table.ts';
+import type { EventOf } from '../../../libs/protocol/machine.ts';
+import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Queue } from './queue.ts';
+import { type Placed, Ranked } from './ranked.ts';
+import type { AgentRow, DeliveryRow, LeaseRow, TaskRow } from './rows.ts';
+import { Workers } from './workers.ts';
+
+/**
+ * The pool of one federation. Invariants, checked by the model test:
+ * - an agent never has more current attempts than slots;
+ * - a task has at most one current attempt, and exactly one outcome once it has ended;
+ * - no task waits while an agent that serves its swarm, fits it and is ready has a free slot;
+ * - an agent has a lease exactly when that lease is ACTIVE or DRAINING.
+ */
+export interface PoolState {
+  readonly agents: Table<AgentRow>;
+  readonly leases: Table<LeaseRow>;
+  readonly tasks: Table<TaskRow>;
+  readonly deliveries: Table<DeliveryRow>;
+  /** Everything below is derived from the tables above. */
+  readonly workers: Workers;
+  readonly queue: Queue;
+  /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
+  readonly due: DueQueue;
+  readonly endedTasks: EndedOnes;
+  readonly endedLeases: EndedOnes;
+  /** Deliveries by agent, for agents that are owed any. */
+  readonly owed: Map<string, Set<string>>;
+}
+
+export interface Ended extends Placed {
+  readonly id: string;
+  readonly endedAt: number;
+  /** Its age in the journal, which settles ties. */
+  readonly order: number;
+}
+
+/** What has ended and is still kept, the oldest ending first. */
+export class EndedOnes {
+  readonly #byId = new Map<string, Ended>();
+  readonly #heap = new Ranked<Ended>((a, b) => (a.endedAt === b.endedAt ? a.order < b.order : a.endedAt < b.endedAt));
+
+  get size(): number {
+    return this.#heap.size;
+  }
+
+  get oldest(): Ended | undefined {
+    return this.#heap.first;
+  }
+
+  add({ id, endedAt, order }: Omit<Ended, 'place'>): void {
+    const ended = { id, endedAt, order, place: -1 };
+    this.#byId.set(id, ended);
+    this.#heap.add(ended);
+  }
+
+  delete(id: string): void {
+    const ended = this.#byId.get(id);
+    if (!ended) return;
+    this.#byId.delete(id);
+    this.#heap.remove(ended);
+  }
+
+  inOrder(): Iterable<Ended> {
+    return this.#heap.inOrder();
+  }
+}
+
+export const emptyState = (): PoolState => ({
+  agents: new Table(),
+  leases: new Table(),
+  tasks: new Table(),
+  deliveries: new Table(),
+  workers: new Workers(),
+  queue: new Queue(),
+  due: new DueQueue(),
+  endedTasks: new EndedOnes(),
+  endedLeases: new EndedOnes(),
+  owed: new Map(),
+});
+
+/** What the pool knows of swarms: it follows the registry. Soft, so a refusal may rest on it, but no event does. */
+export interface PoolSoft {
+  readonly swarms: {
+    /** False until the registry was heard for the first time: nothing can be said of any swarm. */
+    readonly synced: boolean;
+    /** Id of the key that owns a registered swarm; undefined = not registered. */
+    keyOf(swarm: string): string | undefined;
+  };
+}
+
+/** What the pool's shell saw of an agent. */
+export interface Observation {
+  readonly agent: string;
+  readonly instance: string;
+  readonly state: wire.AgentState;
+  /** The evidence, for people. */
+  readonly reason: string;
+}
+
+/** A query for tasks by id, e.g. those that a record changed. */
+export interface TasksById {
+  readonly ids: readonly string[];
+}
+
+type Command<Input, Reply> = { readonly input: Input; readonly reply: Reply };
+
+export interface PoolShape {
+  state: PoolState;
+  soft: PoolSoft;
+  commands: {
+    registerAgent: Command<wire.RegisterAgentRequest, wire.RegisterAgentResponse>;
+    deregisterAgent: Command<wire.DeregisterAgentRequest, wire.DeregisterAgentResponse>;
+    requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
+    renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
+    releaseLease: Command<wire.ReleaseLeaseRequest, wire.ReleaseLeaseResponse>;
+    submitTask: Command<wire.SubmitTaskRequest, wire.SubmitTaskResponse>;
+    cancelTask: Command<wire.CancelTaskRequest, wire.CancelTaskResponse>;
+    /** A command without events, because its answer carries the leader's epoch and must not be stale. */
+    listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
+    confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
+    reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
+    /** Internal: an agent's liveness changed. */
+    observeAgent: Command<Observation, null>;
+    /** Internal: an agent has received what was owed to it. */
+    settleDelivery: Command<{ readonly effect: string }, null>;
+  };
+  queries: {
+    getAgent: Command<wire.GetAgentRequest, wire.GetAgentResponse>;
+    listAgents: Command<wire.ListAgentsRequest, wire.ListAgentsResponse>;
+    listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
+    getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
+    listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    tasksById: Command<TasksById, readonly wire.Task[]>;
+  };
+  events: {
+    'agent.registered': events.AgentRegistered;
+    'agent.removed': events.AgentRemoved;
+    'agent.state': events.AgentStateChanged;
+    'lease.granted': events.LeaseGranted;
+    'lease.renewed': events.LeaseRenewed;
+    'lease.draining': events.LeaseDraining;
+    'lease.ended': events.LeaseEnded;
+    'lease.forgotten': events.LeaseForgotten;
+    'task.submitted': events.TaskSubmitted;
+    'task.assigned': events.TaskAssigned;
+    'task.started': events.TaskStarted;
+    'task.attempt-ended': events.TaskAttemptEnded;
+    'task.cancel-requested': events.TaskCancelRequested;
+    'task.ended': events.TaskEnded;
+    'task.forgotten': events.TaskForgotten;
+    'delivery.settled': events.DeliverySettled;
+  };
+}
+
+export type PoolEvent = EventOf<PoolShape>;

@@ -1,0 +1,96 @@
+import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
+import { agentDue, leaseDue, taskDue } from './due.ts';
+import { type AgentRow, currentAttempt, type DeliveryRow, type LeaseRow, type TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolState } from './state.ts';
+import { hasEnded } from './task-states.ts';
+
+/** The only writers of rows: each keeps in step what is derived from its table. */
+
+export function putAgent(state: PoolState, row: AgentRow, settings: PoolSettings): void {
+  state.agents.set(row.key, row);
+  state.workers.put(row);
+  schedule(state.due, `agent/${row.key}`, agentDue(row, 0, settings));
+}
+
+export function deleteAgent(state: PoolState, key: string): void {
+  state.agents.delete(key);
+  state.workers.delete(key);
+  state.due.delete(`agent/${key}`);
+  dropOwed(state, key);
+}
+
+export function putLease(state: PoolState, row: LeaseRow): void {
+  state.leases.set(row.id, row);
+  indexLease(state, row);
+}
+
+function indexLease(state: PoolState, row: LeaseRow): void {
+  schedule(state.due, `lease/${row.id}`, leaseDue(row, 0));
+  if (row.endedAt > 0) state.endedLeases.add(row);
+}
+
+export function deleteLease(state: PoolState, id: string): void {
+  state.leases.delete(id);
+  state.endedLeases.delete(id);
+}
+
+export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
+  const before = state.tasks.get(row.id);
+  const from = before && currentAttempt(before)?.agent;
+  const to = currentAttempt(row)?.agent;
+  if (before?.state === 'TASK_STATE_QUEUED') state.queue.delete(row.id);
+  if (from && from !== to) state.workers.hold(from, row.id, false);
+  state.tasks.set(row.id, row);
+  if (to && from !== to) state.workers.hold(to, row.id, true);
+  indexTask(state, row, settings);
+}
+
+function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
+  if (row.state === 'TASK_STATE_QUEUED') state.queue.add(row);
+  if (hasEnded(row.state)) state.endedTasks.add(row);
+  schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
+}
+
+export function deleteTask(state: PoolState, id: string): void {
+  state.tasks.delete(id);
+  state.endedTasks.delete(id);
+}
+
+export function putDelivery(state: PoolState, row: DeliveryRow): void {
+  state.deliveries.set(row.id, row);
+  const owed = state.owed.get(row.agent);
+  if (owed) owed.add(row.id);
+  else state.owed.set(row.agent, new Set([row.id]));
+}
+
+export function deleteDelivery(state: PoolState, id: string): void {
+  const row = state.deliveries.get(id);
+  if (!row) return;
+  state.deliveries.delete(id);
+  const owed = state.owed.get(row.agent);
+  owed?.delete(id);
+  if (owed?.size === 0) state.owed.delete(row.agent);
+}
+
+/** Nothing is owed to an agent's instance that is gone. */
+export function dropOwed(state: PoolState, agent: string): void {
+  for (const id of [...(state.owed.get(agent) ?? [])]) deleteDelivery(state, id);
+}
+
+/** Rebuilds everything that is derived from the tables. */
+export function rebuild(state: PoolState, settings: PoolSettings): void {
+  for (const row of state.agents.values()) putAgent(state, row, settings);
+  for (const row of state.leases.values()) indexLease(state, row);
+  for (const row of state.tasks.values()) {
+    const holder = currentAttempt(row)?.agent;
+    if (holder) state.workers.hold(holder, row.id, true);
+    indexTask(state, row, settings);
+  }
+  for (const row of state.deliveries.values()) putDelivery(state, row);
+}
+
+function schedule(due: DueQueue, key: string, at: number | undefined): void {
+  if (at === undefined) due.delete(key);
+  else due.set(key, at);
+}

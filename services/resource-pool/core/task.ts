@@ -1,0 +1,156 @@
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import { describePrincipal } from '../../../libs/protocol/principal.ts';
+import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { keyOfSwarm, requireMember, requireSwarm } from './access.ts';
+import { taskKey, withLast } from './attempt-events.ts';
+import { oweCancel, settleAttempt } from './delivery.ts';
+import { Plan } from './dispatch.ts';
+import { currentAttempt, orderOf, type TaskRow } from './rows.ts';
+import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
+import type { PoolShape, PoolState } from './state.ts';
+import { deleteTask, putTask } from './store.ts';
+import { hasEnded, next, stepTo } from './task-states.ts';
+import { taskView } from './view.ts';
+
+export const taskCommands = (
+  settings: PoolSettings,
+): Pick<Machine<PoolShape>['commands'], 'submitTask' | 'cancelTask'> => ({
+  submitTask(state, input, ctx) {
+    const spec = withDefaults(input.spec as TaskSpec);
+    requireMember(ctx, spec.swarm, 'submit a task');
+    keyOfSwarm(ctx, spec.swarm);
+    const id = input.id || ctx.id('task');
+    if (state.tasks.has(id))
+      throw new HiveError('ALREADY_EXISTS', `task ${quote(id)} exists already; choose another id`);
+    if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
+    const plan = new Plan(state);
+    plan.queue({ id, spec, order: Number.MAX_SAFE_INTEGER, attempts: [] });
+    const { traceparent, correlationId, hops } = ctx.trace;
+    const submittedBy = describePrincipal(ctx.principal);
+    const data = { task: id, spec, submittedBy, traceparent, correlationId, hops };
+    return {
+      events: [{ type: 'task.submitted', data }, ...plan.assignments()],
+      reply: () => ({ task: viewOf(state, id), revision: String(ctx.revision) }),
+    };
+  },
+
+  cancelTask(state, input, ctx) {
+    const task = state.tasks.get(input.id);
+    if (!task) throw notFound('task', input.id, 'it never was, or it ended long ago and is no longer kept');
+    requireSwarm(ctx, [task.spec.swarm], 'cancel a task');
+    const reply = () => ({ task: viewOf(state, task.id), revision: String(ctx.revision) });
+    if (task.state === 'TASK_STATE_CANCELLED' || task.cancelRequestedAt > 0) return { events: [], reply };
+    if (hasEnded(task.state)) throw endedAlready(task);
+    const by = describePrincipal(ctx.principal);
+    const reason = input.reason || `cancelled by ${by}`;
+    if (currentAttempt(task)) {
+      return { events: [{ type: 'task.cancel-requested', data: { task: task.id, by, reason } }], reply };
+    }
+    const data = {
+      task: task.id,
+      state: 'TASK_STATE_CANCELLED',
+      attempt: 0,
+      outcome: 'OUTCOME_UNSPECIFIED',
+      reason,
+      stopAgent: false,
+    } as const;
+    return { events: [{ type: 'task.ended', data }], reply };
+  },
+});
+
+export const taskEvents = (
+  settings: PoolSettings,
+): Pick<
+  Machine<PoolShape>['events'],
+  'task.submitted' | 'task.cancel-requested' | 'task.ended' | 'task.forgotten'
+> => ({
+  'task.submitted': {
+    apply(state, data, at) {
+      const row: TaskRow = {
+        id: data.task,
+        spec: data.spec as TaskSpec,
+        state: 'TASK_STATE_QUEUED',
+        attempts: [],
+        reason: '',
+        cancelRequestedAt: 0,
+        submittedAt: at.time,
+        endedAt: 0,
+        submittedBy: data.submittedBy,
+        traceparent: data.traceparent,
+        correlationId: data.correlationId,
+        hops: data.hops,
+        order: orderOf(at),
+        revision: at.revision,
+      };
+      putTask(state, row, settings);
+    },
+    key: (data) => `${data.spec?.swarm ?? 'unknown'}.${data.task}`,
+  },
+
+  'task.cancel-requested': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const attempt = task && currentAttempt(task);
+      if (!attempt) return;
+      const change = { reason: data.reason, cancelRequestedAt: at.time, revision: at.revision };
+      putTask(state, { ...task, ...change }, settings);
+      oweCancel(state, task.id, attempt);
+    },
+    key: (data, state) => taskKey(state, data.task),
+  },
+
+  'task.ended': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const step = stepTo(data.state);
+      const to = task && step && next(task.state, step);
+      if (!to) return;
+      const attempt = currentAttempt(task);
+      const { outcome, reason } = data;
+      const ended: TaskRow = {
+        ...task,
+        state: to,
+        attempts: attempt ? withLast(task, { endedAt: at.time, outcome, reason }) : task.attempts,
+        reason,
+        endedAt: at.time,
+        revision: at.revision,
+      };
+      putTask(state, data.result === undefined ? ended : { ...ended, result: data.result }, settings);
+      if (attempt) settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
+    },
+    key: (data, state) => taskKey(state, data.task),
+  },
+
+  'task.forgotten': {
+    apply(state, data) {
+      for (const id of data.tasks) deleteTask(state, id);
+    },
+    key: () => '',
+  },
+});
+
+const withDefaults = (spec: TaskSpec): TaskSpec => ({
+  ...spec,
+  timeoutMs: spec.timeoutMs || DEFAULT_TASK_TIMEOUT_MS,
+  maxAttempts: spec.maxAttempts || DEFAULT_MAX_ATTEMPTS,
+});
+
+const viewOf = (state: PoolState, id: string) => {
+  const row = state.tasks.get(id);
+  return row && taskView(row, state);
+};
+
+const queueFull = (limit: number): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `${limit} tasks wait already, which is the limit; submit it again later`, {
+    retryable: true,
+    retryAfterMs: 1000,
+    reason: 'QUEUE_FULL',
+  });
+
+const endedAlready = (task: TaskRow): HiveError =>
+  new HiveError(
+    'FAILED_PRECONDITION',
+    `task ${quote(task.id)} ended at ${new Date(task.endedAt).toISOString()} as ${task.state}; it cannot be cancelled`,
+    { reason: 'TASK_ENDED' },
+  );

@@ -1,0 +1,105 @@
+import { formatDuration } from '../../../libs/kernel/durations.ts';
+import { removeAgent } from './agent.ts';
+import { endAttempt, overdue } from './attempt.ts';
+import { Plan } from './dispatch.ts';
+import { agentDue, cancelDue, leaseDue, taskDue } from './due.ts';
+import { endLease, settled } from './lease.ts';
+import { forgettable, retentionDue } from './retention.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolState } from './state.ts';
+
+/** Rows that one tick looks at; the rest is due again at once. Keeps a tick's record small. */
+const MAX_DUE = 64;
+
+/**
+ * When time next changes anything. The due queue holds times before which nothing is due; the real time may be later,
+ * because terms do not run while nobody leads. So what surfaces is asked again, and put back where it belongs.
+ */
+export function nextDue(state: PoolState, epochStart: number, settings: PoolSettings): number | undefined {
+  const rows = firstRowDue(state, epochStart, settings);
+  const kept = retentionDue(state, settings);
+  if (rows === undefined || kept === undefined) return rows ?? kept;
+  return Math.min(rows, kept);
+}
+
+function firstRowDue(state: PoolState, epochStart: number, settings: PoolSettings): number | undefined {
+  for (;;) {
+    const at = state.due.peek();
+    const key = at === undefined ? undefined : state.due.due(at);
+    if (at === undefined || key === undefined) return undefined;
+    const real = rowDue(state, key, epochStart, settings);
+    if (real === at) return at;
+    if (real === undefined) state.due.delete(key);
+    else state.due.set(key, real);
+  }
+}
+
+function rowDue(state: PoolState, key: string, epochStart: number, settings: PoolSettings): number | undefined {
+  const { table, id } = parse(key);
+  if (table === 'task') {
+    const task = state.tasks.get(id);
+    return task && taskDue(task, epochStart, settings);
+  }
+  if (table === 'lease') {
+    const lease = state.leases.get(id);
+    return lease && leaseDue(lease, epochStart);
+  }
+  const agent = state.agents.get(id);
+  return agent && agentDue(agent, epochStart, settings);
+}
+
+interface DueRow {
+  readonly table: string;
+  readonly id: string;
+}
+
+function parse(key: string): DueRow {
+  const slash = key.indexOf('/');
+  return { table: key.slice(0, slash), id: key.slice(slash + 1) };
+}
+
+/** What time has brought about by `now`. Agents are removed one at a time and alone: each is a plan of its own. */
+export function tick(state: PoolState, now: number, epochStart: number, settings: PoolSettings): PoolEvent[] {
+  const plan = new Plan(state);
+  const events: PoolEvent[] = [];
+  for (const { table, id } of dueRows(state, now, epochStart, settings)) {
+    if (table === 'agent') {
+      const agent = state.agents.get(id);
+      if (!agent || events.length > 0) continue;
+      const term = formatDuration(settings.removeUnreachableMs);
+      return removeAgent(state, agent, `unreachable for ${term}`, settings);
+    }
+    events.push(...rowEvents(state, table, id, now, epochStart, plan, settings));
+  }
+  return [...events, ...settled(state, plan), ...forgettable(state, now, settings)];
+}
+
+/** Tasks before leases: whether a lease must drain depends on what has ended. */
+function dueRows(state: PoolState, now: number, epochStart: number, settings: PoolSettings): DueRow[] {
+  return state.due
+    .allDue(now, MAX_DUE)
+    .filter((key) => (rowDue(state, key, epochStart, settings) ?? Infinity) <= now)
+    .map(parse)
+    .sort((a, b) => (a.table < b.table ? 1 : a.table > b.table ? -1 : 0));
+}
+
+function rowEvents(
+  state: PoolState,
+  table: string,
+  id: string,
+  now: number,
+  epochStart: number,
+  plan: Plan,
+  settings: PoolSettings,
+): readonly PoolEvent[] {
+  if (table === 'lease') {
+    const lease = state.leases.get(id);
+    if (!lease) return [];
+    const reason = `its term of ${formatDuration(lease.termMs)} ran out`;
+    return endLease(state, lease, 'LEASE_STATE_EXPIRED', reason, plan);
+  }
+  const task = state.tasks.get(id);
+  if (!task) return [];
+  const isCancelDue = task.cancelRequestedAt > 0 && cancelDue(task, epochStart, settings) <= now;
+  return [endAttempt(task, overdue(task, isCancelDue, settings), plan, settings)];
+}

@@ -1,0 +1,91 @@
+import type { Agent, Attempt, Lease, Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { leaseDue } from './due.ts';
+import { meets, needOf } from './need.ts';
+import type { AgentRow, AttemptRow, LeaseRow, TaskRow } from './rows.ts';
+import type { PoolState } from './state.ts';
+
+/** Rows as they are answered. */
+
+const time = (ms: number): string => new Date(ms).toISOString();
+const timeOrNone = (ms: number): string | undefined => (ms === 0 ? undefined : time(ms));
+
+export const agentView = (row: AgentRow, state: PoolState): Agent => ({
+  swarm: row.home,
+  name: row.name,
+  type: row.type,
+  capabilities: [...row.capabilities],
+  slots: row.slots,
+  instance: row.instance,
+  allowScripts: row.allowScripts,
+  region: row.region,
+  priority: row.priority,
+  state: row.state,
+  stateSince: time(row.stateSince),
+  busy: state.workers.get(row.key)?.busy ?? 0,
+  lease: row.lease,
+  serving: row.serving,
+  revision: String(row.revision),
+});
+
+/** `epochStart`: the epoch's begin, from which terms run at the earliest; 0 where it is not known (a standby's answer). */
+export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
+  id: row.id,
+  agent: row.agent,
+  lender: row.lender,
+  borrower: row.borrower,
+  termMs: row.termMs,
+  expiresAt: timeOrNone(leaseDue(row, epochStart) ?? 0),
+  state: row.state,
+  grantedAt: time(row.grantedAt),
+  revision: String(row.revision),
+  endedAt: timeOrNone(row.endedAt),
+  reason: row.reason,
+});
+
+export const taskView = (row: TaskRow, state: PoolState): Task => ({
+  id: row.id,
+  spec: row.spec,
+  state: row.state,
+  attempts: row.attempts.map(attemptView),
+  result: row.result,
+  reason: row.reason,
+  cancelRequested: row.cancelRequestedAt > 0,
+  submittedAt: time(row.submittedAt),
+  endedAt: timeOrNone(row.endedAt),
+  submittedBy: row.submittedBy,
+  traceparent: row.traceparent,
+  correlationId: row.correlationId,
+  hops: row.hops,
+  revision: String(row.revision),
+  waitingFor: row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '',
+});
+
+const attemptView = (row: AttemptRow): Attempt => ({
+  number: row.number,
+  agent: row.agent,
+  instance: row.instance,
+  lease: row.lease,
+  assignedAt: time(row.assignedAt),
+  startedAt: timeOrNone(row.startedAt),
+  endedAt: timeOrNone(row.endedAt),
+  outcome: row.outcome,
+  reason: row.reason,
+});
+
+/** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
+function waitingFor(task: TaskRow, state: PoolState): string {
+  const { swarm, type } = task.spec;
+  const need = needOf(task.spec);
+  const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0, unfit: 0 };
+  for (const offer of state.workers.ofType(type)) {
+    if (offer.home !== swarm) continue;
+    for (const [standing, count] of Object.entries(offer.counts)) {
+      counts[meets(offer, need) ? (standing as keyof typeof counts) : 'unfit'] += count;
+    }
+  }
+  const { busy, lent, suspect, unreachable, unfit } = counts;
+  return (
+    `a free agent of type ${type} for swarm ${swarm}: ${busy + lent + suspect + unreachable + unfit} of its own, ` +
+    `of those ${busy} busy, ${lent} lent, ${suspect} suspect, ${unreachable} unreachable, ${unfit} lacking a capability`
+  );
+}

@@ -1,0 +1,42 @@
+import type { Perform } from '../../libs/journal/effects.ts';
+import type { Journal } from '../../libs/journal/journal.ts';
+import type { AgentLine } from './agent-line.ts';
+import { deliveryMessage } from './core/delivery.ts';
+import type { PoolShape } from './core/state.ts';
+import { internalCall } from './internal-call.ts';
+
+export interface DeliverDeps {
+  readonly journal: () => Journal<PoolShape>;
+  readonly line: AgentLine;
+  /** The instance's connection seems to be closed: finds out, and tells the pool. */
+  readonly lostConnection: (agent: string, instance: string) => Promise<void>;
+}
+
+/** How long an agent may take to say that it has received something, in milliseconds; then it is sent again. */
+const ANSWER_MS = 1000;
+/** An agent that has received an assignment is left in peace so long, in milliseconds, to confirm it. */
+const CONFIRM_PATIENCE_MS = 2000;
+
+/**
+ * Sends agents what they are owed. An assignment stays owed until it is confirmed, so it is sent again if that does not
+ * come; a cancel until the agent has received it. The state may be ahead of the journal here, but what is sent of a
+ * task never changes, and an effect that was taken away meanwhile is not sent.
+ */
+export function deliverer({ journal, line, lostConnection }: DeliverDeps): Perform {
+  return async (effect, { epoch, signal }) => {
+    const { state, federation } = journal();
+    const row = state.deliveries.get(effect.id);
+    const message = deliveryMessage(state, effect.id, epoch);
+    if (!row || !message) return undefined;
+    const heard = await line.send(message, effect.id, ANSWER_MS, signal);
+    if (signal.aborted || heard === 'silent') return undefined;
+    if (heard === 'nobody') {
+      await lostConnection(row.agent, row.instance);
+      return undefined;
+    }
+    if (row.kind === 'assign') return CONFIRM_PATIENCE_MS;
+    const call = internalCall(federation, 'delivery', signal);
+    await journal().execute('settleDelivery', { effect: row.id }, call);
+    return undefined;
+  };
+}

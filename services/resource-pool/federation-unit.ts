@@ -1,0 +1,97 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Journal } from '../../libs/journal/journal.ts';
+import { openJournal } from '../../libs/journal/open.ts';
+import type { JournalSettings } from '../../libs/journal/settings.ts';
+import type { Clock } from '../../libs/kernel/clock.ts';
+import type { HiveError } from '../../libs/kernel/errors.ts';
+import type { Authenticate } from '../../libs/rpc/authenticate.ts';
+import { commandCheck } from '../../libs/rpc/command-check.ts';
+import type { SwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
+import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { AgentLine } from './agent-line.ts';
+import { type PoolApi, poolApi } from './api.ts';
+import { createPoolMachine } from './core/machine.ts';
+import type { PoolSettings } from './core/settings.ts';
+import type { PoolShape } from './core/state.ts';
+import { deliverer } from './deliver.ts';
+import { listenToHeartbeats } from './heartbeats.ts';
+import { Liveness, type LivenessOptions } from './liveness.ts';
+import { observePool } from './observe-pool.ts';
+import { RegistryFollower, registryClient } from './registry-follower.ts';
+import { TaskLogs } from './task-logs.ts';
+import { COMMAND_RULES } from './validation.ts';
+
+export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
+
+export interface UnitOptions {
+  readonly federation: string;
+  readonly nc: NatsConnection;
+  readonly announcer: NatsConnection;
+  readonly authenticate: Authenticate;
+  readonly pool: PoolSettings;
+  readonly watching: Pick<LivenessOptions, 'phi' | 'sampleMs' | 'probeBusyMs' | 'settleMs'>;
+  readonly journal: Partial<JournalSettings>;
+  readonly clock: Clock;
+  readonly ignored: (why: HiveError, federation: string) => void;
+  readonly metrics: SwarmMetrics;
+  readonly log: Log;
+}
+
+/** One federation on this replica: its journal, and everything that listens and answers for it. */
+export interface FederationUnit extends AsyncDisposable {
+  readonly journal: Journal<PoolShape>;
+  readonly liveness: Liveness;
+  readonly api: PoolApi;
+}
+
+const checkCommand = commandCheck(ResourcePoolServiceService, COMMAND_RULES);
+
+/** Opens a federation; resolves when it can be used, and `follower` is the unit's from then on. */
+export async function openFederation(
+  options: UnitOptions,
+  follower: RegistryFollower,
+  signal: AbortSignal,
+): Promise<FederationUnit> {
+  const { federation, nc, clock, log, authenticate } = options;
+  const logs = await TaskLogs.open(nc, federation, options.journal.replicas ?? 1, clock);
+  const line = new AgentLine(nc, federation, clock);
+  const onError = (error: HiveError) =>
+    log('debug', 'a change of an agent was not told yet', { federation, why: error.message });
+  const liveness = new Liveness({ ...options.watching, line, clock, onError });
+  const lostConnection = (agent: string, instance: string) => liveness.lostConnection(agent, instance);
+  const journal: Journal<PoolShape> = await openJournal<PoolShape>({
+    ...{ federation, nc, announcer: options.announcer, clock, authenticate },
+    machine: createPoolMachine(options.pool),
+    soft: follower,
+    checkCommand,
+    settings: options.journal,
+    perform: deliverer({ journal: () => journal, line, lostConnection }),
+    log: (level, message, fields) => log(level, message, fields),
+  });
+  try {
+    await journal.ready(signal);
+  } catch (error) {
+    await journal[Symbol.asyncDispose]();
+    throw error;
+  }
+  liveness.follow(journal);
+  const observing = observePool(journal, options.metrics);
+  const ignored = (why: HiveError) => options.ignored(why, federation);
+  const heartbeats = listenToHeartbeats({ nc, journal, liveness, authenticate, ignored });
+  const close = async () => {
+    heartbeats[Symbol.dispose]();
+    observing[Symbol.dispose]();
+    liveness[Symbol.dispose]();
+    await journal[Symbol.asyncDispose]();
+    await follower[Symbol.asyncDispose]();
+  };
+  const api = poolApi({ journal, logs, lookUp: (swarm, until) => follower.lookUp(swarm, until) });
+  return { journal, liveness, api, [Symbol.asyncDispose]: close };
+}
+
+/** Follows the registry of a federation. */
+export function followRegistry(nc: NatsConnection, federation: string, clock: Clock, log: Log): RegistryFollower {
+  return new RegistryFollower(registryClient(nc, federation, clock), clock, (error) => {
+    if (error) log('debug', 'cannot follow the registry, will try again', { federation, why: error.message });
+  });
+}

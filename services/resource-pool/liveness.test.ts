@@ -1,0 +1,144 @@
+import { expect, test } from 'vitest';
+import type { Journal, Role } from '../../libs/journal/journal.ts';
+import type { Clock } from '../../libs/kernel/clock.ts';
+import { DEFAULT_PHI_OPTIONS } from '../../libs/protocol/phi-detector.ts';
+import type { Heard } from './agent-line.ts';
+import { Pool, START, shell } from './core/fixtures.ts';
+import type { Observation, PoolShape } from './core/state.ts';
+import { Liveness } from './liveness.ts';
+
+const SAMPLE_MS = 200;
+
+/** A detector over a pool in memory with one agent `a/x`, and a clock that the test moves. */
+class Stage {
+  readonly pool = new Pool();
+  readonly told: string[] = [];
+  readonly liveness: Liveness;
+  role: Role = 'leader';
+  connection: Heard = 'silent';
+  probes = 0;
+  #now = 1000;
+  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
+
+  constructor() {
+    const clock: Clock = {
+      now: () => START + this.#now,
+      monotonic: () => this.#now,
+      after: (ms, run) => {
+        const timer = { at: this.#now + ms, run };
+        this.#timers.add(timer);
+        return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
+      },
+      defer: (run) => run(),
+    };
+    const line = {
+      probe: async () => {
+        this.probes++;
+        return this.connection;
+      },
+    };
+    const onError = (error: Error) => {
+      throw error;
+    };
+    const options = { phi: DEFAULT_PHI_OPTIONS, sampleMs: SAMPLE_MS, probeBusyMs: 400, settleMs: 2000 };
+    this.liveness = new Liveness({ ...options, line, clock, onError });
+    this.liveness.follow(this.#journal());
+    this.pool.register('x');
+  }
+
+  /** Lets time pass; with `beating` a heartbeat comes each second. */
+  async pass(ms: number, beating = false): Promise<void> {
+    for (const end = this.#now + ms; this.#now < end; ) {
+      this.#now += SAMPLE_MS / 2;
+      if (beating && this.#now % 1000 === 0) this.beat();
+      for (const timer of [...this.#timers]) {
+        if (timer.at <= this.#now && this.#timers.delete(timer)) timer.run();
+      }
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** This process is not running, while time passes for all others. */
+  sleep(ms: number): void {
+    this.#now += ms;
+  }
+
+  beat(): void {
+    const row = this.pool.run.state.agents.get('a/x');
+    if (row) this.liveness.beat(row);
+  }
+
+  #journal(): Journal<PoolShape> {
+    const stage = this;
+    const journal: Pick<Journal<PoolShape>, 'role' | 'state' | 'federation' | 'execute' | 'onCommitted'> = {
+      federation: 'main',
+      state: this.pool.run.state,
+      get role() {
+        return stage.role;
+      },
+      execute: async (name, input) => {
+        const { state, reason } = input as Observation;
+        this.told.push(`${state.slice('AGENT_STATE_'.length)}: ${reason}`);
+        return this.pool.run.execute(name, input, { principal: shell });
+      },
+      onCommitted: () => ({ [Symbol.dispose]: () => {} }),
+    };
+    return journal as Journal<PoolShape>;
+  }
+}
+
+test('who beats is neither asked nor judged', async () => {
+  const stage = new Stage();
+  await stage.pass(60_000, true);
+  expect([stage.told, stage.probes]).toEqual([[], 0]);
+});
+
+test('silence on an open connection: suspect, unreachable, and ready with the next heartbeat', async () => {
+  const stage = new Stage();
+  await stage.pass(10_000, true);
+  await stage.pass(10_000);
+  expect(stage.told.map((text) => text.split(':')[0])).toEqual(['SUSPECT', 'UNREACHABLE']);
+  stage.beat();
+  await stage.pass(5000, true);
+  expect(stage.told.at(-1)).toBe('READY: its heartbeats are back');
+});
+
+test('a closed connection is asked for twice, well within a second when the agent has work', async () => {
+  const stage = new Stage();
+  await stage.pass(10_000, true);
+  stage.pool.submit('t1');
+  stage.connection = 'nobody';
+  const before = stage.probes;
+  await stage.pass(1000);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+  expect(stage.probes - before).toBe(2);
+});
+
+test('an idle agent is asked when its heartbeat is late', async () => {
+  const stage = new Stage();
+  await stage.pass(10_000, true);
+  stage.connection = 'nobody';
+  await stage.pass(1000);
+  expect(stage.told).toEqual([]);
+  await stage.pass(1500);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});
+
+test('nobody is judged by who does not lead, was asleep, or lost the bus', async () => {
+  const stage = new Stage();
+  await stage.pass(10_000, true);
+  stage.role = 'standby';
+  await stage.pass(60_000);
+  stage.role = 'leader';
+  await stage.pass(4000);
+  stage.sleep(60_000);
+  await stage.pass(4000);
+  stage.liveness.deaf();
+  stage.connection = 'nobody';
+  await stage.pass(60_000);
+  stage.liveness.hearing();
+  await stage.pass(1500);
+  expect(stage.told).toEqual([]);
+  await stage.pass(2000);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});

@@ -1,0 +1,212 @@
+import { setMaxListeners } from 'node:events';
+import type { Journal } from '../../libs/journal/journal.ts';
+import { type Clock, pause } from '../../libs/kernel/clock.ts';
+import { HiveError } from '../../libs/kernel/errors.ts';
+import type { EventOf } from '../../libs/protocol/machine.ts';
+import { PhiDetector, type PhiOptions, type Verdict } from '../../libs/protocol/phi-detector.ts';
+import type { AgentState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { AgentLine } from './agent-line.ts';
+import type { AgentRow } from './core/rows.ts';
+import type { PoolShape } from './core/state.ts';
+import { internalCall } from './internal-call.ts';
+
+export interface LivenessOptions {
+  readonly line: Pick<AgentLine, 'probe'>;
+  readonly clock: Clock;
+  /** `expectedIntervalMs` is how often agents are told to beat. */
+  readonly phi: PhiOptions;
+  /** How often the leader looks at its agents, in milliseconds. */
+  readonly sampleMs: number;
+  /** An agent with tasks that was silent for so long, in milliseconds, is asked whether it is still connected. */
+  readonly probeBusyMs: number;
+  /** After the bus came back, agents get so long, in milliseconds, to come back as well. */
+  readonly settleMs: number;
+  /** Called when a change could not be told; it is tried again. */
+  readonly onError: (error: HiveError) => void;
+}
+
+interface Member {
+  instance: string;
+  detector: PhiDetector;
+  probedAt: number;
+}
+
+const STATES: Readonly<Record<Verdict, AgentState>> = {
+  healthy: 'AGENT_STATE_READY',
+  suspect: 'AGENT_STATE_SUSPECT',
+  unreachable: 'AGENT_STATE_UNREACHABLE',
+};
+/** Silence of so many intervals is worth a question, and a look at the detector. */
+const LATE_INTERVALS = 1.5;
+/** So many samples late, this process itself has slept. */
+const PAUSED_SAMPLES = 5;
+const PROBE_TIMEOUT_MS = 500;
+/** A connection that seems closed is asked for once more after so long, in milliseconds: it may be about to return. */
+const ASK_AGAIN_MS = 100;
+/** Questions in one sample, at most: agents beyond are asked in the next one. */
+const MAX_PROBES = 100;
+
+/**
+ * Who is still there. Every replica hears the heartbeats; where the journal leads, they have consequences:
+ *
+ * - A closed connection is noticed by asking on the subject where the agent's instance listens: the server answers "no
+ *   responders" at once when nobody does. Asked twice, then it is unreachable. An agent with tasks is asked a few times
+ *   a second unless it just has beaten, so that its work moves on well within a second.
+ * - A process that is stopped keeps its connection. Its silence is judged by a phi-accrual detector: suspect, then
+ *   unreachable.
+ * - A heartbeat of the same instance makes it ready again, at once.
+ *
+ * Silence counts only while we were listening: not before this replica led, nor while the bus or this process slept.
+ */
+export class Liveness implements Disposable {
+  readonly #options: LivenessOptions;
+  readonly #members = new Map<string, Member>();
+  /** Agents of whom something is being told. */
+  readonly #telling = new Set<string>();
+  readonly #probing = new Set<string>();
+  readonly #closing = new AbortController();
+  #journal: Journal<PoolShape> | undefined;
+  #following: Disposable | undefined;
+  #timer: Disposable | undefined;
+  #listeningSince: number;
+  #connectedSince: number;
+  #sampledAt: number;
+  #led = false;
+  #deaf = false;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+    this.#listeningSince = this.#now();
+    this.#sampledAt = this.#listeningSince;
+    this.#connectedSince = this.#listeningSince;
+    setMaxListeners(0, this.#closing.signal); // all questions that are under way listen to it
+  }
+
+  /** From now on judges the agents of this journal. */
+  follow(journal: Journal<PoolShape>): void {
+    this.#journal = journal;
+    this.#following = journal.onCommitted(({ events }) => {
+      for (const event of events) this.#onEvent(event);
+    });
+    this.#sampleLater();
+  }
+
+  /** A heartbeat of the agent's current instance has come. */
+  beat(row: AgentRow): void {
+    const { detector } = this.#member(row);
+    detector.beat(this.#now());
+    if (row.state === 'AGENT_STATE_READY' || !this.#leads()) return;
+    this.#tell(row.key, row.instance, 'AGENT_STATE_READY', 'its heartbeats are back');
+  }
+
+  /** The bus is gone: until `hearing` nobody is judged. */
+  deaf(): void {
+    this.#deaf = true;
+  }
+
+  hearing(): void {
+    this.#deaf = false;
+    this.#listeningSince = this.#now();
+    this.#connectedSince = this.#listeningSince;
+  }
+
+  /** Nobody listens for the instance: asks once more, and tells the pool if that is so. */
+  async lostConnection(agent: string, instance: string): Promise<void> {
+    if (this.#deaf || this.#now() - this.#connectedSince < this.#options.settleMs) return;
+    const { clock, line } = this.#options;
+    const { signal } = this.#closing;
+    await pause(clock, ASK_AGAIN_MS, signal);
+    const heard = await line.probe({ agent, instance }, PROBE_TIMEOUT_MS, signal);
+    if (heard !== 'nobody' || this.#deaf) return;
+    this.#tell(agent, instance, 'AGENT_STATE_UNREACHABLE', 'its connection is closed');
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort();
+    this.#timer?.[Symbol.dispose]();
+    this.#following?.[Symbol.dispose]();
+  }
+
+  #onEvent(event: EventOf<PoolShape>): void {
+    if (event.type === 'agent.removed') this.#members.delete(event.data.agent);
+    if (event.type === 'agent.registered') this.#members.delete(`${event.data.agent?.swarm}/${event.data.agent?.name}`);
+  }
+
+  /** Another instance is another process, with a rhythm of its own; silence counts from now. */
+  #member({ key, instance }: AgentRow): Member {
+    const there = this.#members.get(key);
+    if (there?.instance === instance) return there;
+    const member = { instance, detector: new PhiDetector(this.#now(), this.#options.phi), probedAt: 0 };
+    this.#members.set(key, member);
+    return member;
+  }
+
+  #sampleLater(): void {
+    this.#timer = this.#options.clock.after(this.#options.sampleMs, () => {
+      this.#sample();
+      this.#sampleLater();
+    });
+  }
+
+  #sample(): void {
+    const now = this.#now();
+    const leads = this.#leads();
+    const wasPaused = now - this.#sampledAt > PAUSED_SAMPLES * this.#options.sampleMs;
+    if (wasPaused || (leads && !this.#led)) this.#listeningSince = now;
+    this.#led = leads;
+    this.#sampledAt = now;
+    if (!leads || this.#deaf || !this.#journal) return;
+    const { state } = this.#journal;
+    for (const row of state.agents.values()) {
+      if (row.state !== 'AGENT_STATE_UNREACHABLE') this.#look(row, (state.workers.get(row.key)?.busy ?? 0) > 0, now);
+    }
+    if (this.#members.size > state.agents.size) this.#forget(state.agents);
+  }
+
+  #look(row: AgentRow, isBusy: boolean, now: number): void {
+    const { phi, probeBusyMs } = this.#options;
+    const member = this.#member(row);
+    const lateMs = LATE_INTERVALS * phi.expectedIntervalMs;
+    const silentMs = now - Math.max(member.detector.lastMs, this.#listeningSince);
+    if (silentMs < (isBusy ? Math.min(probeBusyMs, lateMs) : lateMs)) return;
+    if (now - member.probedAt >= probeBusyMs) this.#probe(row, member, now);
+    if (silentMs < lateMs) return;
+    const seen = STATES[member.detector.verdict(now, this.#listeningSince)];
+    if (seen === 'AGENT_STATE_READY' || seen === row.state) return;
+    const suspicion = member.detector.phi(now, this.#listeningSince).toFixed(1);
+    this.#tell(row.key, row.instance, seen, `silent for ${Math.round(silentMs)} ms, phi ${suspicion}`);
+  }
+
+  #probe({ key, instance }: AgentRow, member: Member, now: number): void {
+    if (this.#probing.has(key) || this.#probing.size >= MAX_PROBES) return;
+    this.#probing.add(key);
+    member.probedAt = now;
+    this.#options.line
+      .probe({ agent: key, instance }, PROBE_TIMEOUT_MS, this.#closing.signal)
+      .then((heard) => (heard === 'nobody' ? this.lostConnection(key, instance) : undefined))
+      .finally(() => this.#probing.delete(key));
+  }
+
+  /** A state that was loaded again may hold fewer agents than were heard. */
+  #forget(registered: { has(key: string): boolean }): void {
+    for (const key of this.#members.keys()) if (!registered.has(key)) this.#members.delete(key);
+  }
+
+  #tell(agent: string, instance: string, state: AgentState, reason: string): void {
+    if (!this.#journal || !this.#leads() || this.#telling.has(agent)) return;
+    this.#telling.add(agent);
+    const call = internalCall(this.#journal.federation, 'liveness', this.#closing.signal);
+    this.#journal
+      .execute('observeAgent', { agent, instance, state, reason }, call)
+      .catch((error: unknown) => this.#options.onError(HiveError.from(error)))
+      .finally(() => this.#telling.delete(agent));
+  }
+
+  #leads(): boolean {
+    return this.#journal?.role === 'leader';
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonic();
+  }
+}

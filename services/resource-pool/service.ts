@@ -1,0 +1,100 @@
+import { metrics } from '@opentelemetry/api';
+import { followHearing } from '../../libs/bus/hearing.ts';
+import type { JournalSettings } from '../../libs/journal/settings.ts';
+import { systemClock } from '../../libs/kernel/clock.ts';
+import { DEFAULT_PHI_OPTIONS, type PhiOptions } from '../../libs/protocol/phi-detector.ts';
+import { createAuthenticator, type KeyRing } from '../../libs/rpc/authenticate.ts';
+import { bind } from '../../libs/rpc/binding.ts';
+import { FederationHost, MAIN_FEDERATION } from '../../libs/service/federations.ts';
+import type { Service, ServiceDeps } from '../../libs/service/run-service.ts';
+import { createSwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
+import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { DEFAULT_SETTINGS, type PoolSettings } from './core/settings.ts';
+import { type FederationUnit, followRegistry, openFederation } from './federation-unit.ts';
+import { type RegistryFollower, registryClient } from './registry-follower.ts';
+
+export interface ResourcePoolConfig {
+  readonly journal?: Partial<JournalSettings>;
+  readonly pool?: Partial<PoolSettings>;
+  readonly phi?: Partial<PhiOptions>;
+  /** How often the leader looks for silent agents, in milliseconds; default 200. */
+  readonly sampleMs?: number;
+  /** An agent with tasks is asked whether it is connected after a silence of so many milliseconds; default 400. */
+  readonly probeBusyMs?: number;
+  /** After the bus came back, agents get so many milliseconds to come back as well; default 2000. */
+  readonly settleMs?: number;
+}
+
+const DEFAULT_SAMPLE_MS = 200;
+const DEFAULT_PROBE_BUSY_MS = 400;
+const DEFAULT_SETTLE_MS = 2000;
+
+/**
+ * The resource pool on one replica: a unit for each federation that the registry tells. `authenticate` knows the
+ * operators' keys and those of the swarms that the registry has told.
+ */
+export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps): Service {
+  const { nc, announcer, operatorKey, clock = systemClock, log = () => {} } = deps;
+  const closing = new AbortController();
+  const pool: PoolSettings = { ...DEFAULT_SETTINGS, ...config.pool };
+  const phi: PhiOptions = { ...DEFAULT_PHI_OPTIONS, expectedIntervalMs: pool.heartbeatMs, ...config.phi };
+  const swarmMetrics = createSwarmMetrics();
+  const ignoredHeartbeats = metrics.getMeter('hivebus').createCounter('pool_ignored_heartbeats_total', {
+    description: 'Heartbeats of agents that were not taken, by why',
+  });
+  const followers = new Map<string, RegistryFollower>();
+  const swarmKey: KeyRing['swarmKey'] = (federation, swarm) => followers.get(federation)?.publicKeyOf(swarm);
+  const authenticate = createAuthenticator({ operatorKey, swarmKey }, clock);
+  const registry = registryClient(nc, MAIN_FEDERATION, clock);
+
+  const open = async (federation: string, signal: AbortSignal): Promise<FederationUnit> => {
+    const follower = followRegistry(nc, federation, clock, log);
+    followers.set(federation, follower);
+    const options = {
+      ...{ federation, nc, announcer, authenticate, pool, clock, log, metrics: swarmMetrics },
+      journal: config.journal ?? {},
+      watching: {
+        sampleMs: config.sampleMs ?? DEFAULT_SAMPLE_MS,
+        probeBusyMs: config.probeBusyMs ?? DEFAULT_PROBE_BUSY_MS,
+        settleMs: config.settleMs ?? DEFAULT_SETTLE_MS,
+        phi,
+      },
+      ignored: (why: { code: string; message: string }) => {
+        ignoredHeartbeats.add(1, { federation, code: why.code });
+        log('debug', 'a heartbeat was not taken', { federation, why: why.message });
+      },
+    };
+    try {
+      return await openFederation(options, follower, signal);
+    } catch (error) {
+      await follower[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
+
+  const host = new FederationHost<FederationUnit>({
+    clock,
+    log,
+    list: async (signal) => (await registry.listFederations({}, { signal })).federations.map(({ name }) => name),
+    open,
+  });
+  void followHearing(nc, () => host.units().map(([, { liveness }]) => liveness), closing.signal);
+
+  return {
+    binding: bind(
+      'pool',
+      ResourcePoolServiceService,
+      (federation) => host.get(federation).api,
+      (federation) => host.awaited(federation),
+    ),
+    authenticate,
+    async ready(signal) {
+      await host.opened(MAIN_FEDERATION, signal);
+    },
+    check: () => (host.units().length > 0 ? undefined : 'the federation main is being opened'),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await host[Symbol.asyncDispose]();
+    },
+  };
+}

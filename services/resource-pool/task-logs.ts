@@ -1,0 +1,77 @@
+import { type JetStreamManager, type JsMsg, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { readStream } from '../../libs/bus/read.ts';
+import { ensureStream, taskLogs } from '../../libs/bus/streams.ts';
+import { type Clock, pause } from '../../libs/kernel/clock.ts';
+import { taskLogStream, taskLogSubject } from '../../libs/protocol/subjects.ts';
+import { responseSchema } from '../../libs/rpc/schema.ts';
+import type { LogLine } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+
+/** Lines in one answer, at most, and their bytes, before the last of them: the bus carries 1 MiB. */
+const BATCH = 256;
+const BATCH_BYTES = 512 * 1024;
+/** Anybody on the bus can write to a log; an agent's line has at most 8 KiB, in JSON six times that. */
+const MAX_LINE_BYTES = 64 * 1024;
+/** What an agent sent before its report may be stored a moment after it, in milliseconds. */
+const SETTLE_MS = 250;
+
+const LINE = responseSchema('hivebus.pool.v1.LogLine');
+
+/** Output lines of a federation's tasks: agents publish them, the stream keeps the newest. */
+export class TaskLogs {
+  readonly #nc: NatsConnection;
+  readonly #jsm: JetStreamManager;
+  readonly #federation: string;
+  readonly #clock: Clock;
+
+  private constructor(nc: NatsConnection, jsm: JetStreamManager, federation: string, clock: Clock) {
+    this.#nc = nc;
+    this.#jsm = jsm;
+    this.#federation = federation;
+    this.#clock = clock;
+  }
+
+  /** Makes the stream where there is none. */
+  static async open(nc: NatsConnection, federation: string, replicas: number, clock: Clock): Promise<TaskLogs> {
+    const jsm = await jetstreamManager(nc);
+    await ensureStream(jsm, taskLogs(federation, replicas));
+    return new TaskLogs(nc, jsm, federation, clock);
+  }
+
+  /**
+   * The lines of a task that are kept, then new ones until `ended` resolves and what was sent before has been read.
+   * Without `ended`: the lines kept now.
+   */
+  async *read(task: string, signal: AbortSignal, ended?: Promise<void>): AsyncGenerator<LogLine[]> {
+    const messages = readStream({
+      nc: this.#nc,
+      jsm: this.#jsm,
+      stream: taskLogStream(this.#federation),
+      subject: taskLogSubject(this.#federation, task),
+      follow: ended !== undefined,
+      until: ended?.then(() => pause(this.#clock, SETTLE_MS, signal)),
+      signal,
+    });
+    let lines: LogLine[] = [];
+    let bytes = 0;
+    for await (const message of messages) {
+      lines.push(...lineOf(message));
+      bytes += message.data.length;
+      if (lines.length < BATCH && bytes < BATCH_BYTES && message.info.pending > 0) continue;
+      if (lines.length > 0) yield lines;
+      lines = [];
+      bytes = 0;
+    }
+    if (lines.length > 0) yield lines;
+  }
+}
+
+/** A line that cannot be read was not written by an agent of ours: it is left out, and its number is missing. */
+function lineOf(message: JsMsg): LogLine[] {
+  if (message.data.length > MAX_LINE_BYTES) return [];
+  try {
+    return [LINE.decode(message.data) as LogLine];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,210 @@
+import { Checks } from '../../libs/kernel/checks.ts';
+import type { CommandRules } from '../../libs/rpc/command-check.ts';
+import type * as rpc from '../../libs/wire/hivebus/pool/v1/pool.ts';
+
+/**
+ * The edge: each request is checked once, all its faults are reported together (INVALID_ARGUMENT), and what comes
+ * after never checks again. The rules are those that the proto files state; types and unknown fields were checked by
+ * the adaptors.
+ */
+
+const MAX_PAYLOAD_BYTES = 256 * 1024;
+const MAX_SCRIPT_BYTES = 64 * 1024;
+const MAX_PAGE = 1000;
+const DAY_MS = 86_400_000;
+const MAX_LABELS = 32;
+
+const REPORTABLE: readonly rpc.Outcome[] = [
+  'OUTCOME_SUCCEEDED',
+  'OUTCOME_FAILED',
+  'OUTCOME_TERMINAL',
+  'OUTCOME_TIMED_OUT',
+  'OUTCOME_CANCELLED',
+  'OUTCOME_LOST',
+];
+
+export function checkRegistration(request: rpc.RegisterAgentRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('name', request.name);
+  checks.name('type', request.type);
+  checks.names('capabilities', request.capabilities);
+  checks.range('slots', request.slots, 0, 256);
+  checks.name('instance', request.instance);
+  checks.nameOrEmpty('region', request.region);
+  checks.range('priority', request.priority, 0, 1000);
+  checks.done();
+}
+
+export function checkAgentName(request: { swarm: string; name: string; instance?: string }): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('name', request.name);
+  checks.nameOrEmpty('instance', request.instance ?? '');
+  checks.done();
+}
+
+export function checkAgentList(request: rpc.ListAgentsRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('swarm', request.swarm);
+  checks.nameOrEmpty('type', request.type);
+  stated(checks, request.states, 'AGENT_STATE_UNSPECIFIED');
+  page(checks, request.pageSize, request.pageToken, /^[-a-z0-9]+\/[-a-z0-9]+$/);
+  checks.done();
+}
+
+export function checkBorrowing(request: rpc.RequestAgentRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('type', request.type);
+  checks.names('capabilities', request.capabilities);
+  const { termMs, lender } = request;
+  checks.rule(
+    termMs === 0 || (termMs >= 1000 && termMs <= DAY_MS),
+    'termMs',
+    termMs,
+    `must be 1000 to ${DAY_MS}, or 0 for the default`,
+  );
+  checks.nameOrEmpty('lender', lender);
+  checks.rule(lender === '' || lender !== request.swarm, 'lender', lender, 'must be another swarm than the borrower');
+  checks.done();
+}
+
+export function checkId(field: string, id: string): void {
+  const checks = new Checks();
+  checks.name(field, id);
+  checks.done();
+}
+
+export function checkLeaseList(request: rpc.ListLeasesRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('swarm', request.swarm);
+  page(checks, request.pageSize, request.pageToken, /^\d+$/);
+  checks.done();
+}
+
+export function checkSubmission({ id, spec }: rpc.SubmitTaskRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('id', id);
+  checks.rule(spec !== undefined, 'spec', spec, 'must be there');
+  if (spec) checkSpec(checks, spec);
+  checks.done();
+}
+
+function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
+  checks.name('spec.swarm', spec.swarm);
+  checks.name('spec.type', spec.type);
+  checks.names('spec.capabilities', spec.capabilities);
+  bounded(checks, 'spec.payload', jsonBytes(spec.payload), MAX_PAYLOAD_BYTES);
+  bounded(checks, 'spec.script', Buffer.byteLength(spec.script), MAX_SCRIPT_BYTES);
+  const { timeoutMs } = spec;
+  checks.rule(
+    timeoutMs === 0 || (timeoutMs >= 100 && timeoutMs <= DAY_MS),
+    'spec.timeoutMs',
+    timeoutMs,
+    `must be 100 to ${DAY_MS}, or 0 for the default`,
+  );
+  checks.range('spec.maxAttempts', spec.maxAttempts, 0, 100);
+  checks.range('spec.priority', spec.priority, 0, 1000);
+  checks.text('spec.title', spec.title, 128);
+  labels(checks, 'spec.labels', spec.labels);
+}
+
+function labels(checks: Checks, field: string, given: Readonly<Record<string, string>>): void {
+  const keys = Object.keys(given);
+  checks.rule(keys.length <= MAX_LABELS, field, keys.length, `must have at most ${MAX_LABELS} entries`);
+  for (const key of keys) {
+    checks.name(`${field} key`, key);
+    checks.text(`${field}.${key}`, given[key] ?? '', 256);
+  }
+}
+
+export function checkTaskList(request: rpc.ListTasksRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('swarm', request.swarm);
+  stated(checks, request.states, 'TASK_STATE_UNSPECIFIED');
+  labels(checks, 'labels', request.labels);
+  page(checks, request.pageSize, request.pageToken, /^\d+$/);
+  checks.done();
+}
+
+export function checkCancel(request: rpc.CancelTaskRequest): void {
+  const checks = new Checks();
+  checks.name('id', request.id);
+  checks.text('reason', request.reason, 256);
+  checks.done();
+}
+
+export function checkWatch(request: rpc.WatchTasksRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('swarm', request.swarm);
+  checks.nameOrEmpty('id', request.id);
+  checks.done();
+}
+
+export function checkAssignments(request: rpc.ListAssignmentsRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('agent', request.agent);
+  checks.name('instance', request.instance);
+  checks.done();
+}
+
+export function checkConfirmation(request: rpc.ConfirmAssignmentRequest): void {
+  const checks = new Checks();
+  attempt(checks, request);
+  checks.done();
+}
+
+export function checkReport(request: rpc.ReportTaskRequest): void {
+  const checks = new Checks();
+  attempt(checks, request);
+  const { outcome } = request;
+  checks.rule(REPORTABLE.includes(outcome), 'outcome', outcome, `must be one of ${REPORTABLE.join(', ')}`);
+  bounded(checks, 'result', jsonBytes(request.result), MAX_PAYLOAD_BYTES);
+  checks.text('reason', request.reason, 1024);
+  checks.done();
+}
+
+function attempt(checks: Checks, request: rpc.ConfirmAssignmentRequest): void {
+  checks.name('task', request.task);
+  checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
+  checks.name('instance', request.instance);
+}
+
+const stated = (checks: Checks, states: readonly string[], unspecified: string): void =>
+  checks.rule(!states.includes(unspecified), 'states', states, 'must name what is wanted; leave it empty for any');
+
+function page(checks: Checks, size: number, token: string, form: RegExp): void {
+  checks.range('pageSize', size, 0, MAX_PAGE);
+  checks.rule(token === '' || form.test(token), 'pageToken', token, 'must be the nextPageToken of the page before');
+}
+
+/** The value itself is not shown: it is as large as the fault says. */
+const bounded = (checks: Checks, field: string, bytes: number, max: number): void =>
+  checks.rule(bytes <= max, field, bytes, `is its size in bytes and must be at most ${max}`);
+
+const jsonBytes = (value: unknown): number => (value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value)));
+
+/** A revision as a number. Throws INVALID_ARGUMENT for one that no journal reaches. */
+export function revisionOf(field: string, value: string): number {
+  const revision = Number(value);
+  const checks = new Checks();
+  checks.rule(Number.isSafeInteger(revision), field, value, 'must be a revision that was answered, or 0');
+  checks.done();
+  return revision;
+}
+
+/** The rules of each command, for what other replicas forward. */
+export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
+  registerAgent: checkRegistration,
+  deregisterAgent: checkAgentName,
+  requestAgent: checkBorrowing,
+  renewLease: ({ lease }) => checkId('lease', lease),
+  releaseLease: ({ lease }) => checkId('lease', lease),
+  submitTask: checkSubmission,
+  cancelTask: checkCancel,
+  listAssignments: checkAssignments,
+  confirmAssignment: checkConfirmation,
+  reportTask: checkReport,
+};

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../libs/testkit/until.ts';
+import { isAlive } from './hivebus.ts';
+
+/** The demo on a small folder that is no git repository: it does what it says, and nothing is left of it. */
+
+const MAIN = fileURLToPath(new URL('../../dist/examples/demo/main.js', import.meta.url));
+const FILES = 40;
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hivebus-demo-test-'));
+  const repo = join(folder, 'repo');
+  mkdirSync(repo);
+  for (let i = 0; i < FILES; i++) {
+    writeFileSync(join(repo, `file-${i}.ts`), `// ${'TODO'}: ${i}\nexport function f${i}() {\n  return ${i};\n}\n`);
+  }
+  writeFileSync(join(repo, 'picture.png'), Buffer.from([0x89, 0x50, 0, 1, 2]));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Demo {
+  readonly child: ChildProcess;
+  said(): string;
+  ended(): Promise<number | null>;
+}
+
+function demo(...args: string[]): Demo {
+  const temporary = mkdtempSync(join(folder, 'tmp-'));
+  const child = spawn(process.execPath, [MAIN, '--repo', join(folder, 'repo'), '--out', join(folder, 'out'), ...args], {
+    // All that it starts carries this folder's name, in its arguments or in its working folder.
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  const add = (chunk: Buffer) => {
+    text += chunk;
+  };
+  child.stdout?.on('data', add);
+  child.stderr?.on('data', add);
+  const exit = once(child, 'close') as Promise<[number | null]>;
+  return { child, said: () => text, ended: async () => (await exit)[0] };
+}
+
+/** Processes that the demo has started: they work in its folder, or name it. */
+function leftovers(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && isAlive(Number(name)))
+    .flatMap((pid) => {
+      const command = commandOf(pid);
+      return command.includes(folder) ? [`${pid} ${command}`] : [];
+    });
+}
+
+function commandOf(pid: string): string {
+  try {
+    return `${readFileSync(`/proc/${pid}/cmdline`, 'utf8')} ${readFileSync(`/proc/${pid}/environ`, 'utf8')}`;
+  } catch {
+    return ''; // it has just ended
+  }
+}
+
+test('three swarms do the job, one agent dies, everything is done and reported', async () => {
+  const { said, ended } = demo();
+  expect(await ended(), said()).toBe(0);
+  const report = JSON.parse(readFileSync(join(folder, 'out', 'report.json'), 'utf8'));
+  expect(report).toMatchObject({ files: FILES, succeeded: FILES, failed: [], skipped: { binary: 1 } });
+  expect(report.borrowed.length).toBeGreaterThan(0);
+  expect(report.killed).toBeTypeOf('string');
+  expect(report.retried.length).toBeGreaterThan(0);
+  expect(report.analyses[0]).toMatchObject({ functions: 1, marks: [{ kind: 'TODO', line: 1 }] });
+  expect(report.traceId).toMatch(/^[0-9a-f]{32}$/);
+  expect(said()).toContain(report.traceId);
+  expect(readFileSync(join(folder, 'out', 'report.md'), 'utf8')).toContain('## Longest functions');
+  await until(() => leftovers().length === 0);
+});
+
+test.each(['SIGINT', 'SIGKILL'] as const)('%s in the middle leaves no process behind', async (signal) => {
+  const { child, said, ended } = demo();
+  await until(() => said().includes('borrows'), 60_000);
+  expect(leftovers().length).toBeGreaterThan(5);
+  child.kill(signal);
+  expect(await ended()).toBe(signal === 'SIGINT' ? 130 : null);
+  await until(() => leftovers().length === 0, 30_000);
+});
+
+test('what cannot work is said, with exit code 1', async () => {
+  const nothing = demo('--repo', join(folder, 'nowhere'));
+  expect(await nothing.ended()).toBe(1);
+  expect(nothing.said()).toContain('nowhere');
+  expect(existsSync(join(folder, 'nowhere'))).toBe(false);
+});

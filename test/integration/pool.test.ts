@@ -1,0 +1,305 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectBus } from '../../libs/bus/connect.ts';
+import type { HiveError } from '../../libs/kernel/errors.ts';
+import { randomId } from '../../libs/kernel/ids.ts';
+import { assignmentSubject } from '../../libs/protocol/subjects.ts';
+import { serveBus } from '../../libs/rpc/bus-server.ts';
+import { connect } from '../../libs/sdk/connect.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
+import type { TaskHandler } from '../../libs/sdk/task.ts';
+import { Closing } from '../../libs/service/closing.ts';
+import type { Service } from '../../libs/service/run-service.ts';
+import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
+import { until } from '../../libs/testkit/until.ts';
+import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { createRegistry } from '../../services/registry/service.ts';
+import { createResourcePool } from '../../services/resource-pool/service.ts';
+
+/** The pool with a registry, real agents and a real nats-server. */
+
+let server: NatsServer;
+let home: string;
+let hive: Hive;
+const all = new Closing();
+const firstReplica = new Closing();
+
+const bus = async (closing: Closing, name: string) => {
+  const nc = await connectBus({ servers: server.url, name });
+  closing.use({ [Symbol.asyncDispose]: () => nc.close() });
+  return nc;
+};
+
+/** Quick to judge, so that tests are quick; with 250 ms between beats a silence of a second is dead. */
+const QUICK = {
+  pool: { heartbeatMs: 250, confirmMs: 1000, cancelGraceMs: 500 },
+  phi: { acceptablePauseMs: 300, minStdDeviationMs: 100 },
+  sampleMs: 50,
+  probeBusyMs: 100,
+  settleMs: 100,
+};
+
+async function servePool(closing: Closing): Promise<Service> {
+  const [nc, announcer] = [await bus(closing, 'pool'), await bus(closing, 'pool-announcer')];
+  const pool = closing.use(createResourcePool(QUICK, { nc, announcer, operatorKey: () => undefined }));
+  await pool.ready();
+  const { binding, authenticate } = pool;
+  closing.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
+  return pool;
+}
+
+beforeAll(async () => {
+  server = all.use(await startNatsServer());
+  home = await mkdtemp(join(tmpdir(), 'hivebus-pool-'));
+  all.use({ [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }) });
+  const [nc, announcer] = [await bus(all, 'registry'), await bus(all, 'registry-announcer')];
+  const registry = all.use(createRegistry({}, { nc, announcer, operatorKey: () => undefined }));
+  await registry.ready();
+  const { binding, authenticate } = registry;
+  all.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
+  all.use(firstReplica);
+  await servePool(firstReplica);
+  hive = all.use(await connect({ servers: server.url, home, env: {} }));
+});
+afterAll(() => all[Symbol.asyncDispose]());
+
+/** A swarm of its own for each test, so that tests share a pool without meeting. */
+async function swarm(closing: Closing): Promise<Swarm> {
+  return closing.use(await createSwarm({ hive, name: `s-${randomId(8)}` }));
+}
+
+const work: TaskHandler = async (task) => ({ done: task.payload });
+
+/** An agent by hand, on a connection of its own that can be cut: it confirms what it is given, and does nothing. */
+async function idler(owner: Swarm, name: string, closing: Closing): Promise<Hive> {
+  const own = await connect({
+    servers: server.url,
+    home,
+    env: {},
+    identity: { kind: 'agent', swarm: owner.name, name },
+  });
+  closing.use({ [Symbol.asyncDispose]: () => own.nc.close() });
+  own.nc.subscribe(assignmentSubject('main', owner.name, name, 'i1'), {
+    callback: (_, message) => {
+      message.respond();
+      if (message.data.length === 0) return;
+      const { task, attempt } = message.json<{ task: string; attempt: number }>();
+      void own.pool.confirmAssignment({ task, attempt, instance: 'i1' });
+    },
+  });
+  await own.pool.registerAgent({ swarm: owner.name, name, type: 'lint', instance: 'i1' });
+  return own;
+}
+
+const task = async (id: string): Promise<Task> => {
+  const { task: found } = await hive.pool.getTask({ id, linearizable: true });
+  if (!found) throw new Error('the answer has no task');
+  return found;
+};
+const inState = (id: string, state: string) =>
+  until(async () => {
+    const now = await task(id);
+    return now.state === `TASK_STATE_${state}` ? now : undefined;
+  });
+const spec = (change: Partial<TaskSpec>): TaskSpec => ({
+  ...{ swarm: '', type: 'lint', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
+  ...{ labels: {}, title: '', ...change },
+});
+const refusal = (promise: Promise<unknown>): Promise<HiveError> =>
+  promise.then(
+    () => {
+      throw new Error('it was not refused');
+    },
+    (error) => error,
+  );
+
+describe('a task', () => {
+  test('is given out, run and kept with its result and its output', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const handler: TaskHandler = async (given, run) => {
+      for (let i = 1; i <= 5; i++) run.log(`line ${i}`);
+      return { path: given.payload };
+    };
+    closing.use(await code.createAgent({ name: 'x', type: 'lint', handler }));
+    const { id } = await code.submitTask({ type: 'lint', payload: 'a.ts' });
+    const lines: string[] = [];
+    for await (const batch of hive.pool.readTaskLog({ id, follow: true })) {
+      lines.push(...batch.lines.map(({ text }) => text));
+    }
+    expect(lines).toEqual(['line 1', 'line 2', 'line 3', 'line 4', 'line 5']);
+    const ended = await inState(id, 'SUCCEEDED');
+    expect(ended).toMatchObject({ result: { path: 'a.ts' }, submittedBy: `swarm:${code.name}` });
+    expect(ended.attempts).toHaveLength(1);
+    const kept = [];
+    for await (const batch of hive.pool.readTaskLog({ id, follow: false })) kept.push(...batch.lines);
+    expect(kept.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('that waits says why, and its changes can be watched', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const end = new AbortController();
+    const seen: string[] = [];
+    const watching = (async () => {
+      for await (const { changed } of hive.pool.watchTasks({ swarm: code.name }, { signal: end.signal })) {
+        seen.push(...changed.map(({ state }) => state.slice('TASK_STATE_'.length)));
+      }
+    })().catch(() => {});
+    await until(async () => {
+      await code.submitTask({ type: 'never' });
+      return seen.length > 0;
+    });
+    const { id, waitingFor } = await code.submitTask({ type: 'lint' });
+    expect(waitingFor).toContain(`a free agent of type lint for swarm ${code.name}: 0 of its own`);
+    closing.use(await code.createAgent({ name: 'x', type: 'lint', handler: work }));
+    await inState(id, 'SUCCEEDED');
+    await until(() => seen.includes('SUCCEEDED'));
+    end.abort();
+    await watching;
+    expect(seen.indexOf('QUEUED')).toBeLessThan(seen.indexOf('SUCCEEDED'));
+  });
+
+  test('that runs is cancelled through its agent', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const handler: TaskHandler = (_, { signal }) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    closing.use(await code.createAgent({ name: 'x', type: 'lint', handler }));
+    const { id } = await code.submitTask({ type: 'lint' });
+    await inState(id, 'RUNNING');
+    await code.hive.pool.cancelTask({ id, reason: 'enough' });
+    expect(await inState(id, 'CANCELLED')).toMatchObject({ reason: 'enough' });
+  });
+});
+
+describe('an agent', () => {
+  test('whose connection is closed loses its work to another at once', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const doomed = await idler(code, 'doomed', closing);
+    const { id } = await code.submitTask({ type: 'lint' });
+    await inState(id, 'RUNNING');
+    closing.use(await code.createAgent({ name: 'heir', type: 'lint', handler: work }));
+    await doomed.nc.close();
+    const ended = await inState(id, 'SUCCEEDED');
+    expect(ended.attempts.map(({ agent, outcome }) => [agent, outcome])).toEqual([
+      [`${code.name}/doomed`, 'OUTCOME_LOST'],
+      [`${code.name}/heir`, 'OUTCOME_SUCCEEDED'],
+    ]);
+    expect(ended.attempts[0]?.reason).toBe('agent unreachable: its connection is closed');
+  });
+
+  test('that is connected and silent is suspected, then given up; when it beats again, it is back', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const as = await hive.as({ kind: 'agent', swarm: code.name, name: 'mute' });
+    const me = { swarm: code.name, agent: 'mute', instance: 'i1' };
+    const subject = assignmentSubject('main', code.name, 'mute', 'i1');
+    const subscription = hive.nc.subscribe(subject, { callback: () => {} });
+    closing.use({ [Symbol.dispose]: () => subscription.unsubscribe() });
+    await as.pool.registerAgent({ swarm: code.name, name: 'mute', type: 'lint', instance: 'i1', slots: 1 });
+    const seen = async (state: string) => {
+      const { agent } = await hive.pool.getAgent({ swarm: code.name, name: 'mute' });
+      return agent?.state === `AGENT_STATE_${state}`;
+    };
+    await until(() => seen('SUSPECT'));
+    await until(() => seen('UNREACHABLE'));
+    as.publish(`hive.main.heartbeat.${code.name}.mute`, 'hivebus.pool.v1.AgentHeartbeat', { ...me, busy: 0 });
+    await until(() => seen('READY'));
+  });
+
+  test('that never confirms is passed over, without a loss of attempts', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const as = await hive.as({ kind: 'agent', swarm: code.name, name: 'mute' });
+    const subject = assignmentSubject('main', code.name, 'mute', 'i1');
+    let deliveries = 0;
+    const subscription = hive.nc.subscribe(subject, {
+      callback: (_, message) => {
+        if (message.data.length > 0) deliveries++;
+      },
+    });
+    closing.use({ [Symbol.dispose]: () => subscription.unsubscribe() });
+    const beat = { swarm: code.name, agent: 'mute', instance: 'i1', busy: 0 };
+    const beating = setInterval(
+      () => as.publish(`hive.main.heartbeat.${code.name}.mute`, 'hivebus.pool.v1.AgentHeartbeat', beat),
+      100,
+    );
+    closing.use({ [Symbol.dispose]: () => clearInterval(beating) });
+    await as.pool.registerAgent({ swarm: code.name, name: 'mute', type: 'lint', instance: 'i1', priority: 9 });
+    const { id } = await code.submitTask({ type: 'lint', maxAttempts: 1 });
+    closing.use(await code.createAgent({ name: 'heir', type: 'lint', handler: work }));
+    const ended = await inState(id, 'SUCCEEDED');
+    expect(ended.attempts.map(({ reason }) => reason)).toEqual(['not confirmed within 1s', '']);
+    expect(deliveries).toBeGreaterThanOrEqual(1);
+  });
+});
+
+test('a lease brings another swarm’s agent, and its release sends it home', async () => {
+  await using closing = new Closing();
+  const [poor, rich] = [await swarm(closing), await swarm(closing)];
+  const type = `t-${randomId(6)}`;
+  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
+  const { id } = await poor.submitTask({ type });
+  const borrowed = await poor.requestAgent({ type });
+  await inState(id, 'SUCCEEDED');
+  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
+  expect(none).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NO_AGENT_FREE' });
+  expect(none.message).toContain('1 candidates in other swarms, of those 0 busy, 1 lent');
+  await borrowed.release();
+  const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
+  expect(agent).toMatchObject({ serving: rich.name, lease: '' });
+});
+
+describe('bad input', () => {
+  test('is refused with all its faults', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    const bad = spec({ swarm: 'No', type: '', timeoutMs: 5, priority: 5000, labels: { 'A b': 'x' } });
+    const error = await refusal(code.hive.pool.submitTask({ id: 'a.b', spec: bad }));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.violations.map(({ field }) => field)).toEqual([
+      'id',
+      'spec.swarm',
+      'spec.type',
+      'spec.timeoutMs',
+      'spec.priority',
+      'spec.labels key',
+    ]);
+    const large = spec({ swarm: code.name, payload: 'x'.repeat(300 * 1024) });
+    const tooLarge = await refusal(code.hive.pool.submitTask({ id: '', spec: large }));
+    expect(tooLarge.violations[0]).toMatchObject({ field: 'spec.payload', value: '307202' });
+  });
+
+  test('strangers, nobody and the unknown are told apart', async () => {
+    await using closing = new Closing();
+    const [mine, other] = [await swarm(closing), await swarm(closing)];
+    const submit = (as: Hive, name: string) => refusal(as.pool.submitTask({ id: '', spec: spec({ swarm: name }) }));
+    expect(await submit(other.hive, mine.name)).toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(await submit(hive, mine.name)).toMatchObject({ code: 'UNAUTHENTICATED' });
+    const ghost = await hive.as({ kind: 'swarm', swarm: 'ghost' });
+    const unknown = await submit(ghost, 'ghost');
+    expect(unknown).toMatchObject({ code: 'NOT_FOUND' });
+    expect(unknown.message).toContain('hivebus register-swarm ghost');
+    expect(await refusal(hive.pool.getTask({ id: 'nothing' }))).toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+test('when the leader stops another replica goes on, and no task is lost', async () => {
+  await using closing = new Closing();
+  const code = await swarm(closing);
+  const submit = async (i: number) => (await code.submitTask({ type: 'lint', payload: i })).id;
+  const submitted = Array.from({ length: 20 }, (_, i) => submit(i));
+  await servePool(closing);
+  closing.use(await code.createAgent({ name: 'x', type: 'lint', slots: 4, handler: work }));
+  const [, ids] = await Promise.all([
+    firstReplica[Symbol.asyncDispose](),
+    Promise.all([...submitted, ...Array.from({ length: 40 }, (_, i) => submit(20 + i))]),
+  ]);
+  const ended = await Promise.all(ids.map((id) => inState(id, 'SUCCEEDED')));
+  expect(ended.map(({ result }) => result)).toEqual(ids.map((_, i) => ({ done: i })));
+});

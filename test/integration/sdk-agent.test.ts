@@ -1,0 +1,312 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { HiveError } from '../../libs/kernel/errors.ts';
+import { announcementSubject, assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
+import { bind, type Methods } from '../../libs/rpc/binding.ts';
+import { serveBus } from '../../libs/rpc/bus-server.ts';
+import { type Agent, type AgentOptions, createAgent } from '../../libs/sdk/agent.ts';
+import { connect } from '../../libs/sdk/connect.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
+import { until } from '../../libs/testkit/until.ts';
+import {
+  type Assignment,
+  type ReportTaskRequest,
+  ResourcePoolServiceService,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
+
+/** The agent runtime against a pool that says whatever the test wants: every order and every loss can be had. */
+
+const home = mkdtempSync(join(tmpdir(), 'hivebus-agent-'));
+let nats: NatsServer;
+let hive: Hive;
+
+beforeAll(async () => {
+  nats = await startNatsServer();
+  hive = await connect({ servers: nats.url, home });
+});
+afterAll(async () => {
+  await hive.close();
+  await nats.stop();
+  rmSync(home, { recursive: true });
+});
+
+interface FakePool {
+  readonly registered: string[];
+  readonly confirmed: string[];
+  readonly reports: ReportTaskRequest[];
+  readonly gone: string[];
+  assignments: Assignment[];
+  /** Thrown by the method of that name as long as it is there. */
+  readonly refuse: Partial<Record<'confirmAssignment' | 'reportTask' | 'listAssignments', HiveError>>;
+  cancelOnConfirm: boolean;
+}
+
+async function fakePool(federation: string): Promise<FakePool> {
+  const pool: FakePool = {
+    ...{ registered: [], confirmed: [], reports: [], gone: [], assignments: [], refuse: {}, cancelOnConfirm: false },
+  };
+  const refused = (method: keyof FakePool['refuse']) => {
+    const error = pool.refuse[method];
+    if (error) throw error;
+  };
+  const methods: Methods = {
+    registerAgent: async ({ instance }: { instance: string }) => {
+      pool.registered.push(instance);
+      return { heartbeatMs: 50, revision: '1' };
+    },
+    deregisterAgent: async ({ instance }: { instance: string }) => {
+      pool.gone.push(instance);
+      return { revision: '1' };
+    },
+    listAssignments: async () => {
+      refused('listAssignments');
+      return { assignments: pool.assignments, revision: '1' };
+    },
+    confirmAssignment: async ({ task, attempt }: { task: string; attempt: number }) => {
+      refused('confirmAssignment');
+      pool.confirmed.push(`${task}/${attempt}`);
+      return { cancel: pool.cancelOnConfirm, revision: '1' };
+    },
+    reportTask: async (report: ReportTaskRequest) => {
+      refused('reportTask');
+      pool.reports.push(report);
+      return { state: 'TASK_STATE_SUCCEEDED', revision: '1' };
+    },
+  };
+  const apiOf = (name: string): Methods => {
+    if (name === federation) return methods;
+    throw new HiveError('NOT_FOUND', `federation ${name} is not known`);
+  };
+  const binding = { ...bind('pool', ResourcePoolServiceService, () => methods as never), apiOf };
+  const server = await serveBus({
+    nc: hive.nc,
+    bindings: [binding],
+    authenticate: () => ({ kind: 'agent', swarm: 'code', name: 'a', key: 'k' }),
+    version: '0.0.0',
+  });
+  onTestFinished(() => server.stop());
+  return pool;
+}
+
+let federations = 0;
+
+async function start(options: Partial<AgentOptions>, before: (pool: FakePool) => void = () => {}) {
+  const federation = `f${++federations}`;
+  const pool = await fakePool(federation);
+  before(pool);
+  const own = await connect({ servers: nats.url, home, federation });
+  onTestFinished(() => own.close());
+  const agent = await createAgent({
+    ...{ hive: own, swarm: 'code', name: 'a', type: 'coder', handler: async () => 'done' },
+    ...options,
+  });
+  onTestFinished(() => agent.stop());
+  return { federation, pool, agent };
+}
+
+function assignment(agent: Agent, task: string, attempt = 1, more: Partial<Assignment> = {}): Assignment {
+  const spec = {
+    ...{ swarm: 'code', type: 'coder', capabilities: [], script: '', timeoutMs: 60_000, maxAttempts: 3, priority: 0 },
+    ...{ labels: {}, title: '', payload: { task } },
+  };
+  return {
+    ...{ task, attempt, agent: 'code/a', instance: agent.instance, spec, cancel: false, epoch: '5' },
+    ...{ traceparent: '', correlationId: 'c', hops: 0, ...more },
+  };
+}
+
+/** What the pool's leader does: asks, and takes an answer as "received". */
+const deliver = async (federation: string, agent: Agent, message: Assignment): Promise<boolean> => {
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  return hive.nc.request(subject, JSON.stringify(message), { timeout: 300 }).then(
+    () => true,
+    () => false,
+  );
+};
+
+const outcomes = (pool: FakePool) => pool.reports.map(({ task, attempt, outcome }) => [`${task}/${attempt}`, outcome]);
+
+test('a task is confirmed, run and reported, and its lines are in the log', async () => {
+  const { federation, pool, agent } = await start({
+    handler: async (task, { log }) => {
+      log('working');
+      return { was: task.payload, agent: task.agent };
+    },
+  });
+  const lines: string[] = [];
+  hive.nc.subscribe(taskLogSubject(federation, 't1'), { callback: (_, message) => void lines.push(message.string()) });
+  await hive.nc.flush();
+  expect(await deliver(federation, agent, assignment(agent, 't1'))).toBe(true);
+  await until(() => pool.reports.length === 1);
+  expect(pool.confirmed).toEqual(['t1/1']);
+  expect(pool.reports[0]).toMatchObject({
+    ...{ task: 't1', attempt: 1, instance: agent.instance, outcome: 'OUTCOME_SUCCEEDED' },
+    result: { was: { task: 't1' }, agent: 'code/a' },
+  });
+  await until(() => lines.length === 1);
+  expect(JSON.parse(lines[0] as string)).toMatchObject({ task: 't1', attempt: 1, text: 'working', number: 1 });
+});
+
+test('a repeat is answered and not run again; an older epoch or attempt is not answered', async () => {
+  let runs = 0;
+  const { federation, pool, agent } = await start({ slots: 2, handler: async () => ++runs });
+  await deliver(federation, agent, assignment(agent, 't1', 2));
+  await until(() => pool.reports.length === 1);
+  expect(await deliver(federation, agent, assignment(agent, 't1', 2))).toBe(true);
+  expect(await deliver(federation, agent, assignment(agent, 't1', 1))).toBe(false);
+  expect(await deliver(federation, agent, assignment(agent, 't2', 1, { epoch: '4' }))).toBe(false);
+  expect(runs).toBe(1);
+});
+
+test('announcements are for others, an empty request asks who is there, nonsense is not answered', async () => {
+  const { federation, pool, agent } = await start({});
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  hive.nc.publish(subject, JSON.stringify({ task: 't1', attempt: 1, agent: 'code/a', instance: agent.instance }));
+  expect((await hive.nc.request(subject, '')).data).toHaveLength(0);
+  await expect(hive.nc.request(subject, '{"task"', { timeout: 200 })).rejects.toThrow();
+  await expect(hive.nc.request(subject, '{"task": "t1", "attempt": 1}', { timeout: 200 })).rejects.toThrow();
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.reports.length === 1);
+  expect(pool.confirmed).toEqual(['t1/1']);
+});
+
+test('an attempt that was given to another is not run', async () => {
+  let runs = 0;
+  const { federation, pool, agent } = await start({ handler: async () => ++runs }, (pool) => {
+    pool.refuse.confirmAssignment = new HiveError('ABORTED', 'given to another');
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => agent.running === 0);
+  delete pool.refuse.confirmAssignment;
+  await deliver(federation, agent, assignment(agent, 't2'));
+  await until(() => pool.reports.length === 1);
+  expect(outcomes(pool)).toEqual([['t2/1', 'OUTCOME_SUCCEEDED']]);
+  expect(runs).toBe(1);
+});
+
+test('cancel ends what runs, also before it has begun', async () => {
+  const { federation, pool, agent } = await start({
+    handler: (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)),
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  expect(await deliver(federation, agent, assignment(agent, 't1', 1, { cancel: true }))).toBe(true);
+  await until(() => pool.reports.length === 1);
+  await until(() => agent.running === 0);
+  pool.cancelOnConfirm = true;
+  await deliver(federation, agent, assignment(agent, 't2'));
+  await until(() => pool.reports.length === 2);
+  expect(outcomes(pool)).toEqual([
+    ['t1/1', 'OUTCOME_CANCELLED'],
+    ['t2/1', 'OUTCOME_CANCELLED'],
+  ]);
+});
+
+test('the time limit ends an attempt, and one that does not heed it is left behind', async () => {
+  const { federation, pool, agent } = await start({ abandonMs: 20, handler: () => new Promise(() => {}) });
+  const limited = assignment(agent, 't1');
+  await deliver(federation, agent, { ...limited, spec: limited.spec && { ...limited.spec, timeoutMs: 100 } });
+  await until(() => pool.reports.length === 1);
+  expect(pool.reports[0]).toMatchObject({ outcome: 'OUTCOME_TIMED_OUT', reason: expect.stringContaining('100 ms') });
+});
+
+test('what a handler throws is failed, or failed for good when trying again is useless', async () => {
+  const { federation, pool, agent } = await start({
+    slots: 3,
+    handler: async (task) => {
+      if (task.id === 't1') throw new Error('broke');
+      if (task.id === 't2') throw new HiveError('INVALID_ARGUMENT', 'nonsense');
+      return 'x'.repeat(300_000);
+    },
+  });
+  for (const task of ['t1', 't2', 't3']) {
+    await deliver(federation, agent, assignment(agent, task));
+    await until(() => pool.reports.some((report) => report.task === task));
+  }
+  expect(pool.reports.map(({ outcome, reason }) => [outcome, reason])).toEqual([
+    ['OUTCOME_FAILED', 'broke'],
+    ['OUTCOME_TERMINAL', 'nonsense'],
+    ['OUTCOME_TERMINAL', expect.stringContaining('300002 bytes')],
+  ]);
+});
+
+test('an agent never runs more than its slots, and takes what it missed when it asks', async () => {
+  const release: (() => void)[] = [];
+  const { federation, pool, agent } = await start({
+    handler: () => new Promise<void>((resolve) => release.push(resolve)),
+  });
+  expect(await deliver(federation, agent, assignment(agent, 't1'))).toBe(true);
+  expect(await deliver(federation, agent, assignment(agent, 't2'))).toBe(false);
+  pool.assignments = [assignment(agent, 't1'), assignment(agent, 't3')];
+  await until(() => release.length === 1);
+  release[0]?.();
+  await until(() => agent.running === 0);
+  await nats.restart();
+  await until(() => release.length === 2);
+  release[1]?.();
+  await until(() => pool.reports.length === 2);
+  expect(outcomes(pool).map(([task]) => task)).toEqual(['t1/1', 't3/1']);
+});
+
+test('a report is sent until it is taken', async () => {
+  const { federation, pool, agent } = await start({}, (pool) => {
+    pool.refuse.reportTask = new HiveError('UNAVAILABLE', 'no leader', { retryAfterMs: 10 });
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  delete pool.refuse.reportTask;
+  await until(() => pool.reports.length === 1);
+});
+
+test('an agent that was removed registers again; one that was replaced ends', async () => {
+  const { pool, agent } = await start({}, (pool) => {
+    pool.refuse.listAssignments = new HiveError('NOT_FOUND', 'no such agent');
+  });
+  await nats.restart();
+  await until(() => pool.registered.length === 2);
+  expect(new Set(pool.registered)).toEqual(new Set([agent.instance]));
+  pool.refuse.listAssignments = new HiveError('ABORTED', 'another instance took its place');
+  await nats.restart();
+  expect(await agent.closed).toMatchObject({ code: 'ABORTED' });
+  expect(pool.gone).toEqual([]);
+});
+
+test('an agent that hears that it was judged or replaced asks at once what is still its own', async () => {
+  const { federation, pool, agent } = await start({
+    handler: (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)),
+  });
+  const tell = (event: string, data: object) =>
+    hive.nc.publish(announcementSubject(federation, 'pool', event, 'code.a'), JSON.stringify(data));
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  tell('agent.state', { agent: 'code/a', instance: agent.instance, state: 'AGENT_STATE_READY', reason: 'back' });
+  await until(() => agent.running === 0);
+  expect(pool.reports).toEqual([]);
+  tell('agent.registered', { agent: { swarm: 'code', name: 'a', instance: agent.instance } });
+  pool.refuse.listAssignments = new HiveError('ABORTED', 'another instance took its place');
+  tell('agent.registered', { agent: { swarm: 'code', name: 'a', instance: 'another' } });
+  expect(await agent.closed).toMatchObject({ code: 'ABORTED' });
+});
+
+test('stopping lets tasks finish for a while, gives back the rest, and leaves', async () => {
+  const ended: string[] = [];
+  const { federation, pool, agent } = await start({
+    slots: 2,
+    handler: (task, { signal }) =>
+      new Promise((resolve) => {
+        if (task.id === 'short') setTimeout(() => resolve(ended.push('short')), 50);
+        signal.addEventListener('abort', () => resolve(ended.push('long')));
+      }),
+  });
+  await deliver(federation, agent, assignment(agent, 'short'));
+  await deliver(federation, agent, assignment(agent, 'long'));
+  await until(() => pool.confirmed.length === 2);
+  await agent.stop(200);
+  expect(ended).toEqual(['short', 'long']);
+  expect(outcomes(pool)).toEqual([['short/1', 'OUTCOME_SUCCEEDED']]);
+  expect(pool.gone).toEqual([agent.instance]);
+  expect(await agent.closed).toBeUndefined();
+});

@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * One after the other, the quickest first: what is broken at the bottom is told before what stands on it.
+ * Time is waited for by conditions, never asserted: the limits only end what hangs.
+ */
+const project = (groupOrder: number, name: string, include: string[], testTimeout: number) => ({
+  test: { name, include, testTimeout, hookTimeout: 60_000, sequence: { groupOrder } },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project(0, 'unit', ['{libs,services,cli,examples,tools}/**/*.test.ts'], 30_000),
+      project(1, 'integration', ['test/integration/**/*.test.ts'], 60_000),
+      project(2, 'simulation', ['test/simulation/**/*.test.ts'], 300_000),
+      // Real processes that share the machine: one file at a time.
+      {
+        test: { ...project(3, 'e2e', ['test/e2e/**/*.test.ts'], 180_000).test, maxWorkers: 1 },
+      },
+    ],
+  },
+});
