@@ -132,10 +132,13 @@ test('a script runs only on an agent that allows scripts', async () => {
 
 test('an agent that is stopped finishes what it has, and leaves the pool', async () => {
   const type = newType();
-  const agent = await playground.agent(['--type', type, '--name', 'polite', '--exec', 'echo 1; sleep 1; echo 2']);
+  const go = join(playground.folder, 'go');
+  const command = `echo 1; until [ -e '${go}' ]; do sleep 0.1; done; echo 2`;
+  const agent = await playground.agent(['--type', type, '--name', 'polite', '--exec', command]);
   const id = await submit(type);
   await inState(id, 'TASK_STATE_RUNNING');
   agent.child.kill('SIGTERM');
+  writeFileSync(go, '');
   expect((await agent.ended).code).toBe(0);
   expect((await get(id)).result).toBe(2);
   const { agents } = await playground.json<{ agents: { name: string }[] }>(['federation', 'resources']);
