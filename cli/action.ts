@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
-import { HiveError } from '../libs/kernel/errors.ts';
+import { HiveError, invalid } from '../libs/kernel/errors.ts';
 import type { Hive, Identity } from '../libs/sdk/hive.ts';
-import { type Context, contextOf } from './context.ts';
+import { type Context, contextOf, type GlobalOptions } from './context.ts';
 
 /** What a command does with its arguments and options; a number is its exit code. */
 export type Run<Args extends unknown[]> = (context: Context, ...args: Args) => Promise<unknown>;
+
+const nameless = (command: string): HiveError =>
+  invalid([{ field: '-o', value: '"name"', rule: `has no meaning for ${command}; use table, json or yaml` }]);
 
 const interrupted = (): HiveError => new HiveError('CANCELLED', 'interrupted');
 
@@ -12,10 +15,17 @@ const interrupted = (): HiveError => new HiveError('CANCELLED', 'interrupted');
  * The action of a commander command. It is over at once on Ctrl-C, unless `heedsSignal`: then the command ends itself
  * when `context.signal` aborts.
  */
-export function action<Args extends unknown[]>(run: Run<Args>, options: { heedsSignal?: boolean } = {}) {
+export function action<Args extends unknown[]>(
+  run: Run<Args>,
+  options: {
+    readonly heedsSignal?: boolean /** It answers with items, so that `-o name` has a meaning. */;
+    readonly names?: boolean;
+  } = {},
+) {
   return async (...parameters: unknown[]): Promise<void> => {
     const command = parameters.at(-1) as Command;
     const args = [...command.processedArgs, command.opts()] as Args;
+    if (command.optsWithGlobals<GlobalOptions>().output === 'name' && !options.names) throw nameless(command.name());
     const stop = new AbortController();
     const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort(interrupted()));
     process.on('SIGINT', onSignal);

@@ -5,12 +5,14 @@ import { addAgent } from './commands/agent.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addFederation } from './commands/federation.ts';
+import { addGet } from './commands/get.ts';
 import { addRegisterSwarm } from './commands/register-swarm.ts';
 import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
 import { addUp } from './commands/up.ts';
 import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
+import { FORMATS } from './output.ts';
 
 const program = new Command('hivebus')
   .description('A federation control plane for agent swarms, on a message bus')
@@ -19,7 +21,7 @@ const program = new Command('hivebus')
   .option('--federation <name>', 'which federation (default: HIVEBUS_FEDERATION, else main)')
   .option('--as <who>', 'act as operator:NAME or swarm:NAME (default: HIVEBUS_AS, else the operator whose key is here)')
   .addOption(
-    new Option('-o, --output <format>', 'for people or for programs').choices(['table', 'json']).default('table'),
+    new Option('-o, --output <format>', 'for people, for programs, or names alone').choices(FORMATS).default('table'),
   )
   .addHelpText('after', EXIT_HELP)
   .enablePositionalOptions(false)
@@ -29,6 +31,7 @@ const program = new Command('hivebus')
 for (const add of [
   addUp,
   addStatus,
+  addGet,
   addFederation,
   addRegisterSwarm,
   addResource,

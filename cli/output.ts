@@ -1,16 +1,19 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import { stringify } from 'yaml';
 
-export type Format = 'table' | 'json';
+export const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
+/** table: for people; name: `KIND/NAME` for each item, where a command answers with items. */
+export type Format = (typeof FORMATS)[number];
 
 /** Where a command's answers go: data to standard output, everything else to standard error. */
 export interface Output {
   readonly format: Format;
   /** True where a person looks on. */
   readonly interactive: boolean;
-  /** One answer: as JSON, or as whatever `human` makes of it. */
-  data(value: unknown, human: () => string): void;
-  /** One of many answers, on a line of its own. */
+  /** One answer: as JSON or YAML, as its `names`, or as whatever `human` makes of it. */
+  data(value: unknown, human: () => string, names?: () => readonly string[]): void;
+  /** One of many answers, on a line of its own; in YAML a document of its own. */
   line(value: unknown, human: () => string): void;
   /** For people, never data. */
   note(text: string): void;
@@ -23,15 +26,25 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
     process.exit(0);
   });
   const write = (text: string) => void out.write(`${text}\n`);
-  const json = format === 'json';
   return {
     format,
-    interactive: Boolean(out.isTTY) && !json,
-    data: (value, human) => write(json ? JSON.stringify(value, undefined, 2) : human()),
-    line: (value, human) => write(json ? JSON.stringify(value) : human()),
+    interactive: Boolean(out.isTTY) && format === 'table',
+    data: (value, human, names) => {
+      if (format === 'json') write(JSON.stringify(value, undefined, 2));
+      else if (format === 'yaml') write(yamlOf(value));
+      else if (format === 'table' || !names) write(human());
+      else for (const name of names()) write(name);
+    },
+    line: (value, human) => {
+      if (format === 'json') write(JSON.stringify(value));
+      else write(format === 'yaml' ? `---\n${yamlOf(value)}` : human());
+    },
     note: (text) => void err.write(`${text}\n`),
   };
 }
+
+/** Long lines are not folded: people search in them. */
+export const yamlOf = (value: unknown): string => stringify(value ?? null, { lineWidth: 0 }).trimEnd();
 
 /** Colours where a person looks on; NO_COLOR turns them off. */
 export const colors = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR);
@@ -76,6 +89,10 @@ export function fields(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n');
 }
+
+/** The same, without what is empty. */
+export const facts = (pairs: readonly (readonly [string, string])[]): string =>
+  fields(pairs.filter(([, value]) => value !== ''));
 
 const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);
 

@@ -1,6 +1,19 @@
 import type { Hive } from '../libs/sdk/hive.ts';
-import type { Agent, ListAgentsRequest, ListTasksRequest, Task, TaskState } from '../libs/wire/hivebus/pool/v1/pool.ts';
-import type { ListSwarmsRequest, Swarm } from '../libs/wire/hivebus/registry/v1/registry.ts';
+import type {
+  Agent,
+  Lease,
+  ListAgentsRequest,
+  ListLeasesRequest,
+  ListTasksRequest,
+  Task,
+  TaskState,
+} from '../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  Cluster,
+  ListClustersRequest,
+  ListSwarmsRequest,
+  Swarm,
+} from '../libs/wire/hivebus/registry/v1/registry.ts';
 
 /** Whole lists, page by page. */
 
@@ -17,6 +30,20 @@ export async function allAgents(hive: Hive, filter: Partial<ListAgentsRequest> =
   return pages(async (pageToken) => {
     const page = await hive.pool.listAgents({ ...filter, pageSize: PAGE, pageToken });
     return { items: page.agents, next: page.nextPageToken };
+  });
+}
+
+export async function allLeases(hive: Hive, filter: Partial<ListLeasesRequest> = {}): Promise<Lease[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.pool.listLeases({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.leases, next: page.nextPageToken };
+  });
+}
+
+export async function allClusters(hive: Hive, filter: Partial<ListClustersRequest> = {}): Promise<Cluster[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.registry.listClusters({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.clusters, next: page.nextPageToken };
   });
 }
 

@@ -1,9 +1,12 @@
 import { type Command, Option } from 'commander';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { AGENTS } from '../kinds/agents.ts';
+import { kindTable } from '../kinds/kind.ts';
+import { LEASES } from '../kinds/leases.ts';
+import { SWARMS } from '../kinds/swarms.ts';
 import { fields } from '../output.ts';
 import { allAgents, allSwarms } from '../queries.ts';
-import { agentTable, leaseTable, swarmTable } from '../render.ts';
 import { duration, word } from '../values.ts';
 import { type RegisterOptions, registerOptions, runRegister } from './register-swarm.ts';
 
@@ -72,13 +75,13 @@ async function status(context: Context): Promise<void> {
 async function swarms(context: Context, options: { tag?: string[]; type: string }): Promise<void> {
   await withHive(context, async (hive) => {
     const found = await allSwarms(hive, { tags: options.tag ?? [], agentType: options.type });
-    context.output.data(found, () => swarmTable(found));
+    context.output.data(found, () => kindTable(SWARMS, found));
   });
 }
 
 async function resources(context: Context): Promise<void> {
   await withHive(context, async (hive) => {
     const [agents, { leases }] = await Promise.all([allAgents(hive), hive.pool.listLeases({})]);
-    context.output.data({ agents, leases }, () => `${agentTable(agents)}\n\n${leaseTable(leases)}`);
+    context.output.data({ agents, leases }, () => `${kindTable(AGENTS, agents)}\n\n${kindTable(LEASES, leases)}`);
   });
 }

@@ -3,7 +3,8 @@ import { systemClock } from '../../libs/kernel/clock.ts';
 import { borrow } from '../../libs/sdk/lease.ts';
 import { action, untilAborted, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
-import { leaseTable } from '../render.ts';
+import { kindTable } from '../kinds/kind.ts';
+import { LEASES } from '../kinds/leases.ts';
 import { duration, list } from '../values.ts';
 
 interface RequestOptions {
@@ -47,11 +48,11 @@ async function request(context: Context, options: RequestOptions): Promise<void>
       };
       if (!options.hold) {
         const answer = await hive.pool.requestAgent(wish, { signal });
-        output.data(answer, () => leaseTable(answer.lease ? [answer.lease] : []));
+        output.data(answer, () => kindTable(LEASES, answer.lease ? [answer.lease] : []));
         return;
       }
       await using held = await borrow(hive, wish, systemClock);
-      output.data({ lease: held.lease }, () => leaseTable([held.lease]));
+      output.data({ lease: held.lease }, () => kindTable(LEASES, [held.lease]));
       output.note('renewing the lease; Ctrl-C gives the agent back');
       await untilAborted(AbortSignal.any([signal, held.signal]));
       if (!signal.aborted) throw held.signal.reason;
@@ -63,6 +64,6 @@ async function request(context: Context, options: RequestOptions): Promise<void>
 async function release(context: Context, lease: string): Promise<void> {
   await withHive(context, async (hive) => {
     const answer = await hive.pool.releaseLease({ lease });
-    context.output.data(answer, () => leaseTable(answer.lease ? [answer.lease] : []));
+    context.output.data(answer, () => kindTable(LEASES, answer.lease ? [answer.lease] : []));
   });
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { kindTable } from '../kinds/kind.ts';
+import { SWARMS } from '../kinds/swarms.ts';
 import { fields } from '../output.ts';
 import { allAgents, allSwarms, TASK_STATES, taskCounts } from '../queries.ts';
-import { swarmTable } from '../render.ts';
 import { findRun } from '../run-file.ts';
 import { word } from '../values.ts';
 
@@ -41,7 +42,7 @@ async function status(context: Context): Promise<void> {
         ['agents', `${agents.length}, ${ready} ready, ${leases.length} lent`],
         ['tasks', TASK_STATES.map((state) => `${tasks[state]} ${word(state, 'TASK_STATE')}`).join(', ')],
       ]);
-      return `${facts}\n\n${swarmTable(swarms)}`;
+      return `${facts}\n\n${kindTable(SWARMS, swarms)}`;
     });
   });
 }

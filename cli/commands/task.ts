@@ -6,9 +6,11 @@ import type { LogLine, Task, TaskSpec, TaskState } from '../../libs/wire/hivebus
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
+import { kindTable } from '../kinds/kind.ts';
+import { TASKS, taskDetails } from '../kinds/tasks.ts';
 import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
-import { stateText, taskDetails, taskTable } from '../render.ts';
+import { stateText } from '../render.ts';
 import { parseTaskManifest, type TaskManifest } from '../task-manifest.ts';
 import { countingNumber, duration, jsonOf, keyValue, list, textOf, wholeNumber, word } from '../values.ts';
 
@@ -32,8 +34,12 @@ export function addTask(program: Command): void {
     .option('--priority <n>', 'higher goes first, 0 to 1000', wholeNumber, 0)
     .option('--id <id>', "the task's id, so that a repeat does nothing", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
-    .action(action(submit, { heedsSignal: true }));
-  task.command('get').description('one task').argument('<id>').action(action(get));
+    .action(action(submit, { heedsSignal: true, names: true }));
+  task
+    .command('get')
+    .description('one task')
+    .argument('<id>')
+    .action(action(get, { names: true }));
   task
     .command('list')
     .description('the newest tasks, oldest first')
@@ -41,7 +47,7 @@ export function addTask(program: Command): void {
     .addOption(new Option('--state <state...>', 'only in one of these states').choices(STATES))
     .option('--label <key=value>', 'only with this label; may be repeated', keyValue, {})
     .option('--limit <n>', 'at most so many, the newest', countingNumber, 100)
-    .action(action(listTasks));
+    .action(action(listTasks, { names: true }));
   task
     .command('cancel')
     .description('ask for a task to end')
@@ -79,12 +85,20 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
       const { task } = await hive.pool.submitTask({ spec, id: options.id }, { signal });
       const id = task?.id ?? '';
       if (!options.wait) {
-        output.data(task, () => id);
+        output.data(
+          task,
+          () => id,
+          () => [`task/${id}`],
+        );
         return EXIT.ok;
       }
       output.note(`task ${id} is submitted`);
       const ended = await waitForTask(hive, id, { signal, onChange: changes(context) });
-      output.data(ended, () => taskDetails(ended));
+      output.data(
+        ended,
+        () => taskDetails(ended),
+        () => [`task/${id}`],
+      );
       return ended.state === 'TASK_STATE_SUCCEEDED' ? EXIT.ok : EXIT.failed;
     },
     { kind: 'swarm', swarm: spec.swarm },
@@ -127,7 +141,11 @@ function changes({ output }: Context): (task: Task) => void {
 async function get(context: Context, id: string): Promise<void> {
   await withHive(context, async (hive) => {
     const { task } = await hive.pool.getTask({ id });
-    context.output.data(task, () => (task ? taskDetails(task) : ''));
+    context.output.data(
+      task,
+      () => (task ? taskDetails(task) : ''),
+      () => [`task/${id}`],
+    );
   });
 }
 
@@ -143,7 +161,11 @@ async function listTasks(context: Context, options: ListOptions): Promise<void> 
   await withHive(context, async (hive) => {
     const all = await allTasks(hive, { swarm: options.swarm, states, labels: options.label });
     const tasks = all.slice(-options.limit);
-    context.output.data(tasks, () => taskTable(tasks));
+    context.output.data(
+      tasks,
+      () => kindTable(TASKS, tasks),
+      () => tasks.map(({ id }) => `task/${id}`),
+    );
     const left = all.length - tasks.length;
     if (left > 0) context.output.note(`${left} older ones are not shown; --limit ${all.length} shows all`);
   });

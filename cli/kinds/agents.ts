@@ -1,0 +1,62 @@
+import { invalid, quote } from '../../libs/kernel/errors.ts';
+import type { Agent } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { colors, facts } from '../output.ts';
+import { allAgents } from '../queries.ts';
+import { stateText } from '../render.ts';
+import { ago } from '../values.ts';
+import { type Kind, present } from './kind.ts';
+
+const nameOf = ({ swarm, name }: Agent): string => `${swarm}/${name}`;
+
+/** `SWARM/NAME` */
+function parse(name: string): { swarm: string; name: string } {
+  const [swarm = '', own = '', ...rest] = name.split('/');
+  if (swarm !== '' && own !== '' && rest.length === 0) return { swarm, name: own };
+  throw invalid([{ field: 'agent', value: quote(name), rule: 'must be SWARM/NAME' }]);
+}
+
+const servesText = (agent: Agent): string =>
+  agent.lease === '' ? agent.serving || agent.swarm : colors.cyan(`${agent.serving} (lent)`);
+
+export const AGENTS: Kind<Agent> = {
+  name: 'agent',
+  plural: 'agents',
+  aliases: ['ag'],
+  what: 'workers that run, as SWARM/NAME',
+  service: 'pool',
+  none: 'no agents are registered',
+  filters: ['swarm'],
+  columns: [
+    { title: 'AGENT', of: nameOf },
+    { title: 'STATE', of: ({ state }) => stateText(state, 'AGENT_STATE') },
+    { title: 'BUSY', of: ({ busy, slots }) => `${busy}/${slots}` },
+    { title: 'SERVES', of: servesText },
+    { title: 'TYPE', of: ({ type }) => type },
+    { title: 'CAPABILITIES', of: ({ capabilities }) => capabilities.join(' ') || '-' },
+  ],
+  nameOf,
+  list: (hive, { swarm = '' }) => allAgents(hive, { swarm }),
+  get: async (hive, name) => present((await hive.pool.getAgent(parse(name))).agent, 'agent', name),
+  details: (agent) =>
+    facts([
+      ['agent', nameOf(agent)],
+      ['state', `${stateText(agent.state, 'AGENT_STATE')} since ${ago(agent.stateSince)}`],
+      ['busy', `${agent.busy} of ${agent.slots} slots`],
+      ['type', agent.type],
+      ['can', agent.capabilities.join(' ')],
+      ['scripts', agent.allowScripts ? 'allowed' : 'not allowed'],
+      ['serves', servesText(agent)],
+      ['lease', agent.lease],
+      ['region', agent.region],
+      ['priority', String(agent.priority)],
+      ['instance', agent.instance],
+      ['revision', agent.revision],
+    ]),
+  remove: {
+    means: 'it is given no more work; its running tasks are given to others',
+    run: async (hive, name) => {
+      await hive.pool.deregisterAgent(parse(name));
+      return `agent ${name} is removed; a program that still runs may register it again`;
+    },
+  },
+};

@@ -1,0 +1,247 @@
+import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Cluster, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+
+/** A few of each kind, ordinary ones and awkward ones, for the golden outputs. */
+
+const at = (time: string): string => `2026-03-01T${time}Z`;
+
+const federations: Federation[] = [
+  {
+    name: 'main',
+    description: '',
+    joinPolicy: 'JOIN_POLICY_OPEN',
+    removeAfterMs: 0,
+    createdAt: at('08:00:00.000'),
+    revision: '2',
+  },
+  {
+    name: 'research-and-development-of-the-northern-branch',
+    description: 'Everything that has to do with papers, and with those who write them, in three countries',
+    joinPolicy: 'JOIN_POLICY_OPERATOR',
+    removeAfterMs: 3_600_000,
+    createdAt: at('11:59:30.000'),
+    revision: '17',
+  },
+];
+
+const swarms: Swarm[] = [
+  {
+    name: 'code',
+    project: 'hivebus',
+    queenEndpoint: 'nats://127.0.0.1:4222',
+    region: 'eu-west',
+    tags: ['fast', 'trusted'],
+    capabilities: [
+      { agentType: 'coder', capacity: 4, specializations: ['distributed systems'], skills: ['lint', 'fix'] },
+      { agentType: 'tester', capacity: 12, specializations: [], skills: [] },
+    ],
+    publicKey: 'A'.repeat(43),
+    revision: '12',
+    registeredAt: at('10:00:00.000'),
+    updatedAt: at('11:00:00.000'),
+    liveness: 'LIVENESS_HEALTHY',
+    livenessSince: at('10:00:00.000'),
+    health: { value: 0.934, parts: [{ name: 'liveness', weight: 0.5, value: 1, reason: 'beats as expected' }] },
+    phi: 0.2,
+    lastHeartbeatAt: at('11:59:59.000'),
+    monitored: true,
+    load: { agents: 3, utilization: 0.42, queuedTasks: 7, errorRate: 0 },
+  },
+  {
+    name: 'quality',
+    project: '',
+    queenEndpoint: '',
+    region: '',
+    tags: [],
+    capabilities: [],
+    publicKey: '',
+    revision: '14',
+    registeredAt: at('11:58:00.000'),
+    updatedAt: at('11:58:00.000'),
+    liveness: 'LIVENESS_UNREACHABLE',
+    livenessSince: at('11:59:15.000'),
+    health: undefined,
+    phi: 12,
+    lastHeartbeatAt: undefined,
+    monitored: false,
+    load: undefined,
+  },
+];
+
+const agents: Agent[] = [
+  {
+    swarm: 'code',
+    name: 'linter-1',
+    type: 'linter',
+    capabilities: ['eslint', 'prettier'],
+    slots: 4,
+    instance: 'i-8c2f0q7d4t1z',
+    allowScripts: false,
+    region: 'eu-west',
+    priority: 10,
+    state: 'AGENT_STATE_READY',
+    stateSince: at('11:00:00.000'),
+    busy: 3,
+    lease: '',
+    serving: 'code',
+    revision: '20',
+  },
+  {
+    swarm: 'a-swarm-with-quite-a-long-name',
+    name: 'an-agent-with-quite-a-long-name',
+    type: 'static-analyser-of-everything',
+    capabilities: ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'],
+    slots: 1,
+    instance: 'i-1',
+    allowScripts: true,
+    region: '',
+    priority: 0,
+    state: 'AGENT_STATE_SUSPECT',
+    stateSince: at('11:59:57.000'),
+    busy: 0,
+    lease: 'lease-3de8knasftcs',
+    serving: 'code',
+    revision: '31',
+  },
+];
+
+const leases: Lease[] = [
+  {
+    id: 'lease-3de8knasftcs',
+    agent: 'docs/wc-1',
+    lender: 'docs',
+    borrower: 'code',
+    termMs: 60_000,
+    expiresAt: at('12:00:41.000'),
+    state: 'LEASE_STATE_ACTIVE',
+    grantedAt: at('11:50:00.000'),
+    revision: '41',
+    endedAt: undefined,
+    reason: '',
+  },
+  {
+    id: 'lease-5gg1pq0zztta',
+    agent: 'docs/wc-2',
+    lender: 'docs',
+    borrower: 'quality',
+    termMs: 1000,
+    expiresAt: undefined,
+    state: 'LEASE_STATE_RELEASED',
+    grantedAt: at('11:00:00.000'),
+    revision: '43',
+    endedAt: at('11:01:00.000'),
+    reason: 'given back by swarm quality',
+  },
+];
+
+const task: Task = {
+  id: 'task-21vhkr223jc5',
+  spec: {
+    swarm: 'code',
+    type: 'counter',
+    capabilities: ['wc'],
+    payload: { file: 'package.json' },
+    script: '',
+    timeoutMs: 600_000,
+    maxAttempts: 3,
+    priority: 0,
+    labels: { commit: '3f2a' },
+    title: 'package.json',
+  },
+  state: 'TASK_STATE_SUCCEEDED',
+  attempts: [
+    {
+      number: 1,
+      agent: 'docs/wc-2',
+      instance: 'i-1',
+      lease: 'lease-3de8knasftcs',
+      assignedAt: at('11:59:00.000'),
+      startedAt: at('11:59:00.100'),
+      endedAt: at('11:59:02.100'),
+      outcome: 'OUTCOME_LOST',
+      reason: 'its connection is gone',
+    },
+    {
+      number: 2,
+      agent: 'docs/wc-1',
+      instance: 'i-2',
+      lease: '',
+      assignedAt: at('11:59:02.200'),
+      startedAt: at('11:59:02.300'),
+      endedAt: at('11:59:03.300'),
+      outcome: 'OUTCOME_SUCCEEDED',
+      reason: '',
+    },
+  ],
+  result: { lines: 69 },
+  reason: '',
+  cancelRequested: false,
+  submittedAt: at('11:58:59.000'),
+  endedAt: at('11:59:03.300'),
+  submittedBy: 'operator:local',
+  traceparent: '00-67927caabb53af544c5f7cdc66a66e88-0000000000000001-01',
+  correlationId: 'c-1',
+  hops: 1,
+  revision: '50',
+  waitingFor: '',
+};
+
+const waiting: Task = {
+  ...task,
+  id: 'nightly-analysis-of-the-whole-repository-and-all-of-its-branches',
+  spec: task.spec && {
+    ...task.spec,
+    title: 'The nightly analysis of the whole repository, with all of its branches and tags, as every night',
+    payload: 'x'.repeat(600),
+    labels: {},
+  },
+  state: 'TASK_STATE_QUEUED',
+  attempts: [],
+  result: undefined,
+  endedAt: undefined,
+  waitingFor: 'a free agent of type counter for swarm code: 2 of its own, of those 2 busy',
+};
+
+const clusters: Cluster[] = [
+  {
+    name: 'research',
+    swarm: 'research',
+    spec: {
+      topology: 'mesh',
+      queenMode: 'distributed',
+      strategy: '',
+      consensusThreshold: 0.75,
+      autoscaling: {
+        enabled: true,
+        minAgents: 3,
+        maxAgents: 20,
+        targetUtilization: 80,
+        topologyRatios: { coder: 100 },
+        metrics: [],
+      },
+      persistentVolumes: [],
+    },
+    generation: '3',
+    revision: '60',
+    createdAt: at('09:00:00.000'),
+    updatedAt: at('11:30:00.000'),
+  },
+  {
+    name: 'papers',
+    swarm: 'research',
+    spec: undefined,
+    generation: '1',
+    revision: '61',
+    createdAt: at('11:59:59.900'),
+    updatedAt: at('11:59:59.900'),
+  },
+];
+
+export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
+  federation: federations,
+  swarm: swarms,
+  agent: agents,
+  lease: leases,
+  task: [task, waiting],
+  cluster: clusters,
+};

@@ -1,0 +1,67 @@
+import { notFound } from '../../libs/kernel/errors.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import { table } from '../output.ts';
+
+/** A column of a kind's table. */
+export interface Column<T> {
+  readonly title: string;
+  of(item: T): string;
+}
+
+/** Which items of a kind are listed. What a kind has no such thing of is refused by the command, not passed over. */
+export interface Filter {
+  /** Only what belongs to this swarm. */
+  readonly swarm?: string;
+  /** Only what has all of these labels. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** True: what has ended and is still kept, too. */
+  readonly all?: boolean;
+}
+
+/**
+ * Something that Hivebus keeps many of: how it is called, listed, shown and removed. `get`, `describe`, `delete`, `watch`
+ * and `completion` know kinds by this alone; a new kind is one file and a line in `index.ts`.
+ */
+export interface Kind<T> {
+  /** Singular, e.g. `task`. */
+  readonly name: string;
+  readonly plural: string;
+  readonly aliases: readonly string[];
+  /** One line for help. */
+  readonly what: string;
+  /** The service that keeps it. */
+  readonly service: 'registry' | 'pool';
+  readonly columns: readonly Column<T>[];
+  /** Said when there are none. */
+  readonly none: string;
+  readonly filters: readonly (keyof Filter)[];
+  /** As `get`, `describe` and `delete` take it. */
+  nameOf(item: T): string;
+  /** Everything that matches, page by page. */
+  list(hive: Hive, filter: Filter): Promise<T[]>;
+  /** Throws NOT_FOUND. */
+  get(hive: Hive, name: string): Promise<T>;
+  /** All that is known of an item, for people. */
+  details(item: T): string;
+  /** Undefined where nothing can be removed. */
+  readonly remove?: {
+    /** What removing means, for help. */
+    readonly means: string;
+    /** Removes it and says what happened. */
+    run(hive: Hive, name: string): Promise<string>;
+  };
+}
+
+/** Items as a table, not wider than `width` characters; the terminal's width by default. */
+export function kindTable<T>(kind: Kind<T>, items: readonly T[], width?: number): string {
+  if (items.length === 0) return kind.none;
+  const rows = items.map((item) => kind.columns.map((column) => column.of(item)));
+  const titles = kind.columns.map(({ title }) => title);
+  return width === undefined ? table(titles, rows) : table(titles, rows, width);
+}
+
+/** The item of an answer. */
+export function present<T>(item: T | undefined, kind: string, name: string): T {
+  if (item === undefined) throw notFound(kind, name);
+  return item;
+}

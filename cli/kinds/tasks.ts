@@ -1,0 +1,78 @@
+import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { facts, table } from '../output.ts';
+import { allTasks } from '../queries.ts';
+import { stateText } from '../render.ts';
+import { ago, between } from '../values.ts';
+import { type Kind, present } from './kind.ts';
+
+export const TASKS: Kind<Task> = {
+  name: 'task',
+  plural: 'tasks',
+  aliases: ['t', 'swarmtask', 'swarmtasks'],
+  what: 'work for agents',
+  service: 'pool',
+  none: 'no tasks',
+  filters: ['swarm', 'labels'],
+  columns: [
+    { title: 'TASK', of: ({ id }) => id },
+    { title: 'STATE', of: ({ state }) => stateText(state, 'TASK_STATE') },
+    { title: 'TITLE', of: ({ spec }) => spec?.title || '-' },
+    { title: 'AGENT', of: ({ attempts }) => attempts.at(-1)?.agent ?? '-' },
+    { title: 'TOOK', of: ({ submittedAt, endedAt }) => (endedAt ? between(submittedAt, endedAt) : '-') },
+    { title: 'TRIES', of: ({ attempts }) => String(attempts.length) },
+    { title: 'SWARM', of: ({ spec }) => spec?.swarm ?? '-' },
+    { title: 'TYPE', of: ({ spec }) => spec?.type ?? '-' },
+  ],
+  nameOf: ({ id }) => id,
+  list: (hive, { swarm = '', labels = {} }) => allTasks(hive, { swarm, labels }),
+  get: async (hive, name) => present((await hive.pool.getTask({ id: name })).task, 'task', name),
+  details: taskDetails,
+  remove: {
+    means: 'it is asked to end; what has ended is forgotten by itself',
+    run: async (hive, name) => {
+      const { task } = await hive.pool.cancelTask({ id: name });
+      return task?.cancelRequested ? `task ${name} is asked to end` : `task ${name} is ended`;
+    },
+  },
+};
+
+/** One task with all that is known of it. */
+export function taskDetails(task: Task): string {
+  const { spec } = task;
+  const labels = Object.entries(spec?.labels ?? {});
+  const known = facts([
+    ['task', task.id],
+    ['title', spec?.title ?? ''],
+    ['state', stateText(task.state, 'TASK_STATE') + (task.cancelRequested ? ' (cancel requested)' : '')],
+    ['waits for', task.waitingFor],
+    ['reason', task.reason],
+    ['swarm', spec?.swarm ?? ''],
+    ['needs', [spec?.type, ...(spec?.capabilities ?? [])].join(' ')],
+    ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
+    ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
+    ['trace', task.traceparent.split('-')[1] ?? ''],
+    ['labels', labels.map(([key, value]) => `${key}=${value}`).join(' ')],
+    ['payload', shortJson(spec?.payload)],
+    ['result', shortJson(task.result)],
+  ]);
+  return task.attempts.length === 0 ? known : `${known}\n\n${attemptTable(task)}`;
+}
+
+function attemptTable(task: Task): string {
+  return table(
+    ['TRY', 'AGENT', 'LEASE', 'OUTCOME', 'TOOK', 'REASON'],
+    task.attempts.map((attempt) => [
+      String(attempt.number),
+      attempt.agent,
+      attempt.lease || '-',
+      attempt.endedAt ? stateText(attempt.outcome, 'OUTCOME') : attempt.startedAt ? 'running' : 'assigned',
+      between(attempt.startedAt, attempt.endedAt),
+      attempt.reason || '-',
+    ]),
+  );
+}
+
+function shortJson(value: unknown): string {
+  const text = JSON.stringify(value) ?? '';
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text;
+}
