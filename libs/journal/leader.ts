@@ -266,15 +266,19 @@ export class Leader<M extends Shape> {
     for (const read of reads) read();
   }
 
-  /** Wakes the machine when it is next due; `atLeastMs` keeps a tick that changed nothing from spinning. */
-  #armTimer(atLeastMs = 0): void {
+  /**
+   * Wakes the machine when it is next due. Timers may run a few milliseconds early: then it waits for the rest.
+   * `overdueMs` keeps a tick that changed nothing although it was due from spinning.
+   */
+  #armTimer(overdueMs = 0): void {
     const due = this.#machine.nextDue(this.#replica.state, this.#replica.epoch.time);
     if (due === this.#timerDue) return;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     this.#timerDue = due;
     if (due === undefined) return;
-    const delayMs = Math.min(Math.max(due - this.now(), atLeastMs), 86_400_000);
+    const leftMs = due - this.now();
+    const delayMs = Math.min(leftMs > 0 ? leftMs : overdueMs, 86_400_000);
     this.#timer = this.#deps.clock.after(delayMs, () => {
       this.#timerDue = undefined;
       this.submit(TICK);

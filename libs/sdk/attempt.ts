@@ -1,4 +1,5 @@
 import { type Clock, pause } from '../kernel/clock.ts';
+import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
@@ -62,9 +63,10 @@ export class Attempt {
     this.#finish();
   }
 
-  /** Runs the handler within the time limit. A handler that does not heed its signal is left behind after a while. */
+  /** Runs the handler within the time limit, by this agent's own clock. A handler that does not heed its signal is left behind after a while. */
   async run(handler: TaskHandler, task: AgentTask, log: TaskLog, clock: Clock, abandonMs: number): Promise<Ending> {
     const { attempt, traceparent } = task;
+    const startedAt = clock.monotonic();
     using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
     const work = invoke(handler, task, {
       attempt,
@@ -76,7 +78,7 @@ export class Attempt {
     const ending = await Promise.race([work, this.#overdue(clock, abandonMs, settled.signal)]);
     settled.abort();
     this.#worked = true;
-    return this.#stopReason ? stopped(this.#stopReason, task) : ending;
+    return this.#stopReason ? stopped(this.#stopReason, task, clock.monotonic() - startedAt) : ending;
   }
 
   async #overdue(clock: Clock, abandonMs: number, settled: AbortSignal): Promise<Ending> {
@@ -108,7 +110,8 @@ function succeeded(result: unknown): Ending {
   return { outcome: 'OUTCOME_TERMINAL', reason: `the result has ${bytes} bytes, at most ${MAX_RESULT_BYTES} may be` };
 }
 
-function stopped(reason: StopReason, task: TaskSpec): Ending {
-  if (reason === 'timed-out') return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its limit of ${task.timeoutMs} ms` };
-  return { outcome: 'OUTCOME_CANCELLED', reason };
+function stopped(reason: StopReason, { timeoutMs }: TaskSpec, ranMs: number): Ending {
+  if (reason !== 'timed-out') return { outcome: 'OUTCOME_CANCELLED', reason };
+  const [limit, ran] = [formatDuration(timeoutMs), formatDuration(ranMs)];
+  return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its time limit of ${limit}: it had ended after ${ran}` };
 }

@@ -108,6 +108,19 @@ test('stopping ends the whole group, those that ignore SIGTERM too', async () =>
   expect(pids.map(isAlive)).toEqual([false, false]);
 });
 
+test('what has ended and was not reaped by its parent is not waited for', async () => {
+  const seen: string[] = [];
+  const { error } = await run(
+    { ...sh('(sleep 600 & echo child; exec setsid sleep 600) & echo up; wait'), graceMs: 600_000 },
+    {},
+    (line, stop) => {
+      seen.push(line);
+      if (seen.length === 2) stop.abort();
+    },
+  );
+  expect(error?.message).toBe('killed by SIGTERM');
+});
+
 test('on SIGTERM the command may clean up within the grace time', async () => {
   const ran = await run(
     sh('trap "echo cleaned; exit 0" TERM; echo up; while :; do sleep 0.01; done'),

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readProc, startedSince } from './processes.ts';
 
 /** The variable whose value says which attempt a process was started by; whatever that starts inherits it. */
 export const MARK = 'HIVEBUS_TASK_MARK';
@@ -18,31 +18,8 @@ export function killMarked(mark: string, leader: number): void {
   }
 }
 
-/** Process ids rise until they begin anew: what a process started has a higher one, or one up to the newest. */
-function startedSince(leader: number): number[] {
-  const newest = Number(read('/proc/loadavg').trim().split(' ').at(-1));
-  const hasWrapped = newest < leader;
-  return processes().filter((pid) => (pid > leader ? hasWrapped || pid <= newest : hasWrapped && pid <= newest));
-}
-
-function processes(): number[] {
-  try {
-    return readdirSync('/proc').map(Number).filter(Number.isInteger);
-  } catch {
-    return [];
-  }
-}
-
 /** Empty for one that has ended, or is another user's. */
-const environmentOf = (pid: number): string => read(`/proc/${pid}/environ`);
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
-}
+const environmentOf = (pid: number): string => readProc(`${pid}/environ`);
 
 function kill(pid: number): void {
   try {

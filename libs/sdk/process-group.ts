@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { type Clock, pause } from '../kernel/clock.ts';
+import { runsInGroup } from './processes.ts';
 
 /** How often a group that was asked to end is looked at. */
 const LOOK_MS = 25;
@@ -17,6 +18,8 @@ function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
+
+const isLeft = (group: number): boolean => signalGroup(group, 0) && runsInGroup(group);
 
 /**
  * Waits until the leader of a process group has ended and its group with it, output read to the end.
@@ -44,7 +47,7 @@ export async function groupEnd(
 
   const [code, killedBy] = (await once(leader, 'exit')) as [number | null, NodeJS.Signals | null];
   signal.removeEventListener('abort', stop);
-  while (deadline !== undefined && clock.monotonic() < deadline && signalGroup(group, 0)) await pause(clock, LOOK_MS);
+  while (deadline !== undefined && clock.monotonic() < deadline && isLeft(group)) await pause(clock, LOOK_MS);
   kill?.[Symbol.dispose]();
   signalGroup(group, 'SIGKILL');
   killOutsiders();

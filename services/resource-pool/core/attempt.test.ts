@@ -115,10 +115,13 @@ describe('tries', () => {
     pool.register('x');
     pool.submit('t1', { timeoutMs: 1000, maxAttempts: 1 });
     pool.confirm('t1');
-    pool.pass(5999);
+    pool.pass(1999);
     expect(pool.where('t1')).toBe('RUNNING on a/x');
     pool.pass(1);
-    expect(pool.task('t1').attempts[0]).toMatchObject({ outcome: 'OUTCOME_TIMED_OUT' });
+    expect(pool.task('t1').attempts[0]).toMatchObject({
+      outcome: 'OUTCOME_TIMED_OUT',
+      reason: 'attempt 1 of 1: over its time limit of 1s: its agent had not reported it after 2s',
+    });
     const owed = [...pool.run.state.deliveries.keys()];
     expect(owed).toEqual(['t1.1.stop']);
     expect(deliveryMessage(pool.run.state, 't1.1.stop', 7)).toMatchObject({ cancel: true, attempt: 1, epoch: '7' });

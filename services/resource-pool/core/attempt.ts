@@ -70,7 +70,7 @@ export function loseAttempts(
 }
 
 /** What time has brought about for a task; see `taskDue`. */
-export function overdue(task: TaskRow, cancelled: boolean, settings: PoolSettings): Ending {
+export function overdue(task: TaskRow, cancelled: boolean, now: number, settings: PoolSettings): Ending {
   if (cancelled) {
     const reason = `cancelled; the agent did not say so within ${formatDuration(settings.cancelGraceMs)}`;
     return { outcome: 'OUTCOME_CANCELLED', reason, stopAgent: true };
@@ -79,5 +79,7 @@ export function overdue(task: TaskRow, cancelled: boolean, settings: PoolSetting
     return { outcome: 'OUTCOME_LOST', reason: `not confirmed within ${formatDuration(settings.confirmMs)}` };
   }
   const limit = formatDuration(task.spec.timeoutMs);
-  return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its time limit of ${limit}, and not reported`, stopAgent: true };
+  const ran = formatDuration(now - (task.attempts.at(-1)?.startedAt ?? now));
+  const reason = `over its time limit of ${limit}: its agent had not reported it after ${ran}`;
+  return { outcome: 'OUTCOME_TIMED_OUT', reason, stopAgent: true };
 }

@@ -6,7 +6,10 @@ export interface PoolSettings {
   readonly confirmMs: number;
   /** A task fails after so many assignments that nobody confirmed: they do not count as attempts, but must end. */
   readonly maxUnconfirmed: number;
-  /** The pool ends an attempt itself so long, in ms, after its time limit: agents should be first. */
+  /**
+   * The pool ends an attempt itself so long, in ms, after its time limit. Agents end it at the limit and should be first
+   * to say so; a program that takes longer to end than this is told of as timed out while it still ends.
+   */
   readonly timeoutGraceMs: number;
   /** A cancelled task that runs is ended so long, in ms, after the request, with or without its agent. */
   readonly cancelGraceMs: number;
@@ -29,7 +32,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   heartbeatMs: 1000,
   confirmMs: 10_000,
   maxUnconfirmed: 10,
-  timeoutGraceMs: 5000,
+  timeoutGraceMs: 1000,
   cancelGraceMs: 15_000,
   removeUnreachableMs: 3_600_000,
   maxAgents: 100_000,

@@ -101,5 +101,5 @@ function rowEvents(
   const task = state.tasks.get(id);
   if (!task) return [];
   const isCancelDue = task.cancelRequestedAt > 0 && cancelDue(task, epochStart, settings) <= now;
-  return [endAttempt(task, overdue(task, isCancelDue, settings), plan, settings)];
+  return [endAttempt(task, overdue(task, isCancelDue, now, settings), plan, settings)];
 }

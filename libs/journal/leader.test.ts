@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import type { Clock } from '../kernel/clock.ts';
+import { Table } from '../kernel/table.ts';
+import type { Machine, Shape } from '../protocol/machine.ts';
+import { Leader, type LeaderDeps } from './leader.ts';
+import { Replica } from './replica.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+
+interface AlarmShape extends Shape {
+  state: { alarms: Table<number> };
+  commands: Record<string, never>;
+  queries: Record<string, never>;
+  events: { 'alarm.rung': { id: string } };
+  soft: undefined;
+}
+
+const START = 1_700_000_000_000;
+const DUE = START + 500;
+
+const alarm: Machine<AlarmShape> = {
+  service: 'alarm',
+  init: () => ({ alarms: new Table() }),
+  tables: (state) => ({ alarms: state.alarms as Table<unknown> }),
+  restored: () => {},
+  commands: {},
+  queries: {},
+  events: { 'alarm.rung': { apply: (state, { id }, at) => state.alarms.set(id, at.time), key: ({ id }) => id } },
+  nextDue: (state) => (state.alarms.size === 0 ? DUE : undefined),
+  tick: (_, { now }) => (now >= DUE ? [{ type: 'alarm.rung', data: { id: 'a' } }] : []),
+};
+
+/** A clock whose timers run when the test says so. */
+function manualClock() {
+  let elapsed = 0;
+  const timers: { ms: number; run: () => void }[] = [];
+  const clock: Clock = {
+    now: () => START + Math.floor(elapsed),
+    monotonic: () => elapsed,
+    after(ms, run) {
+      timers.push({ ms, run });
+      return { [Symbol.dispose]: () => {} };
+    },
+    defer: (run) => run(),
+  };
+  const fire = async (at: number) => {
+    elapsed = at;
+    timers.at(-1)?.run();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { clock, fire, waits: () => timers.map(({ ms }) => ms) };
+}
+
+test('a timer that runs early waits for the rest, and what is due is done then', async () => {
+  const { clock, fire, waits } = manualClock();
+  const replica = new Replica(alarm);
+  const deps: Partial<LeaderDeps<AlarmShape>> = {
+    ...{ clock, settings: DEFAULT_SETTINGS, soft: undefined },
+    log: { append: async () => ({ outcome: 'committed' }) } as never,
+    announcer: { announce: () => {} },
+    observer: { appending: () => undefined, count: () => {}, log: () => {} },
+    envelope: () => ({ id: 'w.1', kind: 'group', epoch: 1, writer: 'w' }),
+    committed: () => {},
+    deposed: () => {},
+  };
+  new Leader(replica, deps as LeaderDeps<AlarmShape>);
+  expect(waits()).toEqual([500]);
+  await fire(497.2);
+  expect(waits()).toEqual([500, 3]);
+  await fire(500);
+  expect([...replica.state.alarms.entries()]).toEqual([['a', DUE]]);
+});
