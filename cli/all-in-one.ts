@@ -1,5 +1,8 @@
-import { connectBus } from '../libs/bus/connect.ts';
+import type { BusAccess } from '../libs/bus/access.ts';
+import { type BusStatus, connectBus } from '../libs/bus/connect.ts';
+import { givenUp } from '../libs/bus/refusal.ts';
 import { systemClock } from '../libs/kernel/clock.ts';
+import type { HiveError } from '../libs/kernel/errors.ts';
 import { serveBus } from '../libs/rpc/bus-server.ts';
 import { serveGrpc } from '../libs/rpc/grpc-server.ts';
 import type { Observe } from '../libs/rpc/observe.ts';
@@ -12,6 +15,9 @@ import { createResourcePool } from '../services/resource-pool/service.ts';
 
 export interface AllInOneConfig {
   readonly nats: readonly string[];
+  readonly access?: BusAccess;
+  /** Told when the bus refuses us, after it had not: nothing works any more. */
+  readonly onRefused: (error: HiveError) => void;
   readonly host: string;
   /** 0 = any free one. */
   readonly grpcPort: number;
@@ -31,13 +37,15 @@ export interface AllInOne extends AsyncDisposable {
 
 /** Every service in this process, on one bus and one gRPC port. Resolves when they serve. */
 export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> {
-  const { nats, host, observe, log = () => {} } = config;
+  const { nats, access, host, observe, log = () => {} } = config;
   const journal = { replicas: config.replicas ?? 1 };
   const closing = new Closing();
   try {
     const operatorKey = operatorKeys(config.operatorKeys, systemClock, (fault) => log('warn', fault.message));
     const open = async (name: string) => {
-      const nc = await connectBus({ servers: nats, name, onStatus: ({ level, message }) => log(level, message) });
+      const onStatus = ({ level, message }: BusStatus) => log(level, message);
+      const nc = await connectBus({ servers: nats, access, name, onStatus });
+      void givenUp(nc).then(config.onRefused);
       closing.use({ [Symbol.asyncDispose]: () => nc.close() });
       return nc;
     };

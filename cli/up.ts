@@ -54,6 +54,8 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   const servers = server ? [server.url] : (given as string).split(',');
   await using all = await createAllInOne({
     nats: servers,
+    ...(server ? {} : { access: config.busAccess }), // our own server wants no login
+    onRefused: (error) => crash.abort(error),
     host: config.host,
     grpcPort: options.grpcPort ?? config.grpcPort ?? GRPC_PORT,
     operatorKeys,

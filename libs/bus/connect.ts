@@ -3,18 +3,24 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection, Status } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { systemClock } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, invalid } from '../kernel/errors.ts';
+import { accessOptions, type BusAccess } from './access.ts';
+import { closeWhenRefused, connectError } from './refusal.ts';
 import { isAtLeast, OLDEST_NATS_SERVER } from './version.ts';
 
 const FIRST_CONNECT_MS = 5000;
 const RECONNECT_MS = 100;
+/** A connection that was cut without a word (a network that is gone) is noticed after two or three of these. */
+const PING_MS = 10_000;
 const JETSTREAM_MS = 5000;
 /** While a bus that is not there yet is waited for. */
 const TRY_AGAIN_MS = 250;
 
 export interface BusOptions {
-  /** E.g. `nats://127.0.0.1:4222`; several are members of one cluster. */
+  /** E.g. `nats://127.0.0.1:4222`; several are members of one cluster, as an array or split by commas. */
   readonly servers: string | readonly string[];
+  /** Default: no login, and TLS where the server wants it. */
+  readonly access?: BusAccess;
   /** Told to the server, for `nats server report connections`. */
   readonly name: string;
   /** False: do not ask whether JetStream is there, which only services need. Default true. */
@@ -33,11 +39,14 @@ export interface BusStatus {
 }
 
 /**
- * A connection to the bus. Once it stands it is restored for ever; before, it fails with UNAVAILABLE naming the address,
- * at once or after `waitMs`. Throws FAILED_PRECONDITION for a server that is too old or has no JetStream.
+ * A connection to the bus. Once it stands it is restored for ever, unless the server refuses our login (`givenUp`);
+ * before, it fails with UNAVAILABLE naming the address, at once or after `waitMs`. Throws UNAUTHENTICATED when it is
+ * refused, FAILED_PRECONDITION for a file of `access` that cannot be used, for TLS that fails, and for a server that is
+ * too old or has no JetStream.
  */
 export async function connectBus(options: BusOptions): Promise<NatsConnection> {
-  const servers = typeof options.servers === 'string' ? [options.servers] : [...options.servers];
+  const servers = typeof options.servers === 'string' ? options.servers.split(',') : [...options.servers];
+  if (servers.some((server) => server.includes('@'))) throw loginInAddress();
   const nc = await patientConnect(servers, options);
   try {
     checkVersion(nc, servers);
@@ -46,16 +55,23 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     await nc.close();
     throw error;
   }
+  closeWhenRefused(nc, servers, options.access ?? {});
   if (options.onStatus) void follow(nc, options.onStatus);
   return nc;
 }
 
+/** The client would take it for part of the host's name. */
+function loginInAddress(): HiveError {
+  const rule = 'must not hold user and password: they go into HIVEBUS_NATS_USER and HIVEBUS_NATS_PASSWORD_FILE';
+  return invalid([{ field: 'servers', value: '"***@…"', rule }]);
+}
+
 async function patientConnect(servers: string[], options: BusOptions): Promise<NatsConnection> {
-  const { name, waitMs = 0, signal, onStatus } = options;
+  const { name, access = {}, waitMs = 0, signal, onStatus } = options;
   const giveUpAt = systemClock.monotonic() + waitMs;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await firstConnect(servers, name);
+      return await firstConnect(servers, name, access);
     } catch (error) {
       const mayPass = error instanceof HiveError && error.reason === 'BUS_UNREACHABLE';
       if (!mayPass || signal?.aborted || systemClock.monotonic() >= giveUpAt) throw error;
@@ -65,20 +81,22 @@ async function patientConnect(servers: string[], options: BusOptions): Promise<N
   }
 }
 
-async function firstConnect(servers: string[], name: string): Promise<NatsConnection> {
+async function firstConnect(servers: string[], name: string, access: BusAccess): Promise<NatsConnection> {
+  const proof = accessOptions(access, servers);
   try {
     return await connect({
       servers,
       name,
+      ...proof,
       noAsyncTraces: true, // else each request makes an Error first: 27,000/s instead of 70,000/s
       maxReconnectAttempts: -1,
+      ignoreAuthErrorAbort: true, // it would count a refusal of long ago; see closeWhenRefused
       reconnectTimeWait: RECONNECT_MS,
+      pingInterval: PING_MS,
       timeout: FIRST_CONNECT_MS,
     });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `cannot reach NATS at ${servers.join(', ')}: ${why}; start it with \`hivebus up\`, or name another`;
-    throw new HiveError('UNAVAILABLE', message, { cause, reason: 'BUS_UNREACHABLE' });
+    throw connectError(cause, servers, access);
   }
 }
 

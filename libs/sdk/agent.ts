@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Msg, Subscription } from '@nats-io/nats-core';
+import { givenUp } from '../bus/refusal.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
@@ -204,6 +205,8 @@ class PoolAgent implements Agent {
       this.#connected = true;
       void this.#compare();
     }
+    const refused = await givenUp(this.#hive.nc); // nothing comes of it when the connection was closed on our side
+    if (!this.#leaving) await this.#fail(refused);
   }
 
   /** Asks what this instance has been given; one question at a time, and once more when there was a reason meanwhile. */

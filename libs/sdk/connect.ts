@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { BusAccess } from '../bus/access.ts';
 import { connectBus } from '../bus/connect.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -9,6 +10,7 @@ import { encodeLines, eventLines, HEADERS, headerLine, nextHop, traceLines } fro
 import type { Trace } from '../protocol/machine.ts';
 import { tokenSource } from '../protocol/token.ts';
 import { createBusClient } from '../rpc/bus-client.ts';
+import { readBusAccess } from '../service/bus-access.ts';
 import { ResourcePoolServiceService } from '../wire/hivebus/pool/v1/pool.ts';
 import { RegistryServiceService } from '../wire/hivebus/registry/v1/registry.ts';
 import type { Hive, Identity } from './hive.ts';
@@ -18,13 +20,15 @@ import { currentTrace, freshTrace, traceOfEnvironment } from './trace-context.ts
 export interface ConnectOptions {
   /** Where the bus is; default `nats://127.0.0.1:4222`. */
   readonly servers?: string | readonly string[];
+  /** How to log in to the NATS server, and TLS; default: what the variables HIVEBUS_NATS_… of `env` say. */
+  readonly access?: BusAccess;
   /** Default `main`. */
   readonly federation?: string;
   /** Default: anonymous, who may read only. */
   readonly identity?: Identity;
   /** The folder of the keys; default HIVEBUS_HOME, else `~/.config/hivebus`. */
   readonly home?: string;
-  /** The environment to take TRACEPARENT and HIVEBUS_* from, so that calls of a task's command belong to its trace. */
+  /** The environment to take HIVEBUS_* and TRACEPARENT from, so that calls of a task's command belong to its trace. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -32,7 +36,8 @@ const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /**
  * Connects to a federation. A swarm's key is made on first use; an operator's must be there.
- * Throws UNAVAILABLE when the bus cannot be reached, UNAUTHENTICATED when the operator's key is not there.
+ * Throws UNAVAILABLE when the bus cannot be reached, UNAUTHENTICATED when the operator's key is not there or the bus
+ * refuses our login.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Hive> {
   const {
@@ -47,7 +52,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Hive> {
   const home = options.home ?? defaultHome(env);
   // Keys come first: without one there is nothing to connect for.
   const token = await tokenOf(identity, federation, home);
-  const nc = await connectBus({ servers, name: `hivebus-${labelOf(identity)}`, jetStream: false });
+  const { access = readBusAccess(env) } = options;
+  const nc = await connectBus({ servers, access, name: `hivebus-${labelOf(identity)}`, jetStream: false });
   const outer = traceOfEnvironment(env);
   const close = async () => {
     if (!nc.isClosed()) await nc.drain();

@@ -19,6 +19,7 @@
  * Every failure is a HiveError with a code of a closed set, and says whether trying again may help.
  */
 
+export type { BusAccess } from '../bus/access.ts';
 export { type Code, type ErrorJson, HiveError, type Violation } from '../kernel/errors.ts';
 export type { CallOptions, Client } from '../rpc/api.ts';
 export type { Agent as PoolAgent, Lease, Task, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';

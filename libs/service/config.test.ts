@@ -68,6 +68,26 @@ test('a misspelt variable is told with the nearest name; those that others read 
   expect(read({ HIVEBUS_TASK_ID: 't1', HIVEBUS_NATS_SERVER: '/bin/x' }).log).toBe('info');
 });
 
+test('how to log in is told by files; half a way, or two ways, are refused', () => {
+  const access = { user: 'ann', passwordFile: '/run/secrets/pw', caFile: '/ca.pem' };
+  const env = {
+    HIVEBUS_NATS_USER: 'ann',
+    HIVEBUS_NATS_PASSWORD_FILE: '/run/secrets/pw',
+    HIVEBUS_NATS_CA_FILE: '/ca.pem',
+  };
+  expect(read(env).busAccess).toMatchObject(access);
+  const error = faultOf({ ...env, HIVEBUS_NATS_TOKEN_FILE: '/token', HIVEBUS_NATS_KEY_FILE: '/key' });
+  expect(error.message).toContain('HIVEBUS_NATS_KEY_FILE: "/key" needs HIVEBUS_NATS_CERT_FILE');
+  expect(error.message).toContain('HIVEBUS_NATS_USER: "ann" must be the only way to log in');
+  expect(faultOf({ HIVEBUS_NATS_PASSWORD: 'x' }).message).toContain('did you mean HIVEBUS_NATS_PASSWORD_FILE?');
+});
+
+test('a password in an address is refused and not repeated', () => {
+  const { message } = faultOf({ HIVEBUS_NATS: 'nats://ann:secret@a:4222,nats://b' });
+  expect(message).toContain('without user and password');
+  expect(message).not.toContain('secret');
+});
+
 function faultOf(env: NodeJS.ProcessEnv): HiveError {
   try {
     read(env);

@@ -1,7 +1,9 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { BusAccess } from '../bus/access.ts';
 import { invalid, quote } from '../kernel/errors.ts';
 import type { Sampling } from '../telemetry/telemetry.ts';
+import { BUS_ACCESS_NAMES, readBusAccess } from './bus-access.ts';
 import {
   duration,
   httpUrl,
@@ -64,7 +66,11 @@ export interface ServiceDefaults {
 
 type Settings = Values<ReturnType<typeof settings>>;
 
-export type ServiceConfig = Omit<Settings, 'traces'> & { readonly traces: Sampling };
+export interface ServiceConfig extends Omit<Settings, 'traces'> {
+  /** How we log in there, and know that it is the right one. */
+  readonly busAccess: BusAccess;
+  readonly traces: Sampling;
+}
 
 /** Read elsewhere: by the CLI, the SDK, setup and the embedded server, or set for the commands that agents run. */
 const ELSEWHERE = [
@@ -74,10 +80,11 @@ const ELSEWHERE = [
 
 /** Reads a service's configuration. Only mains call it; everything else takes what it needs as an argument. */
 export function readConfig(env: NodeJS.ProcessEnv, defaults: ServiceDefaults): ServiceConfig {
-  const read = readSettings(env, settings(defaults), ELSEWHERE);
+  const read = readSettings(env, settings(defaults), [...ELSEWHERE, ...BUS_ACCESS_NAMES]);
   const { otlpEndpoint } = read;
+  const busAccess = readBusAccess(env);
   const traces = read.traces ?? (otlpEndpoint ? 'always' : 'off');
-  if (traces === 'off' || otlpEndpoint) return { ...read, traces };
+  if (traces === 'off' || otlpEndpoint) return { ...read, busAccess, traces };
   const rule = 'needs OTEL_EXPORTER_OTLP_ENDPOINT, to know where spans go';
   throw invalid([{ field: 'HIVEBUS_TRACES', value: quote(traces), rule }]);
 }

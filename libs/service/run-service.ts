@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type BusStatus, connectBus } from '../bus/connect.ts';
+import { givenUp } from '../bus/refusal.ts';
 import type { JournalSettings } from '../journal/settings.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import type { Authenticate, KeyRing } from '../rpc/authenticate.ts';
@@ -64,25 +65,30 @@ export function runService(main: ServiceMain): void {
 async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, signal: AbortSignal): Promise<void> {
   await using closing = new Closing();
   const { name } = main;
-  const { nats, host, grpcPort, healthPort, replicas } = config;
+  const { nats, busAccess: access, host, grpcPort, healthPort, replicas } = config;
   const telemetry = closing.use(await startTelemetry({ service: name, ...config }));
   const connect = async (as: string) => {
     const onStatus = ({ level, message }: BusStatus) => log(level, message);
-    const nc = await connectBus({ servers: nats, name: as, waitMs: config.busWaitMs, signal, onStatus });
+    const nc = await connectBus({ servers: nats, access, name: as, waitMs: config.busWaitMs, signal, onStatus });
     closing.use({ [Symbol.asyncDispose]: () => nc.close() });
     return nc;
   };
   const [nc, announcer] = [await connect(name), await connect(`${name}-announcer`)];
+  const refused = Promise.race([givenUp(nc), givenUp(announcer)]);
+  const whileAccepted = async (work: Promise<void>) => {
+    const error = await Promise.race([work, refused]);
+    if (error) throw error;
+  };
   const keys = config.operatorKeys ?? join(config.home, 'operators');
   const operatorKey = operatorKeys(keys, systemClock, (fault) => log('warn', fault.message));
   const service = closing.use(main.create({ journal: { replicas } }, { nc, announcer, operatorKey, log }));
   const checks = { [service.binding.name]: service.check };
   if (healthPort !== undefined) closing.use(await startHealth({ host, port: healthPort, checks, signal }));
-  await service.ready(signal);
+  await whileAccepted(service.ready(signal));
   const { binding, authenticate } = service;
   const serving = { bindings: [binding], authenticate, observe: telemetry.observe };
   closing.use(await serveBus({ ...serving, nc, version: VERSION }));
   if (grpcPort !== undefined) closing.use(await serveGrpc({ ...serving, host, port: grpcPort }));
   log('info', `${name} is serving`, { grpcPort });
-  await aborted(signal);
+  await whileAccepted(aborted(signal));
 }

@@ -24,22 +24,34 @@ export function readSettings<S extends Record<string, Setting<unknown>>>(
   settings: S,
   alsoKnown: readonly string[] = [],
 ): Values<S> {
-  const faults: Violation[] = [];
-  const values = Object.fromEntries(
-    Object.entries(settings).map(([key, setting]) => [key, readOne(env[setting.name], setting, faults)]),
-  );
   const known = [...Object.values(settings).map((setting) => setting.name), ...alsoKnown];
-  faults.push(...unknownNames(env, known));
-  if (faults.length > 0) throw invalid(faults);
+  return readValues(env, settings, unknownNames(env, known));
+}
+
+/** The same, whatever other variables there are. `faults` are told with those that are found here. */
+export function readValues<S extends Record<string, Setting<unknown>>>(
+  env: NodeJS.ProcessEnv,
+  settings: S,
+  faults: readonly Violation[] = [],
+): Values<S> {
+  const found: Violation[] = [];
+  const values = Object.fromEntries(
+    Object.entries(settings).map(([key, setting]) => [key, readOne(env[setting.name], setting, found)]),
+  );
+  found.push(...faults);
+  if (found.length > 0) throw invalid(found);
   return values as Values<S>;
 }
 
 function readOne(text: string | undefined, setting: Setting<unknown>, faults: Violation[]): unknown {
   if (text === undefined || text.trim() === '') return setting.fallback;
   const value = setting.parse(text.trim());
-  if (value === undefined) faults.push({ field: setting.name, value: quote(text), rule: setting.rule });
+  if (value === undefined) faults.push({ field: setting.name, value: quote(withoutLogin(text)), rule: setting.rule });
   return value;
 }
+
+/** Errors are logged: what somebody put before the `@` of an address must not be. */
+const withoutLogin = (text: string): string => text.replace(/[^\s/,]*@/g, '***@');
 
 function unknownNames(env: NodeJS.ProcessEnv, known: readonly string[]): Violation[] {
   const names = Object.keys(env).filter((name) => name.startsWith('HIVEBUS_') && !known.includes(name));
@@ -79,7 +91,7 @@ export const oneOf = <const W extends string>(words: readonly W[]) =>
 
 /** NATS server addresses, split at commas. */
 export const natsUrls = setting<readonly string[]>({
-  rule: 'must be NATS addresses such as nats://127.0.0.1:4222, split by commas',
+  rule: 'must be NATS addresses such as nats://127.0.0.1:4222, split by commas, without user and password',
   parse: (value) => {
     const urls = value.split(',').map((each) => each.trim());
     return urls.every(isNatsUrl) ? urls : undefined;
@@ -99,5 +111,5 @@ function wholeNumber(value: string, min: number, max: number): number | undefine
 /** As the client takes them: `host`, `host:port`, or with one of its schemes. */
 function isNatsUrl(value: string): boolean {
   const url = value.includes('://') ? value : `nats://${value}`;
-  return /^(nats|tls|ws|wss):\/\/[^\s/]+$/.test(url) && URL.canParse(url);
+  return /^(nats|tls|ws|wss):\/\/[^\s/@]+$/.test(url) && URL.canParse(url);
 }
