@@ -233,7 +233,7 @@ class PoolAgent implements Agent {
       for (const attempt of before) {
         if (owed.get(attempt.assignment.task) !== attempt.assignment.attempt) attempt.stop('superseded');
       }
-      for (const assignment of assignments) this.#work.accept(assignment);
+      for (const assignment of assignments) this.#work.acceptAnswered(assignment);
     } catch (cause) {
       await this.#disowned(HiveError.from(cause));
     }

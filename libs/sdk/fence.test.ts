@@ -17,11 +17,24 @@ test('an attempt is started once, a repeat is known', () => {
   expect(fence.judge(assignment('t', 1, 6, true))).toBe('cancel');
 });
 
-test('older epochs and older attempts are stale, whatever they say', () => {
+test('older epochs than the pool has answered in are stale, and so are older attempts, whatever they say', () => {
   const fence = new AssignmentFence();
   fence.take('t', 2);
   expect(fence.judge(assignment('t', 1, 7))).toBe('stale');
   expect(fence.judge(assignment('t', 1, 7, true))).toBe('stale');
+  fence.heard(7);
+  fence.heard(5);
   expect(fence.judge(assignment('u', 1, 6))).toBe('stale');
   expect(fence.judge(assignment('t', 3, 7))).toBe('start');
+});
+
+test('an assignment that is forged moves nothing', () => {
+  const fence = new AssignmentFence();
+  expect(fence.judge(assignment('t', 9, 1_000_000))).toBe('start');
+  fence.take('t', 9);
+  fence.forget('t', 9); // the pool did not know of it
+  expect(fence.judge(assignment('t', 1, 5))).toBe('start');
+  fence.take('t', 1);
+  fence.forget('t', 9);
+  expect(fence.judge(assignment('t', 1, 5))).toBe('known');
 });

@@ -13,20 +13,31 @@ export type Verdict =
 /** How many ended attempts are remembered, so that a late repeat of one is not run again. */
 const MAX_REMEMBERED = 4096;
 
-/** Sorts out repeated, late and foreign assignments by the leader's epoch and the attempt's number. */
+/**
+ * Sorts out repeated, late and foreign assignments by the leader's epoch and the attempt's number. What an assignment
+ * itself says moves nothing here: only what the pool has answered does.
+ */
 export class AssignmentFence {
   #epoch = 0;
   /** The highest attempt taken of each task, oldest first. */
   readonly #taken = new Map<string, number>();
 
   judge(assignment: Pick<Assignment, 'task' | 'attempt' | 'epoch' | 'cancel'>): Verdict {
-    const epoch = Number(assignment.epoch);
-    if (epoch < this.#epoch) return 'stale';
-    this.#epoch = epoch;
+    if (Number(assignment.epoch) < this.#epoch) return 'stale';
     const taken = this.#taken.get(assignment.task) ?? 0;
     if (assignment.attempt < taken) return 'stale';
     if (assignment.cancel) return 'cancel';
     return assignment.attempt === taken ? 'known' : 'start';
+  }
+
+  /** The pool's leader has answered in this epoch: what older ones sent is stale. */
+  heard(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch);
+  }
+
+  /** The attempt is not this agent's after all: an earlier one may be. */
+  forget(task: string, attempt: number): void {
+    if (this.#taken.get(task) === attempt) this.#taken.delete(task);
   }
 
   /** The attempt is this agent's business now. */

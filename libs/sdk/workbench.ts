@@ -3,6 +3,7 @@ import { HiveError } from '../kernel/errors.ts';
 import { taskLogSubject } from '../protocol/subjects.ts';
 import type { Assignment, Outcome } from '../wire/hivebus/pool/v1/pool.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
+import { type Confirmed, confirm } from './confirm.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
@@ -41,6 +42,8 @@ export class Workbench {
   readonly #options: WorkbenchOptions;
   readonly #fence = new AssignmentFence();
   readonly #attempts = new Map<string, Attempt>();
+  /** Attempts of which the pool is being asked whether they still are this agent's. */
+  readonly #doubted = new Set<Attempt>();
   #closed = false;
 
   constructor(options: WorkbenchOptions) {
@@ -70,7 +73,18 @@ export class Workbench {
     await Promise.all(this.attempts.map((attempt) => attempt.done));
   }
 
-  /** Whether the assignment is in good hands; if not, the pool says it again or gives it to another. */
+  /** Takes in what the pool has answered: what it says is so. */
+  acceptAnswered(assignment: Assignment): void {
+    this.#fence.heard(Number(assignment.epoch));
+    const current = this.#attempts.get(assignment.task);
+    if (assignment.cancel && current) current.stop('cancelled');
+    else this.accept(assignment);
+  }
+
+  /**
+   * Whether an assignment that came over the bus is in good hands; if not, the pool says it again or gives it to another.
+   * Anybody can send one, so all that follows from it rests on what the pool answers when it is asked.
+   */
   accept(assignment: Assignment): boolean {
     const { task, attempt } = assignment;
     const verdict = this.#fence.judge(assignment);
@@ -81,13 +95,13 @@ export class Workbench {
       case 'known':
         return true;
       case 'cancel':
-        this.#cancel(assignment, current);
+        if (!current) return this.#start(assignment);
+        void this.#doubt(current);
         return true;
       case 'start':
-        if (this.#closed || !this.#hasRoom(current)) return false;
-        this.#fence.take(task, attempt);
-        this.#begin(new Attempt(assignment));
-        return true;
+        if (!current || current.worked) return this.#start(assignment);
+        if (attempt !== current.assignment.attempt) void this.#doubt(current);
+        return false;
     }
   }
 
@@ -95,25 +109,30 @@ export class Workbench {
    * An attempt whose work is done takes no slot any more, though its report may still be on its way: the pool gives out
    * the next task with the same commit, and its message may be the faster one.
    */
-  #hasRoom(current: Attempt | undefined): boolean {
-    if (current && !current.worked) {
-      current.stop('superseded');
-      return false;
-    }
+  #start(assignment: Assignment): boolean {
     const working = this.attempts.filter((attempt) => !attempt.worked).length;
-    return working < this.#options.slots;
+    if (this.#closed || working >= this.#options.slots) return false;
+    this.#fence.take(assignment.task, assignment.attempt);
+    this.#begin(new Attempt(assignment));
+    return true;
   }
 
-  #cancel(assignment: Assignment, current: Attempt | undefined): void {
-    if (current) {
-      current.stop('cancelled');
-      return;
+  /** Somebody says that an attempt shall end, or that there is a later one: it ends when the pool says so, too. */
+  async #doubt(attempt: Attempt): Promise<void> {
+    if (attempt.worked || this.#doubted.has(attempt)) return;
+    this.#doubted.add(attempt);
+    const { tell } = this.#options;
+    const { task, attempt: number } = attempt.assignment;
+    try {
+      if ((await this.#confirm(attempt)).cancel) attempt.stop('cancelled');
+      else tell(`a message that attempt ${number} of task ${task} shall end is not the pool's: it goes on`);
+    } catch (cause) {
+      const error = HiveError.from(cause);
+      if (error.code === 'ABORTED' || error.code === 'NOT_FOUND') attempt.stop('superseded');
+      else tell(`cannot ask about attempt ${number} of task ${task}: ${error.message}`);
+    } finally {
+      this.#doubted.delete(attempt);
     }
-    // Cancelled before it was started here: nothing runs, and the pool wants to hear so.
-    this.#fence.take(assignment.task, assignment.attempt);
-    const attempt = new Attempt(assignment);
-    attempt.stop('cancelled');
-    this.#begin(attempt);
   }
 
   /** Everything that follows belongs to the trace of the task. The agent's own calls are no delegation: hop 0. */
@@ -126,9 +145,15 @@ export class Workbench {
     const { task, attempt: number } = attempt.assignment;
     this.#attempts.set(task, attempt);
     try {
-      const { cancel } = await this.#confirm(attempt);
+      const { cancel, epoch, assignment } = await this.#confirmFirst(attempt);
+      this.#fence.heard(epoch);
       if (cancel) attempt.stop('cancelled');
-      const ending = await this.#run(attempt);
+      if (assignment !== attempt.assignment) {
+        this.#options.tell(
+          `what task ${task} shall do was asked of the pool: the message did not say what the pool says`,
+        );
+      }
+      const ending = await this.#run(attempt, assignment);
       if (!attempt.abandoned) await this.#report(attempt, ending);
     } catch (error) {
       // Refused: the attempt is another's by now.
@@ -139,16 +164,24 @@ export class Workbench {
     }
   }
 
-  #confirm(attempt: Attempt): Promise<{ cancel: boolean }> {
-    const { task, attempt: number } = attempt.assignment;
-    const { hive, instance, settled } = this.#options;
-    return settled(() => hive.pool.confirmAssignment({ task, attempt: number, instance }));
+  async #confirmFirst(attempt: Attempt): Promise<Confirmed> {
+    try {
+      return await this.#confirm(attempt);
+    } catch (error) {
+      this.#fence.forget(attempt.assignment.task, attempt.assignment.attempt);
+      throw error;
+    }
   }
 
-  async #run(attempt: Attempt): Promise<Ending> {
+  #confirm({ assignment }: Attempt): Promise<Confirmed> {
+    const { hive, instance, settled } = this.#options;
+    return settled(() => confirm(hive, instance, assignment));
+  }
+
+  async #run(attempt: Attempt, assignment: Assignment): Promise<Ending> {
     if (attempt.signal.aborted) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
     const { clock, handler, abandonMs, tell } = this.#options;
-    const task = this.#taskOf(attempt.assignment);
+    const task = this.#taskOf(assignment);
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(task);
     const ending = await attempt.run(handler, task, log, clock, abandonMs);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { HiveError } from '../../libs/kernel/errors.ts';
+import { specDigest } from '../../libs/protocol/spec-digest.ts';
 import { announcementSubject, assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
 import { bind, type Methods } from '../../libs/rpc/binding.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
@@ -15,6 +16,7 @@ import {
   type Assignment,
   type ReportTaskRequest,
   ResourcePoolServiceService,
+  type TaskSpec,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** The agent runtime against a pool that says whatever the test wants: every order and every loss can be had. */
@@ -42,11 +44,14 @@ interface FakePool {
   /** Thrown by the method of that name as long as it is there. */
   readonly refuse: Partial<Record<'confirmAssignment' | 'reportTask' | 'listAssignments', HiveError>>;
   cancelOnConfirm: boolean;
+  /** What the pool has of its tasks, by id; of others it has what it is asked about. */
+  readonly specs: Record<string, TaskSpec>;
 }
 
 async function fakePool(federation: string): Promise<FakePool> {
   const pool: FakePool = {
     ...{ registered: [], confirmed: [], reports: [], gone: [], assignments: [], refuse: {}, cancelOnConfirm: false },
+    specs: {},
   };
   const refused = (method: keyof FakePool['refuse']) => {
     const error = pool.refuse[method];
@@ -68,8 +73,11 @@ async function fakePool(federation: string): Promise<FakePool> {
     confirmAssignment: async ({ task, attempt }: { task: string; attempt: number }) => {
       refused('confirmAssignment');
       pool.confirmed.push(`${task}/${attempt}`);
-      return { cancel: pool.cancelOnConfirm, revision: '1' };
+      const spec = pool.specs[task];
+      const answer = { cancel: pool.cancelOnConfirm, revision: '1', epoch: '5' };
+      return { ...answer, specDigest: spec ? specDigest(spec) : '' };
     },
+    getTask: async ({ id }: { id: string }) => ({ task: { id, spec: pool.specs[id] }, revision: '1' }),
     reportTask: async (report: ReportTaskRequest) => {
       refused('reportTask');
       pool.reports.push(report);
@@ -193,16 +201,70 @@ test('cancel ends what runs, also before it has begun', async () => {
   });
   await deliver(federation, agent, assignment(agent, 't1'));
   await until(() => pool.confirmed.length === 1);
+  pool.cancelOnConfirm = true;
   expect(await deliver(federation, agent, assignment(agent, 't1', 1, { cancel: true }))).toBe(true);
   await until(() => pool.reports.length === 1);
   await until(() => agent.running === 0);
-  pool.cancelOnConfirm = true;
   await deliver(federation, agent, assignment(agent, 't2'));
   await until(() => pool.reports.length === 2);
   expect(outcomes(pool)).toEqual([
     ['t1/1', 'OUTCOME_CANCELLED'],
     ['t2/1', 'OUTCOME_CANCELLED'],
   ]);
+});
+
+test('a forged message stops nothing: neither a cancel nor a later attempt that the pool does not know of', async () => {
+  const release: (() => void)[] = [];
+  const told: string[] = [];
+  const { federation, pool, agent } = await start({
+    slots: 2,
+    onEvent: (text) => told.push(text),
+    handler: (_, { signal }) =>
+      new Promise<void>((resolve, reject) => {
+        release.push(resolve);
+        signal.addEventListener('abort', reject);
+      }),
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => release.length === 1);
+  await deliver(federation, agent, assignment(agent, 't1', 1, { cancel: true }));
+  await until(() => told.some((text) => text.includes('it goes on')));
+  expect(await deliver(federation, agent, assignment(agent, 't1', 9, { epoch: '1000000' }))).toBe(false);
+  await until(() => told.filter((text) => text.includes('it goes on')).length === 2);
+  release[0]?.();
+  await until(() => pool.reports.length === 1);
+  // A cancel of what has not arrived yet starts it: the pool says that it is this agent's and goes on.
+  pool.specs['t2'] = assignment(agent, 't2').spec as TaskSpec;
+  await deliver(federation, agent, assignment(agent, 't2', 1, { cancel: true, spec: undefined }));
+  await until(() => release.length === 2);
+  release[1]?.();
+  await until(() => pool.reports.length === 2);
+  expect(outcomes(pool)).toEqual([
+    ['t1/1', 'OUTCOME_SUCCEEDED'],
+    ['t2/1', 'OUTCOME_SUCCEEDED'],
+  ]);
+});
+
+test('an assignment that the pool refuses stands in the way of none', async () => {
+  const { federation, pool, agent } = await start({}, (pool) => {
+    pool.refuse.confirmAssignment = new HiveError('ABORTED', 'no such attempt');
+  });
+  await deliver(federation, agent, assignment(agent, 't1', 9, { epoch: '1000000' }));
+  await until(() => agent.running === 0);
+  delete pool.refuse.confirmAssignment;
+  await deliver(federation, agent, assignment(agent, 't1', 1));
+  await until(() => pool.reports.length === 1);
+  expect(outcomes(pool)).toEqual([['t1/1', 'OUTCOME_SUCCEEDED']]);
+});
+
+test('what is run is what the pool has, whatever the assignment said', async () => {
+  const { federation, pool, agent } = await start({ handler: async (task) => [task.script, task.payload] });
+  const { spec } = assignment(agent, 't1');
+  pool.specs['t1'] = { ...(spec as TaskSpec), script: 'echo good', payload: { z: 1, a: [2] } };
+  const forged = { ...(spec as TaskSpec), script: 'echo evil' };
+  await deliver(federation, agent, assignment(agent, 't1', 1, { spec: forged }));
+  await until(() => pool.reports.length === 1);
+  expect(pool.reports[0]?.result).toEqual(['echo good', { z: 1, a: [2] }]);
 });
 
 test('the time limit ends an attempt, and one that does not heed it is left behind', async () => {

@@ -1,6 +1,7 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import { sameJson } from '../../../libs/kernel/json.ts';
 import type { Ctx, Decision, Machine } from '../../../libs/protocol/machine.ts';
+import { specDigest } from '../../../libs/protocol/spec-digest.ts';
 import type { ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent } from './access.ts';
 import { endAttempt } from './attempt.ts';
@@ -25,7 +26,12 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
     const { task, attempt } = findAttempt(state, input, ctx, 'confirm a task');
     if (currentAttempt(task) !== attempt) throw stale(task, input);
     const cancel = task.cancelRequestedAt > 0;
-    const reply = () => ({ cancel, revision: String(ctx.revision) });
+    const reply = () => ({
+      cancel,
+      revision: String(ctx.revision),
+      epoch: String(ctx.epoch),
+      specDigest: specDigest(task.spec),
+    });
     if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
     if (!cancel) return { events: [{ type: 'task.started', data: { task: task.id, attempt: attempt.number } }], reply };
     const plan = new Plan(state);

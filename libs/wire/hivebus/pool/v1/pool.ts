@@ -969,6 +969,14 @@ export interface ConfirmAssignmentResponse {
   cancel: boolean;
   /** The pool's revision of this answer. */
   revision: string;
+  /** The epoch of the leader that answered, from 1; assignments of an older one are stale. */
+  epoch: string;
+  /**
+   * What the task's spec is known by: `v1:` and the SHA-256, in base64url, of the JSON list of its fields in their order
+   * (keys of labels sorted). Assignments are not signed, so an agent compares it with the spec that it was sent, and asks
+   * GetTask when they differ. Empty = an older pool answered.
+   */
+  specDigest: string;
 }
 
 export interface ReportTaskRequest {
@@ -5692,7 +5700,7 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
 };
 
 function createBaseConfirmAssignmentResponse(): ConfirmAssignmentResponse {
-  return { cancel: false, revision: "0" };
+  return { cancel: false, revision: "0", epoch: "0", specDigest: "" };
 }
 
 export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = {
@@ -5702,6 +5710,12 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    if (message.epoch !== "0") {
+      writer.uint32(24).uint64(message.epoch);
+    }
+    if (message.specDigest !== "") {
+      writer.uint32(34).string(message.specDigest);
     }
     return writer;
   },
@@ -5735,6 +5749,22 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epoch = reader.uint64().toString();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.specDigest = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5751,6 +5781,12 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     return {
       cancel: isSet(object.cancel) ? globalThis.Boolean(object.cancel) : false,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "0",
+      specDigest: isSet(object.specDigest)
+        ? globalThis.String(object.specDigest)
+        : isSet(object.spec_digest)
+        ? globalThis.String(object.spec_digest)
+        : "",
     };
   },
 
@@ -5761,6 +5797,12 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.epoch !== "0") {
+      obj.epoch = message.epoch;
+    }
+    if (message.specDigest !== "") {
+      obj.specDigest = message.specDigest;
     }
     return obj;
   },

@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+
+/** The fields of a TaskSpec that the digest covers: all that decide what an agent does. */
+export interface DigestedSpec {
+  readonly swarm: string;
+  readonly type: string;
+  readonly capabilities: readonly string[];
+  readonly payload?: unknown;
+  readonly script: string;
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly title: string;
+}
+
+/**
+ * What a task's spec is known by. Assignments on the bus are not signed; with the digest, which comes in the answer to a
+ * signed call, an agent sees whether what it was sent is what the pool keeps, for 50 bytes instead of the whole spec.
+ * The fields and their order are fixed for `v1`: fields of a newer version are not covered, and an agent of today does
+ * not look at them.
+ */
+export function specDigest(spec: DigestedSpec): string {
+  const { swarm, type, capabilities, payload, script, timeoutMs, maxAttempts, priority, labels, title } = spec;
+  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const fields = [swarm, type, capabilities, payload ?? null, script, timeoutMs, maxAttempts, priority, sorted, title];
+  return `v1:${createHash('sha256').update(JSON.stringify(fields)).digest('base64url')}`;
+}

@@ -1,0 +1,32 @@
+import { specDigest } from '../protocol/spec-digest.ts';
+import type { Assignment } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Hive } from './hive.ts';
+
+/** What the pool says of an attempt. */
+export interface Confirmed {
+  /** End it instead of running it. */
+  readonly cancel: boolean;
+  /** Of the leader that answered; 0 = an older pool, which does not say. */
+  readonly epoch: number;
+  /** What is to be done, as the pool has it. */
+  readonly assignment: Assignment;
+}
+
+/** What this needs of a connection. */
+export type Asked = { readonly pool: Pick<Hive['pool'], 'confirmAssignment' | 'getTask'> };
+
+/**
+ * Confirms an assignment. What comes over the bus is not signed, so whoever reaches it can send an agent anything: an
+ * attempt is run only when the pool says that it is this agent's, and only with the spec that the pool has.
+ * Rejects with ABORTED or NOT_FOUND when the attempt is not this agent's (any more).
+ */
+export async function confirm(hive: Asked, instance: string, assignment: Assignment): Promise<Confirmed> {
+  const { task: id, attempt } = assignment;
+  const answer = await hive.pool.confirmAssignment({ task: id, attempt, instance });
+  const confirmed = { cancel: answer.cancel, epoch: Number(answer.epoch) };
+  const { spec } = assignment;
+  const isTrue = spec !== undefined && (answer.specDigest === '' || answer.specDigest === specDigest(spec));
+  if (answer.cancel || isTrue) return { ...confirmed, assignment };
+  const { task } = await hive.pool.getTask({ id, minRevision: answer.revision });
+  return { ...confirmed, assignment: { ...assignment, spec: task?.spec } };
+}
