@@ -9,6 +9,7 @@ const bin = (name) => `${root}/node_modules/.bin/${name}`;
 const CHECKS = {
   'format and lint': [bin('biome'), 'ci', '--colors=off', '--error-on-warnings', '.'],
   protos: [bin('buf'), 'lint'],
+  'breaking changes': [process.execPath, 'tools/breaking.mjs'],
   'types and build': [process.execPath, 'tools/setup.mjs'],
   'dependency rule': [bin('depcruise'), '--config', '.dependency-cruiser.cjs', 'dist'],
   'dead code': [bin('knip'), '--no-config-hints'],

@@ -23,7 +23,11 @@ export const SERVERS = {
 
 export function findServer(name) {
   const { program, override } = SERVERS[name];
-  if (process.env[override]) return process.env[override];
+  return process.env[override] || findProgram(program);
+}
+
+/** On the PATH, or among what was fetched. */
+export function findProgram(program) {
   const folders = [
     ...(process.env.PATH ?? '').split(delimiter),
     ...cacheFolders().map((folder) => join(folder, 'bin')),
@@ -45,7 +49,7 @@ export function fetchServer(name) {
   throw new Failure(`${program} is needed and there is neither apt nor brew here: install it and put it on the PATH`);
 }
 
-function fetchFromDebian(program, firstPackage) {
+export function fetchFromDebian(program, firstPackage) {
   const cache = writableCache();
   say(`fetching ${program} from Debian's packages into ${cache}`);
   const work = mkdtempSync(join(cache, 'tmp-'));
@@ -115,15 +119,25 @@ function downloadByOwnLists(name, work) {
 
 /** A program that came with libraries is started through a line of shell that says where they are. */
 function expose(program, path, bin, libraries) {
-  mkdirSync(bin, { recursive: true });
-  const fresh = join(bin, `.${program}-${process.pid}`);
-  if (libraries.length === 0) symlinkSync(relative(bin, path), fresh);
-  else {
-    const line = `LD_LIBRARY_PATH='${libraries.join(':')}' exec '${path}' "$@"`;
+  if (libraries.length > 0) {
+    return exposeByShell(program, `LD_LIBRARY_PATH='${libraries.join(':')}' exec '${path}' "$@"`, bin);
+  }
+  place(program, bin, (fresh) => symlinkSync(relative(bin, path), fresh));
+}
+
+export function exposeByShell(program, line, bin) {
+  place(program, bin, (fresh) => {
     writeFileSync(fresh, `#!/bin/sh\n${line}\n`);
     chmodSync(fresh, 0o755);
-  }
-  renameSync(fresh, join(bin, program)); // at once for whoever looks meanwhile
+  });
+}
+
+/** At once, for whoever looks meanwhile. */
+export function place(program, bin, write) {
+  mkdirSync(bin, { recursive: true });
+  const fresh = join(bin, `.${program}-${process.pid}`);
+  write(fresh);
+  renameSync(fresh, join(bin, program));
 }
 
 const libraryFolders = (home) => [
@@ -136,7 +150,7 @@ const libraryFolders = (home) => [
 
 const isInstalled = (name) => tryRun('dpkg', ['-s', name]).output.includes('install ok installed');
 
-const isOnPath = (program) =>
+export const isOnPath = (program) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, program)));
 
 function isExecutable(path) {
