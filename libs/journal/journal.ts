@@ -44,10 +44,15 @@ export interface Journal<M extends Shape> extends AsyncDisposable {
     options?: QueryOptions,
   ): Promise<M['queries'][N]['reply']>;
   /**
-   * Every record after `from`, in order, without gaps; 0 = from now on.
+   * Every record after `from`, in order, without gaps; 0 = from now on. Ends after `until`, where that is given.
    * Rejects with OUT_OF_RANGE, reason COMPACTED, when some of them are no longer kept or the watcher is too slow.
    */
-  watch(from: number, signal: AbortSignal): AsyncIterable<Committed<M>>;
+  watch(from: number, signal: AbortSignal, until?: number): AsyncIterable<Committed<M>>;
+  /**
+   * The revision after which everything comes that was stored at or after `time` (milliseconds since 1970), never 0;
+   * `compacted`: some of that is no longer kept.
+   */
+  before(time: number, signal: AbortSignal): Promise<{ readonly revision: number; readonly compacted: boolean }>;
   /** Calls `listener` after each commit that this replica learns of; for soft state that follows the durable one. */
   onCommitted(listener: (committed: Committed<M>) => void): Disposable;
 }

@@ -156,14 +156,23 @@ export class Runner<M extends Shape> implements Journal<M> {
     return this.#read(name, input);
   }
 
-  async *watch(from: number, signal: AbortSignal): AsyncGenerator<Committed<M>> {
-    const until = AbortSignal.any([signal, this.#closing.signal]);
-    await this.#until(() => this.#serving !== undefined, until);
+  async *watch(from: number, signal: AbortSignal, until?: number): AsyncGenerator<Committed<M>> {
+    const over = AbortSignal.any([signal, this.#closing.signal]);
+    await this.#until(() => this.#serving !== undefined, over);
     const { machine, log } = this.#deps;
     const marks = () => this.#marks;
     const isSkipped = (seq: number) =>
       this.#intake.passesOver(seq) || (this.#serving?.skipped.has(String(seq)) ?? false);
-    yield* watch({ machine, log, recent: this.#recent, marks, isSkipped }, from, until);
+    yield* watch({ machine, log, recent: this.#recent, marks, isSkipped }, from, over, until);
+  }
+
+  async before(time: number, signal: AbortSignal): Promise<{ revision: number; compacted: boolean }> {
+    await this.#until(() => this.#serving !== undefined, signal);
+    const { log } = this.#deps;
+    const { first, last } = await log.bounds();
+    const found = await log.firstSince(time, last + 1);
+    // The first record of all begins an epoch and holds no events: nothing is missed by beginning after it.
+    return { revision: Math.max(1, found - 1), compacted: found === first && first > 1 };
   }
 
   onCommitted(listener: (committed: Committed<M>) => void): Disposable {

@@ -16,23 +16,25 @@ export interface WatchDeps<M extends Shape> {
   isSkipped(seq: number): boolean;
 }
 
-/** Every committed record after `from`, from the ring where it reaches so far back, else from the stream. */
+/** Every committed record after `from`, up to and with `until`, from the ring where it reaches so far back, else from the stream. */
 export async function* watch<M extends Shape>(
   deps: WatchDeps<M>,
   from: number,
   signal: AbortSignal,
+  until = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Committed<M>> {
   const { recent } = deps;
   let at = from === 0 ? recent.revision : from;
-  while (!signal.aborted) {
+  while (!signal.aborted && at < until) {
     const inRing = recent.after(at);
     const { records, upTo } = inRing ? { records: inRing, upTo: recent.revision } : await readBack(deps, at);
     for (const record of records) {
+      if (record.revision > until) return;
       yield record;
       if (signal.aborted) return;
     }
     at = Math.max(at, upTo);
-    await recent.past(at, signal);
+    if (at < until) await recent.past(at, signal);
   }
 }
 

@@ -2,7 +2,9 @@ import type { Journal, QueryOptions } from '../../libs/journal/journal.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { parts } from '../../libs/protocol/answer-size.ts';
 import type { Call } from '../../libs/protocol/call.ts';
+import type { Machine } from '../../libs/protocol/machine.ts';
 import type { Api } from '../../libs/rpc/api.ts';
+import { watchEvents } from '../../libs/service/watch-events.ts';
 import { watchStart } from '../../libs/service/watch-start.ts';
 import type {
   HeartbeatRequest,
@@ -21,6 +23,8 @@ export type RegistryApi = Api<typeof RegistryServiceService>;
 export interface ApiDeps {
   /** The journal of the federation that is served. */
   readonly journal: Journal<RegistryShape>;
+  /** The machine's events, for their keys. */
+  readonly events: Machine<RegistryShape>['events'];
   /** The journal of any federation that is open here; throws NOT_FOUND for others. */
   readonly journalOf: (federation: string) => Journal<RegistryShape>;
   /** Resolves when a federation can be used through this replica. */
@@ -123,6 +127,28 @@ export function registryApi(deps: ApiDeps): RegistryApi {
     async deleteCluster(request, call) {
       check.checkName(request.name);
       return journal.execute('deleteCluster', request, call);
+    },
+
+    async putDeclaredAgent(request, call) {
+      check.checkDeclaredAgent(request);
+      return journal.execute('putDeclaredAgent', request, call);
+    },
+    async getDeclaredAgent(request, call) {
+      check.checkDeclaredName(request);
+      return journal.query('getDeclaredAgent', request, call);
+    },
+    async listDeclaredAgents(request, call) {
+      check.checkDeclaredList(request);
+      return journal.query('listDeclaredAgents', request, call);
+    },
+    async deleteDeclaredAgent(request, call) {
+      check.checkDeclaredName(request);
+      return journal.execute('deleteDeclaredAgent', request, call);
+    },
+
+    watchEvents(request, call) {
+      check.checkEvents(request);
+      return watchEvents(journal, deps.events, request, call.signal);
     },
   };
 }

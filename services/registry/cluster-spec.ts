@@ -29,7 +29,8 @@ function rule(faults: Faults, ok: boolean, field: string, value: unknown, text: 
   if (!ok) faults.add(field, value, text);
 }
 
-const isQuantity = (text: string): boolean =>
+/** A quantity above 0, as Kubernetes writes them. */
+export const isQuantity = (text: string): boolean =>
   text.length <= MAX_NUMBER_LENGTH && QUANTITY.test(text) && Number.parseFloat(text) > 0;
 const isDuration = (text: string): boolean => text.length <= MAX_NUMBER_LENGTH && (parseDuration(text) ?? 0) > 0;
 
@@ -87,12 +88,16 @@ function memory(faults: Faults, wanted: spec.MemorySpec): void {
 
 function neural(faults: Faults, wanted: spec.NeuralSpec): void {
   faults.optionalOneOf('spec.neural.acceleration', wanted.acceleration, ['cpu', 'gpu', 'wasm-simd']);
-  faults.list('spec.neural.models', wanted.models, MAX_LIST, (at, model) => {
+  checkModels(faults, 'spec.neural.models', wanted.models);
+}
+
+export function checkModels(faults: Faults, field: string, models: readonly spec.NeuralModel[]): void {
+  faults.list(field, models, MAX_LIST, (at, model) => {
     faults.length(`${at}.name`, model.name, 128, 1);
     faults.length(`${at}.type`, model.type, 128);
     faults.length(`${at}.path`, model.path, 512);
   });
-  faults.distinct('spec.neural.models', namesOf(wanted.models));
+  faults.distinct(field, namesOf(models));
 }
 
 function monitoring(faults: Faults, wanted: spec.MonitoringSpec): void {

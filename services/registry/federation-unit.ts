@@ -47,8 +47,9 @@ export async function openFederation(options: UnitOptions, signal: AbortSignal):
     ...{ federation, clock, phi: options.phi, sampleMs: options.sampleMs },
     onError: (error) => log('debug', 'a change of liveness was not told yet', { federation, why: error.message }),
   });
+  const machine = registryMachine(federation);
   const journal = await openJournal({
-    ...{ machine: registryMachine(federation), federation, nc, announcer: options.announcer, clock, authenticate },
+    ...{ machine, federation, nc, announcer: options.announcer, clock, authenticate },
     soft: monitor,
     checkCommand,
     settings: options.journalSettings,
@@ -68,7 +69,7 @@ export async function openFederation(options: UnitOptions, signal: AbortSignal):
   const passOn = heartbeatPasser(nc, federation, clock);
   const heartbeatIntervalMs = options.phi.expectedIntervalMs;
   const { journalOf, opened } = options;
-  const api = registryApi({ journal, journalOf, opened, passOn, heartbeatIntervalMs });
+  const api = registryApi({ journal, events: machine.events, journalOf, opened, passOn, heartbeatIntervalMs });
   const ignored = (what: 'heartbeat' | 'discovery', why: HiveError) => options.ignored(what, why, federation);
   monitor.follow(journal);
   resources.push(listenToHeartbeats({ nc, journal, monitor, authenticate, ignored }));

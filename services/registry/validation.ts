@@ -1,7 +1,9 @@
+import { isName } from '../../libs/kernel/names.ts';
 import { isPublicKey } from '../../libs/protocol/token.ts';
 import type { CommandRules } from '../../libs/rpc/command-check.ts';
 import { Faults } from '../../libs/rpc/validate.ts';
 import type * as rpc from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { checkAgentSpec } from './agent-spec.ts';
 import { checkClusterSpec } from './cluster-spec.ts';
 
 /**
@@ -143,6 +145,41 @@ export function checkClusterList(request: rpc.ListClustersRequest): void {
   });
 }
 
+export function checkDeclaredAgent(request: rpc.PutDeclaredAgentRequest): void {
+  check((faults) => {
+    faults.name('swarm', request.swarm);
+    faults.name('name', request.name);
+    if (request.spec) checkAgentSpec(faults, request.spec);
+    else faults.add('spec', request.spec, 'must be there');
+  });
+}
+
+export function checkDeclaredName(request: { readonly swarm: string; readonly name: string }): void {
+  check((faults) => {
+    faults.name('swarm', request.swarm);
+    faults.name('name', request.name);
+  });
+}
+
+export function checkDeclaredList(request: rpc.ListDeclaredAgentsRequest): void {
+  check((faults) => {
+    faults.optionalName('swarm', request.swarm);
+    faults.range('pageSize', request.pageSize, 0, MAX_PAGE);
+    const { pageToken } = request;
+    if (pageToken === '' || pageToken.split('/').every(isName)) return;
+    faults.add('pageToken', pageToken, 'must be the nextPageToken of the page before');
+  });
+}
+
+export function checkEvents(request: rpc.WatchEventsRequest): void {
+  check((faults) => {
+    faults.revision('fromRevision', request.fromRevision);
+    if (request.since !== undefined && request.fromRevision !== '0') {
+      faults.add('since', request.since, 'must not be given together with fromRevision');
+    }
+  });
+}
+
 export function checkDiscovery({ announce, query }: rpc.DiscoveryMessage): void {
   check((faults) => {
     if ((announce === undefined) !== (query === undefined)) return;
@@ -162,4 +199,6 @@ export const COMMAND_RULES: CommandRules<rpc.RegistryServiceService> = {
   deregisterSwarm: ({ name }) => checkName(name),
   putCluster: checkCluster,
   deleteCluster: ({ name }) => checkName(name),
+  putDeclaredAgent: checkDeclaredAgent,
+  deleteDeclaredAgent: checkDeclaredName,
 };

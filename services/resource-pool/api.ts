@@ -1,6 +1,8 @@
 import type { Journal, QueryOptions } from '../../libs/journal/journal.ts';
 import type { Call } from '../../libs/protocol/call.ts';
+import type { Machine } from '../../libs/protocol/machine.ts';
 import type { Api } from '../../libs/rpc/api.ts';
+import { watchEvents } from '../../libs/service/watch-events.ts';
 import type {
   ReadTaskLogRequest,
   ReadTaskLogResponse,
@@ -16,12 +18,14 @@ export type PoolApi = Api<ResourcePoolServiceService>;
 export interface ApiDeps {
   readonly journal: Journal<PoolShape>;
   readonly logs: TaskLogs;
+  /** The machine's events, for their keys. */
+  readonly events: Machine<PoolShape>['events'];
   /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
   readonly lookUp: (swarm: string, signal: AbortSignal) => Promise<void>;
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
-export function poolApi({ journal, logs, lookUp }: ApiDeps): PoolApi {
+export function poolApi({ journal, logs, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
       check.checkRegistration(request);
@@ -84,6 +88,14 @@ export function poolApi({ journal, logs, lookUp }: ApiDeps): PoolApi {
     async *readTaskLog(request, call) {
       check.checkId('id', request.id);
       yield* readTaskLog(journal, logs, request, call);
+    },
+    async explain(request, call) {
+      check.checkExplain(request);
+      return journal.query('explain', request, call, atLeast(request));
+    },
+    async *watchEvents(request, call) {
+      check.checkEvents(request);
+      yield* watchEvents(journal, events, request, call.signal);
     },
 
     async listAssignments(request, call) {

@@ -59,9 +59,10 @@ export async function openFederation(
     log('debug', 'a change of an agent was not told yet', { federation, why: error.message });
   const liveness = new Liveness({ ...options.watching, line, clock, onError });
   const lostConnection = (agent: string, instance: string) => liveness.lostConnection(agent, instance);
+  const machine = createPoolMachine(options.pool);
   const journal: Journal<PoolShape> = await openJournal<PoolShape>({
     ...{ federation, nc, announcer: options.announcer, clock, authenticate },
-    machine: createPoolMachine(options.pool),
+    machine,
     soft: follower,
     checkCommand,
     settings: options.journal,
@@ -85,7 +86,12 @@ export async function openFederation(
     await journal[Symbol.asyncDispose]();
     await follower[Symbol.asyncDispose]();
   };
-  const api = poolApi({ journal, logs, lookUp: (swarm, until) => follower.lookUp(swarm, until) });
+  const api = poolApi({
+    journal,
+    logs,
+    events: machine.events,
+    lookUp: (swarm, until) => follower.lookUp(swarm, until),
+  });
   return { journal, liveness, api, [Symbol.asyncDispose]: close };
 }
 

@@ -55,6 +55,11 @@ export function checkAgentList(request: rpc.ListAgentsRequest): void {
 
 export function checkBorrowing(request: rpc.RequestAgentRequest): void {
   const checks = new Checks();
+  borrowing(checks, request);
+  checks.done();
+}
+
+function borrowing(checks: Checks, request: rpc.RequestAgentRequest): void {
   checks.name('swarm', request.swarm);
   checks.name('type', request.type);
   checks.names('capabilities', request.capabilities);
@@ -67,7 +72,6 @@ export function checkBorrowing(request: rpc.RequestAgentRequest): void {
   );
   checks.nameOrEmpty('lender', lender);
   checks.rule(lender === '' || lender !== request.swarm, 'lender', lender, 'must be another swarm than the borrower');
-  checks.done();
 }
 
 export function checkId(field: string, id: string): void {
@@ -139,6 +143,24 @@ export function checkWatch(request: rpc.WatchTasksRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('swarm', request.swarm);
   checks.nameOrEmpty('id', request.id);
+  checks.done();
+}
+
+export function checkExplain({ id, wish }: rpc.ExplainRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('id', id);
+  checks.rule((id === '') === (wish !== undefined), 'id', id, 'or wish must be given, and not both');
+  if (wish) borrowing(checks, wish);
+  checks.done();
+}
+
+export function checkEvents(request: rpc.WatchEventsRequest): void {
+  const checks = new Checks();
+  const { fromRevision, since } = request;
+  const known = Number.isSafeInteger(Number(fromRevision));
+  checks.rule(known, 'fromRevision', fromRevision, 'must be a revision that was answered, or 0');
+  const once = since === undefined || fromRevision === '0';
+  checks.rule(once, 'since', since, 'must not be given together with fromRevision');
   checks.done();
 }
 

@@ -9,6 +9,7 @@ const put = (spec: Partial<ClusterSpec> = {}, expectedRevision = '0') => ({
   swarm: '',
   spec: { ...EMPTY_SPEC, ...spec },
   expectedRevision,
+  dryRun: false,
 });
 
 test('each change of a spec is the next generation, the same spec is none', () => {
@@ -80,4 +81,18 @@ test('nobody takes the cluster that has the name of another swarm, or more than 
   const first = registry.query('listClusters', { swarm: '', pageSize: 10, pageToken: '' });
   const second = registry.query('listClusters', { swarm: '', pageSize: 10, pageToken: first.nextPageToken });
   expect([first.clusters.length, second.clusters.length, second.nextPageToken]).toEqual([10, 6, '']);
+});
+
+test('a dry run says what would be, and changes nothing', () => {
+  const registry = testRegistry();
+  const dry = (spec: Partial<ClusterSpec>) => registry.execute('putCluster', { ...put(spec), dryRun: true });
+  expect(dry({ topology: 'mesh' })).toMatchObject({ created: true, changed: true, cluster: { generation: '1' } });
+  expect(refusal(() => registry.query('getCluster', { name: 'research' }))).toMatchObject({ code: 'NOT_FOUND' });
+  registry.execute('putCluster', put({ topology: 'mesh' }));
+  expect(dry({ topology: 'mesh' })).toMatchObject({ created: false, changed: false, cluster: { generation: '1' } });
+  expect(dry({ topology: 'star' })).toMatchObject({ changed: true, cluster: { generation: '2' } });
+  expect(registry.query('getCluster', { name: 'research' })).toMatchObject({ cluster: { spec: { topology: 'mesh' } } });
+  const stranger = () =>
+    registry.execute('putCluster', { ...put(), dryRun: true }, { principal: queen('research', 'thief') });
+  expect(refusal(stranger)).toMatchObject({ code: 'PERMISSION_DENIED' });
 });

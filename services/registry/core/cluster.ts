@@ -28,22 +28,24 @@ const EMPTY_SPEC: ClusterSpec = {
 export function putCluster(state: RegistryState, input: rpc.PutClusterRequest, ctx: Ctx): Decided<'putCluster'> {
   const row = state.clusters.get(input.name);
   const swarm = input.swarm || input.name;
-  mayChange(state, swarm, ctx.principal);
-  if (row && row.swarm !== swarm) mayChange(state, row.swarm, ctx.principal);
+  mayDescribe(state, swarm, ctx.principal);
+  if (row && row.swarm !== swarm) mayDescribe(state, row.swarm, ctx.principal);
   // A swarm's own name is where its cluster is looked for: nobody else takes it.
-  if (!row && state.swarms.has(input.name)) mayChange(state, input.name, ctx.principal);
+  if (!row && state.swarms.has(input.name)) mayDescribe(state, input.name, ctx.principal);
   if (row?.swarm !== swarm && countOf(state, swarm) >= MAX_OF_SWARM) throw tooMany(swarm);
   checkRevision('cluster', input.name, input.expectedRevision, row);
   const spec = input.spec ?? EMPTY_SPEC;
   const changed = !row || row.swarm !== swarm || !sameJson(row.spec, spec);
   const data: ClusterStored = { name: input.name, swarm, spec, generation: String((row?.generation ?? 0) + 1) };
+  const created = row === undefined;
+  const revision = String(ctx.revision);
+  if (input.dryRun) {
+    const cluster = viewOfCluster(changed ? rowOf(data, row, { revision: 0, time: ctx.now }) : row);
+    return { events: [], reply: () => ({ cluster, created, changed, revision }) };
+  }
   return {
     events: changed ? [{ type: 'cluster.stored', data }] : [],
-    reply: () => ({
-      cluster: viewOfCluster(mustHaveCluster(state, input.name)),
-      created: row === undefined,
-      revision: String(ctx.revision),
-    }),
+    reply: () => ({ cluster: viewOfCluster(mustHaveCluster(state, input.name)), created, changed, revision }),
   };
 }
 
@@ -54,7 +56,7 @@ export function deleteCluster(
 ): Decided<'deleteCluster'> {
   writer(ctx.principal);
   const row = mustHaveCluster(state, input.name);
-  mayChange(state, row.swarm, ctx.principal);
+  mayDescribe(state, row.swarm, ctx.principal);
   checkRevision('cluster', input.name, input.expectedRevision, row);
   return {
     events: [{ type: 'cluster.deleted', data: { name: input.name } }],
@@ -62,10 +64,11 @@ export function deleteCluster(
   };
 }
 
-function mayChange(state: RegistryState, swarm: string, principal: Principal): void {
+/** Throws unless the caller may say what a swarm shall be; of one that is not registered only operators may. */
+export function mayDescribe(state: RegistryState, swarm: string, principal: Principal): void {
   const caller = writer(principal);
   const row = state.swarms.get(swarm);
-  if (row) return ownerOrOperator(caller, row, 'change its cluster');
+  if (row) return ownerOrOperator(caller, row, 'say what it shall be');
   if (caller.kind === 'operator') return;
   throw denied(
     `${describePrincipal(caller)} may not describe swarm ${quote(swarm)}, which is not registered: register it first`,
@@ -85,16 +88,18 @@ const tooMany = (swarm: string): HiveError =>
   });
 
 export function applyClusterStored(state: RegistryState, data: ClusterStored, at: Stamp): void {
-  state.clusters.set(data.name, {
-    name: data.name,
-    swarm: data.swarm,
-    spec: data.spec ?? EMPTY_SPEC,
-    generation: Number(data.generation),
-    revision: at.revision,
-    createdAt: state.clusters.get(data.name)?.createdAt ?? at.time,
-    updatedAt: at.time,
-  });
+  state.clusters.set(data.name, rowOf(data, state.clusters.get(data.name), at));
 }
+
+const rowOf = (data: ClusterStored, before: ClusterRow | undefined, at: Omit<Stamp, 'index'>): ClusterRow => ({
+  name: data.name,
+  swarm: data.swarm,
+  spec: data.spec ?? EMPTY_SPEC,
+  generation: Number(data.generation),
+  revision: at.revision,
+  createdAt: before?.createdAt ?? at.time,
+  updatedAt: at.time,
+});
 
 export const applyClusterDeleted = (state: RegistryState, { name }: { name: string }): void => {
   state.clusters.delete(name);

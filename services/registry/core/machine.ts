@@ -8,6 +8,14 @@ import {
   putCluster,
 } from './cluster.ts';
 import {
+  applyDeclaredDeleted,
+  applyDeclaredStored,
+  deleteDeclaredAgent,
+  getDeclaredAgent,
+  listDeclaredAgents,
+  putDeclaredAgent,
+} from './declared-agent.ts';
+import {
   adoptFederation,
   applyFederation,
   census,
@@ -33,7 +41,7 @@ import {
 export const registryMachine = (federation: string): Machine<RegistryShape> => ({
   service: 'registry',
   init: () => emptyState(federation),
-  tables: ({ federations, swarms, clusters }) => ({ federations, swarms, clusters }),
+  tables: ({ federations, swarms, clusters, declared }) => ({ federations, swarms, clusters, declared }),
   restored: reindex,
   commands: {
     initFederation,
@@ -44,6 +52,8 @@ export const registryMachine = (federation: string): Machine<RegistryShape> => (
     observeLiveness,
     putCluster,
     deleteCluster,
+    putDeclaredAgent,
+    deleteDeclaredAgent,
   },
   queries: {
     getFederation,
@@ -57,6 +67,8 @@ export const registryMachine = (federation: string): Machine<RegistryShape> => (
     recommendFallbacks,
     getCluster,
     listClusters,
+    getDeclaredAgent,
+    listDeclaredAgents,
   },
   events: {
     'federation.created': { apply: applyFederation, key: ({ name }) => name },
@@ -66,6 +78,8 @@ export const registryMachine = (federation: string): Machine<RegistryShape> => (
     'swarm.liveness': { apply: applyLiveness, key: ({ name }) => name },
     'cluster.stored': { apply: applyClusterStored, key: ({ name }) => name },
     'cluster.deleted': { apply: applyClusterDeleted, key: ({ name }) => name },
+    'declared-agent.stored': { apply: applyDeclaredStored, key: ({ swarm, name }) => `${swarm}.${name}` },
+    'declared-agent.deleted': { apply: applyDeclaredDeleted, key: ({ swarm, name }) => `${swarm}.${name}` },
   },
   nextDue: nextRemoval,
   tick: removeUnreachable,

@@ -2,6 +2,7 @@ import { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import { byText, OrderedList } from '../../../libs/kernel/ordered-list.ts';
 import { Table } from '../../../libs/kernel/table.ts';
 import type { Decision } from '../../../libs/protocol/machine.ts';
+import type { AgentSpec } from '../../../libs/wire/hivebus/registry/v1/agent.ts';
 import type { ClusterSpec } from '../../../libs/wire/hivebus/registry/v1/cluster.ts';
 import type * as event from '../../../libs/wire/hivebus/registry/v1/events.ts';
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
@@ -54,6 +55,19 @@ export interface ClusterRow {
   readonly updatedAt: number;
 }
 
+export interface DeclaredAgentRow {
+  /** `<swarm>/<name>`: its key in the table. */
+  readonly key: string;
+  readonly swarm: string;
+  readonly name: string;
+  readonly spec: AgentSpec;
+  /** From 1, one more at each change. */
+  readonly generation: number;
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
 /**
  * One federation's registry. Invariants, besides those of the rows:
  *   - `names`, `capabilities`, `unreachable` and `census` follow from `swarms` alone;
@@ -67,6 +81,7 @@ export interface RegistryState {
   readonly federations: Table<FederationRow>;
   readonly swarms: Table<SwarmRow>;
   readonly clusters: Table<ClusterRow>;
+  readonly declared: Table<DeclaredAgentRow>;
   readonly names: OrderedList<string>;
   readonly capabilities: CapabilityIndex;
   readonly unreachable: DueQueue;
@@ -112,6 +127,8 @@ export type RegistryShape = {
     observeLiveness: { input: LivenessObservation; reply: { changed: boolean } };
     putCluster: { input: rpc.PutClusterRequest; reply: rpc.PutClusterResponse };
     deleteCluster: { input: rpc.DeleteClusterRequest; reply: rpc.DeleteClusterResponse };
+    putDeclaredAgent: { input: rpc.PutDeclaredAgentRequest; reply: rpc.PutDeclaredAgentResponse };
+    deleteDeclaredAgent: { input: rpc.DeleteDeclaredAgentRequest; reply: rpc.DeleteDeclaredAgentResponse };
   };
   queries: {
     getFederation: { input: { name: string }; reply: { federation: rpc.Federation } };
@@ -126,6 +143,8 @@ export type RegistryShape = {
     recommendFallbacks: { input: rpc.RecommendFallbacksRequest; reply: rpc.RecommendFallbacksResponse };
     getCluster: { input: rpc.GetClusterRequest; reply: rpc.GetClusterResponse };
     listClusters: { input: rpc.ListClustersRequest; reply: rpc.ListClustersResponse };
+    getDeclaredAgent: { input: rpc.GetDeclaredAgentRequest; reply: rpc.GetDeclaredAgentResponse };
+    listDeclaredAgents: { input: rpc.ListDeclaredAgentsRequest; reply: rpc.ListDeclaredAgentsResponse };
   };
   events: {
     'federation.created': event.FederationCreated;
@@ -135,6 +154,8 @@ export type RegistryShape = {
     'swarm.liveness': event.SwarmLivenessChanged;
     'cluster.stored': event.ClusterStored;
     'cluster.deleted': event.ClusterDeleted;
+    'declared-agent.stored': event.DeclaredAgentStored;
+    'declared-agent.deleted': event.DeclaredAgentDeleted;
   };
   soft: RegistrySoft;
 };
@@ -155,6 +176,7 @@ export const emptyState = (federation: string): RegistryState => ({
   federations: new Table(),
   swarms: new Table(),
   clusters: new Table(),
+  declared: new Table(),
   names: new OrderedList(byText),
   capabilities: new CapabilityIndex(),
   unreachable: new DueQueue(),

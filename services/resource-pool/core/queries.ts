@@ -1,5 +1,6 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
+import { explain } from './explain.ts';
 import { page } from './page.ts';
 import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
@@ -52,6 +53,8 @@ export const queries: Machine<PoolShape>['queries'] = {
     );
     return { tasks, nextPageToken, total: found.length, revision: String(view.revision) };
   },
+
+  explain,
 
   tasksById: (state, { ids }) =>
     ids.flatMap((id) => {

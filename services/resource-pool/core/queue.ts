@@ -83,6 +83,16 @@ export class Queue {
     return found.length > limit ? found.slice(0, limit) : found;
   }
 
+  /** How many tasks of its swarm and type go before a waiting one. */
+  ahead(id: string): number {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return 0;
+    let count = 0;
+    for (const { tasks } of this.#pools.get(poolKey(waiting.swarm, waiting.type))?.values() ?? [])
+      for (const other of tasks.items()) if (goesFirst(other, waiting)) count++;
+    return count;
+  }
+
   #lineOf(waiting: Waiting): Line {
     const pool = entry(this.#pools, poolKey(waiting.swarm, waiting.type), () => new Map<string, Line>());
     return entry(pool, needKey(waiting.need), () => ({ need: waiting.need, tasks: new Ranked(goesFirst) }));

@@ -24,6 +24,11 @@ export class Ranked<T extends Placed> {
     return this.#heap[0];
   }
 
+  /** All items, in no order. */
+  items(): Iterable<T> {
+    return this.#heap;
+  }
+
   add(item: T): void {
     item.place = this.#heap.length;
     this.#heap.push(item);

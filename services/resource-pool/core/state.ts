@@ -106,6 +106,9 @@ export interface TasksById {
   readonly ids: readonly string[];
 }
 
+/** A submission: neither idempotent nor a dry run unless it says so. */
+export type Submission = Pick<wire.SubmitTaskRequest, 'id' | 'spec'> & Partial<wire.SubmitTaskRequest>;
+
 type Command<Input, Reply> = { readonly input: Input; readonly reply: Reply };
 
 export interface PoolShape {
@@ -117,7 +120,7 @@ export interface PoolShape {
     requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
     renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
     releaseLease: Command<wire.ReleaseLeaseRequest, wire.ReleaseLeaseResponse>;
-    submitTask: Command<wire.SubmitTaskRequest, wire.SubmitTaskResponse>;
+    submitTask: Command<Submission, wire.SubmitTaskResponse>;
     cancelTask: Command<wire.CancelTaskRequest, wire.CancelTaskResponse>;
     /** A command without events, because its answer carries the leader's epoch and must not be stale. */
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
@@ -135,6 +138,7 @@ export interface PoolShape {
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
     tasksById: Command<TasksById, readonly wire.Task[]>;
+    explain: Command<wire.ExplainRequest, wire.ExplainResponse>;
   };
   events: {
     'agent.registered': events.AgentRegistered;

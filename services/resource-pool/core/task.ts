@@ -1,6 +1,8 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
-import type { Machine } from '../../../libs/protocol/machine.ts';
+import { sameJson } from '../../../libs/kernel/json.ts';
+import type { Machine, Stamp } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
+import type { TaskSubmitted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, requireMember, requireSwarm } from './access.ts';
 import { taskKey, withLast } from './attempt-events.ts';
@@ -21,17 +23,27 @@ export const taskCommands = (
     requireMember(ctx, spec.swarm, 'submit a task');
     keyOfSwarm(ctx, spec.swarm);
     const id = input.id || ctx.id('task');
-    if (state.tasks.has(id))
-      throw new HiveError('ALREADY_EXISTS', `task ${quote(id)} exists already; choose another id`);
+    const revision = String(ctx.revision);
+    const known = state.tasks.get(id);
+    if (known) {
+      if (!input.idempotent || !sameJson(known.spec, spec)) throw taken(id, input.idempotent);
+      return { events: [], reply: () => ({ task: viewOf(state, id), revision, created: false, agent: '' }) };
+    }
     if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
     const plan = new Plan(state);
     plan.queue({ id, spec, order: Number.MAX_SAFE_INTEGER, attempts: [] });
     const { traceparent, correlationId, hops } = ctx.trace;
     const submittedBy = describePrincipal(ctx.principal);
     const data = { task: id, spec, submittedBy, traceparent, correlationId, hops };
+    const assignments = plan.assignments();
+    if (input.dryRun) {
+      const task = taskView(newRow(data, { revision: 0, index: 0, time: ctx.now }), state);
+      const agent = assignments.flatMap((event) => (event.type === 'task.assigned' ? [event.data.agent] : []))[0] ?? '';
+      return { events: [], reply: () => ({ task, revision, created: true, agent }) };
+    }
     return {
-      events: [{ type: 'task.submitted', data }, ...plan.assignments()],
-      reply: () => ({ task: viewOf(state, id), revision: String(ctx.revision) }),
+      events: [{ type: 'task.submitted', data }, ...assignments],
+      reply: () => ({ task: viewOf(state, id), revision, created: true, agent: '' }),
     };
   },
 
@@ -67,23 +79,7 @@ export const taskEvents = (
 > => ({
   'task.submitted': {
     apply(state, data, at) {
-      const row: TaskRow = {
-        id: data.task,
-        spec: data.spec as TaskSpec,
-        state: 'TASK_STATE_QUEUED',
-        attempts: [],
-        reason: '',
-        cancelRequestedAt: 0,
-        submittedAt: at.time,
-        endedAt: 0,
-        submittedBy: data.submittedBy,
-        traceparent: data.traceparent,
-        correlationId: data.correlationId,
-        hops: data.hops,
-        order: orderOf(at),
-        revision: at.revision,
-      };
-      putTask(state, row, settings);
+      putTask(state, newRow(data, at), settings);
     },
     key: (data) => `${data.spec?.swarm ?? 'unknown'}.${data.task}`,
   },
@@ -130,6 +126,23 @@ export const taskEvents = (
   },
 });
 
+const newRow = (data: TaskSubmitted, at: Stamp): TaskRow => ({
+  id: data.task,
+  spec: data.spec as TaskSpec,
+  state: 'TASK_STATE_QUEUED',
+  attempts: [],
+  reason: '',
+  cancelRequestedAt: 0,
+  submittedAt: at.time,
+  endedAt: 0,
+  submittedBy: data.submittedBy,
+  traceparent: data.traceparent,
+  correlationId: data.correlationId,
+  hops: data.hops,
+  order: orderOf(at),
+  revision: at.revision,
+});
+
 const withDefaults = (spec: TaskSpec): TaskSpec => ({
   ...spec,
   timeoutMs: spec.timeoutMs || DEFAULT_TASK_TIMEOUT_MS,
@@ -140,6 +153,13 @@ const viewOf = (state: PoolState, id: string) => {
   const row = state.tasks.get(id);
   return row && taskView(row, state);
 };
+
+const taken = (id: string, idempotent = false): HiveError =>
+  new HiveError(
+    'ALREADY_EXISTS',
+    `task ${quote(id)} exists already${idempotent ? ' with another spec, and a task cannot be changed' : ''}; choose another id`,
+    { reason: idempotent ? 'OTHER_SPEC' : 'ID_TAKEN' },
+  );
 
 const queueFull = (limit: number): HiveError =>
   new HiveError('RESOURCE_EXHAUSTED', `${limit} tasks wait already, which is the limit; submit it again later`, {

@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Value } from "../../../google/protobuf/struct.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { JournalRecord } from "../../journal/v1/journal.ts";
 
 export const protobufPackage = "hivebus.pool.v1";
 
@@ -788,15 +789,26 @@ export interface SubmitTaskRequest {
    * ALREADY_EXISTS when it is taken.
    */
   id: string;
+  /**
+   * True: a task of this id and the same spec that is there already, whatever became of it, is the answer, and nothing
+   * is submitted. ALREADY_EXISTS for another spec.
+   */
+  idempotent: boolean;
+  /** True: check everything and answer as if it were done, but submit nothing. */
+  dryRun: boolean;
 }
 
 export interface SubmitTaskResponse {
-  /** The task. */
+  /** The task, or of a dry run as it would be while it waits. */
   task?:
     | Task
     | undefined;
   /** The pool's revision of this answer. */
   revision: string;
+  /** False when it was there already. */
+  created: boolean;
+  /** Of a dry run: the agent, as `swarm/name`, that would be given it at once; empty = it would wait. */
+  agent: string;
 }
 
 export interface GetTaskRequest {
@@ -908,6 +920,113 @@ export interface LogLine {
 export interface ReadTaskLogResponse {
   /** Lines in order. */
   lines: LogLine[];
+}
+
+export interface ExplainRequest {
+  /** A task's or a lease's id. */
+  id: string;
+  /** Instead: why an agent can or cannot be borrowed now. Nothing is lent. */
+  wish?:
+    | RequestAgentRequest
+    | undefined;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface ExplainResponse {
+  /** Where it is and why, in a sentence, for people. */
+  summary: string;
+  /** The task, when it is one. */
+  task?:
+    | Task
+    | undefined;
+  /** The lease, when it is one. */
+  lease?:
+    | Lease
+    | undefined;
+  /** What has happened to it, oldest first. */
+  history: ExplainedStep[];
+  /** For what waits or is wished for: how the agents were judged. */
+  placement?:
+    | Placement
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+/** Something that has happened. */
+export interface ExplainedStep {
+  /** When. */
+  at?:
+    | string
+    | undefined;
+  /** What, for people. */
+  text: string;
+}
+
+/** How the agents of a federation were judged for a demand. */
+export interface Placement {
+  /** All agents of the federation. */
+  agents: number;
+  /**
+   * The conditions, in the order in which agents are judged. Each agent that is ruled out counts at the first condition
+   * that it does not meet: agents = all `ruled_out` + fitting.
+   */
+  conditions: Condition[];
+  /** Agents that meet all conditions: a waiting task has none. */
+  fitting: number;
+  /** For a task: tasks that wait for the same agents and go first. */
+  ahead: number;
+  /** What would let it go on, the likeliest first. */
+  unblockers: Unblocker[];
+}
+
+/** One condition and what it does to the agents. */
+export interface Condition {
+  /** A stable word: type, swarm, own, lender, lent, scripts, capability, reachable, ready, draining or free. */
+  name: string;
+  /** What it asks for, e.g. the type; may be empty. */
+  value: string;
+  /** The condition, for people. */
+  text: string;
+  /** How many agents it rules out. */
+  ruledOut: number;
+  /** How many are left after it. */
+  left: number;
+  /** Some of those that it rules out, as `swarm/name`; at most 3. */
+  examples: string[];
+}
+
+/** Something that would let a waiting demand go on. */
+export interface Unblocker {
+  /** A stable word: finish, return, borrow, recover, capability or register. */
+  kind: string;
+  /** For people. */
+  text: string;
+  /** How many agents could do it; 0 = none that is known. */
+  agents: number;
+  /** When it will happen at the latest by itself, where that is known. */
+  at?: string | undefined;
+}
+
+export interface WatchEventsRequest {
+  /** Send what came after this revision; 0 = from now on. */
+  fromRevision: string;
+  /** Instead: send what was stored at or after this time, as far as it is kept. */
+  since?:
+    | string
+    | undefined;
+  /** True: end with the last event that was there when the watch began, instead of waiting for more. */
+  untilNow: boolean;
+}
+
+export interface WatchEventsResponse {
+  /** The events of one record. The first answer has none and says where the watch begins. */
+  record?:
+    | JournalRecord
+    | undefined;
+  /** In the first answer: true when events since the time that was asked for are no longer kept. */
+  compacted: boolean;
 }
 
 /** One attempt given to one agent's instance: what is announced to it, and what it asks for on connecting. */
@@ -3945,7 +4064,7 @@ export const ListLeasesResponse: MessageFns<ListLeasesResponse> = {
 };
 
 function createBaseSubmitTaskRequest(): SubmitTaskRequest {
-  return { spec: undefined, id: "" };
+  return { spec: undefined, id: "", idempotent: false, dryRun: false };
 }
 
 export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
@@ -3955,6 +4074,12 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
     }
     if (message.id !== "") {
       writer.uint32(18).string(message.id);
+    }
+    if (message.idempotent !== false) {
+      writer.uint32(24).bool(message.idempotent);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(32).bool(message.dryRun);
     }
     return writer;
   },
@@ -3988,6 +4113,22 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
             message.id = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.idempotent = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4004,6 +4145,12 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
     return {
       spec: isSet(object.spec) ? TaskSpec.fromJSON(object.spec) : undefined,
       id: isSet(object.id) ? globalThis.String(object.id) : "",
+      idempotent: isSet(object.idempotent) ? globalThis.Boolean(object.idempotent) : false,
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
     };
   },
 
@@ -4015,12 +4162,18 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
     if (message.id !== "") {
       obj.id = message.id;
     }
+    if (message.idempotent !== false) {
+      obj.idempotent = message.idempotent;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
     return obj;
   },
 };
 
 function createBaseSubmitTaskResponse(): SubmitTaskResponse {
-  return { task: undefined, revision: "0" };
+  return { task: undefined, revision: "0", created: false, agent: "" };
 }
 
 export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
@@ -4030,6 +4183,12 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    if (message.created !== false) {
+      writer.uint32(24).bool(message.created);
+    }
+    if (message.agent !== "") {
+      writer.uint32(34).string(message.agent);
     }
     return writer;
   },
@@ -4063,6 +4222,22 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4079,6 +4254,8 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     return {
       task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
     };
   },
 
@@ -4089,6 +4266,12 @@ export const SubmitTaskResponse: MessageFns<SubmitTaskResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.created !== false) {
+      obj.created = message.created;
+    }
+    if (message.agent !== "") {
+      obj.agent = message.agent;
     }
     return obj;
   },
@@ -5232,6 +5415,853 @@ export const ReadTaskLogResponse: MessageFns<ReadTaskLogResponse> = {
   },
 };
 
+function createBaseExplainRequest(): ExplainRequest {
+  return { id: "", wish: undefined, minRevision: "0" };
+}
+
+export const ExplainRequest: MessageFns<ExplainRequest> = {
+  encode(message: ExplainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.wish !== undefined) {
+      RequestAgentRequest.encode(message.wish, writer.uint32(18).fork()).join();
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(24).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.wish = RequestAgentRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      wish: isSet(object.wish) ? RequestAgentRequest.fromJSON(object.wish) : undefined,
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: ExplainRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.wish !== undefined) {
+      obj.wish = RequestAgentRequest.toJSON(message.wish);
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseExplainResponse(): ExplainResponse {
+  return { summary: "", task: undefined, lease: undefined, history: [], placement: undefined, revision: "0" };
+}
+
+export const ExplainResponse: MessageFns<ExplainResponse> = {
+  encode(message: ExplainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.summary !== "") {
+      writer.uint32(10).string(message.summary);
+    }
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(18).fork()).join();
+    }
+    if (message.lease !== undefined) {
+      Lease.encode(message.lease, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.history) {
+      ExplainedStep.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.placement !== undefined) {
+      Placement.encode(message.placement, writer.uint32(42).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(48).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.summary = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.lease = Lease.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.history.push(ExplainedStep.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.placement = Placement.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainResponse {
+    return {
+      summary: isSet(object.summary) ? globalThis.String(object.summary) : "",
+      task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
+      lease: isSet(object.lease) ? Lease.fromJSON(object.lease) : undefined,
+      history: globalThis.Array.isArray(object?.history)
+        ? object.history.map((e: any) => ExplainedStep.fromJSON(e))
+        : [],
+      placement: isSet(object.placement) ? Placement.fromJSON(object.placement) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ExplainResponse): unknown {
+    const obj: any = {};
+    if (message.summary !== "") {
+      obj.summary = message.summary;
+    }
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    if (message.lease !== undefined) {
+      obj.lease = Lease.toJSON(message.lease);
+    }
+    if (message.history?.length) {
+      obj.history = message.history.map((e) => ExplainedStep.toJSON(e));
+    }
+    if (message.placement !== undefined) {
+      obj.placement = Placement.toJSON(message.placement);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseExplainedStep(): ExplainedStep {
+  return { at: undefined, text: "" };
+}
+
+export const ExplainedStep: MessageFns<ExplainedStep> = {
+  encode(message: ExplainedStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(10).fork()).join();
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainedStep {
+    return {
+      at: isSet(object.at) ? globalThis.String(object.at) : undefined,
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+    };
+  },
+
+  toJSON(message: ExplainedStep): unknown {
+    const obj: any = {};
+    if (message.at !== undefined) {
+      obj.at = message.at;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+};
+
+function createBasePlacement(): Placement {
+  return { agents: 0, conditions: [], fitting: 0, ahead: 0, unblockers: [] };
+}
+
+export const Placement: MessageFns<Placement> = {
+  encode(message: Placement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agents !== 0) {
+      writer.uint32(8).uint32(message.agents);
+    }
+    for (const v of message.conditions) {
+      Condition.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.fitting !== 0) {
+      writer.uint32(24).uint32(message.fitting);
+    }
+    if (message.ahead !== 0) {
+      writer.uint32(32).uint32(message.ahead);
+    }
+    for (const v of message.unblockers) {
+      Unblocker.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Placement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlacement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.agents = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.conditions.push(Condition.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.fitting = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ahead = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.unblockers.push(Unblocker.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Placement {
+    return {
+      agents: isSet(object.agents) ? globalThis.Number(object.agents) : 0,
+      conditions: globalThis.Array.isArray(object?.conditions)
+        ? object.conditions.map((e: any) => Condition.fromJSON(e))
+        : [],
+      fitting: isSet(object.fitting) ? globalThis.Number(object.fitting) : 0,
+      ahead: isSet(object.ahead) ? globalThis.Number(object.ahead) : 0,
+      unblockers: globalThis.Array.isArray(object?.unblockers)
+        ? object.unblockers.map((e: any) => Unblocker.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Placement): unknown {
+    const obj: any = {};
+    if (message.agents !== 0) {
+      obj.agents = Math.round(message.agents);
+    }
+    if (message.conditions?.length) {
+      obj.conditions = message.conditions.map((e) => Condition.toJSON(e));
+    }
+    if (message.fitting !== 0) {
+      obj.fitting = Math.round(message.fitting);
+    }
+    if (message.ahead !== 0) {
+      obj.ahead = Math.round(message.ahead);
+    }
+    if (message.unblockers?.length) {
+      obj.unblockers = message.unblockers.map((e) => Unblocker.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseCondition(): Condition {
+  return { name: "", value: "", text: "", ruledOut: 0, left: 0, examples: [] };
+}
+
+export const Condition: MessageFns<Condition> = {
+  encode(message: Condition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    if (message.text !== "") {
+      writer.uint32(26).string(message.text);
+    }
+    if (message.ruledOut !== 0) {
+      writer.uint32(32).uint32(message.ruledOut);
+    }
+    if (message.left !== 0) {
+      writer.uint32(40).uint32(message.left);
+    }
+    for (const v of message.examples) {
+      writer.uint32(50).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Condition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCondition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ruledOut = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.left = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.examples.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Condition {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      ruledOut: isSet(object.ruledOut)
+        ? globalThis.Number(object.ruledOut)
+        : isSet(object.ruled_out)
+        ? globalThis.Number(object.ruled_out)
+        : 0,
+      left: isSet(object.left) ? globalThis.Number(object.left) : 0,
+      examples: globalThis.Array.isArray(object?.examples) ? object.examples.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: Condition): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.ruledOut !== 0) {
+      obj.ruledOut = Math.round(message.ruledOut);
+    }
+    if (message.left !== 0) {
+      obj.left = Math.round(message.left);
+    }
+    if (message.examples?.length) {
+      obj.examples = message.examples;
+    }
+    return obj;
+  },
+};
+
+function createBaseUnblocker(): Unblocker {
+  return { kind: "", text: "", agents: 0, at: undefined };
+}
+
+export const Unblocker: MessageFns<Unblocker> = {
+  encode(message: Unblocker, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.agents !== 0) {
+      writer.uint32(24).uint32(message.agents);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Unblocker {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnblocker();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.agents = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Unblocker {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      agents: isSet(object.agents) ? globalThis.Number(object.agents) : 0,
+      at: isSet(object.at) ? globalThis.String(object.at) : undefined,
+    };
+  },
+
+  toJSON(message: Unblocker): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.agents !== 0) {
+      obj.agents = Math.round(message.agents);
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at;
+    }
+    return obj;
+  },
+};
+
+function createBaseWatchEventsRequest(): WatchEventsRequest {
+  return { fromRevision: "0", since: undefined, untilNow: false };
+}
+
+export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
+  encode(message: WatchEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromRevision !== "0") {
+      writer.uint32(8).uint64(message.fromRevision);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(18).fork()).join();
+    }
+    if (message.untilNow !== false) {
+      writer.uint32(24).bool(message.untilNow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fromRevision = reader.uint64().toString();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.untilNow = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsRequest {
+    return {
+      fromRevision: isSet(object.fromRevision)
+        ? globalThis.String(object.fromRevision)
+        : isSet(object.from_revision)
+        ? globalThis.String(object.from_revision)
+        : "0",
+      since: isSet(object.since) ? globalThis.String(object.since) : undefined,
+      untilNow: isSet(object.untilNow)
+        ? globalThis.Boolean(object.untilNow)
+        : isSet(object.until_now)
+        ? globalThis.Boolean(object.until_now)
+        : false,
+    };
+  },
+
+  toJSON(message: WatchEventsRequest): unknown {
+    const obj: any = {};
+    if (message.fromRevision !== "0") {
+      obj.fromRevision = message.fromRevision;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since;
+    }
+    if (message.untilNow !== false) {
+      obj.untilNow = message.untilNow;
+    }
+    return obj;
+  },
+};
+
+function createBaseWatchEventsResponse(): WatchEventsResponse {
+  return { record: undefined, compacted: false };
+}
+
+export const WatchEventsResponse: MessageFns<WatchEventsResponse> = {
+  encode(message: WatchEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.record !== undefined) {
+      JournalRecord.encode(message.record, writer.uint32(10).fork()).join();
+    }
+    if (message.compacted !== false) {
+      writer.uint32(16).bool(message.compacted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.record = JournalRecord.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.compacted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsResponse {
+    return {
+      record: isSet(object.record) ? JournalRecord.fromJSON(object.record) : undefined,
+      compacted: isSet(object.compacted) ? globalThis.Boolean(object.compacted) : false,
+    };
+  },
+
+  toJSON(message: WatchEventsResponse): unknown {
+    const obj: any = {};
+    if (message.record !== undefined) {
+      obj.record = JournalRecord.toJSON(message.record);
+    }
+    if (message.compacted !== false) {
+      obj.compacted = message.compacted;
+    }
+    return obj;
+  },
+};
+
 function createBaseAssignment(): Assignment {
   return {
     task: "",
@@ -6285,6 +7315,32 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: ReadTaskLogResponse): Buffer => Buffer.from(ReadTaskLogResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadTaskLogResponse => ReadTaskLogResponse.decode(value),
   },
+  /**
+   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
+   * out, and what would let it go on. Also of an agent that is only wished for.
+   */
+  explain: {
+    path: "/hivebus.pool.v1.ResourcePoolService/Explain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainRequest): Buffer => Buffer.from(ExplainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainRequest => ExplainRequest.decode(value),
+    responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
+  },
+  /**
+   * Every event of the pool after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason COMPACTED)
+   * when that revision is no longer kept.
+   */
+  watchEvents: {
+    path: "/hivebus.pool.v1.ResourcePoolService/WatchEvents" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchEventsRequest): Buffer => Buffer.from(WatchEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchEventsRequest => WatchEventsRequest.decode(value),
+    responseSerialize: (value: WatchEventsResponse): Buffer => Buffer.from(WatchEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchEventsResponse => WatchEventsResponse.decode(value),
+  },
   /** What an agent's instance has been given and not yet reported: asked on connecting, and whenever in doubt. */
   listAssignments: {
     path: "/hivebus.pool.v1.ResourcePoolService/ListAssignments" as const,
@@ -6362,6 +7418,16 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   watchTasks: handleServerStreamingCall<WatchTasksRequest, WatchTasksResponse>;
   /** A task's output lines: those kept, then new ones until the task ends. */
   readTaskLog: handleServerStreamingCall<ReadTaskLogRequest, ReadTaskLogResponse>;
+  /**
+   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
+   * out, and what would let it go on. Also of an agent that is only wished for.
+   */
+  explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
+  /**
+   * Every event of the pool after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason COMPACTED)
+   * when that revision is no longer kept.
+   */
+  watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
   /** What an agent's instance has been given and not yet reported: asked on connecting, and whenever in doubt. */
   listAssignments: handleUnaryCall<ListAssignmentsRequest, ListAssignmentsResponse>;
   /** The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. */
@@ -6589,6 +7655,35 @@ export interface ResourcePoolServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReadTaskLogResponse>;
+  /**
+   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
+   * out, and what would let it go on. Also of an agent that is only wished for.
+   */
+  explain(
+    request: ExplainRequest,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  explain(
+    request: ExplainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  explain(
+    request: ExplainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Every event of the pool after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason COMPACTED)
+   * when that revision is no longer kept.
+   */
+  watchEvents(request: WatchEventsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventsResponse>;
+  watchEvents(
+    request: WatchEventsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchEventsResponse>;
   /** What an agent's instance has been given and not yet reported: asked on connecting, and whenever in doubt. */
   listAssignments(
     request: ListAssignmentsRequest,

@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { AgentSpec } from "./agent.ts";
 import { ClusterSpec } from "./cluster.ts";
 import {
   Capability,
@@ -167,6 +168,28 @@ export interface ClusterStored {
 /** cluster.deleted: key = its name. */
 export interface ClusterDeleted {
   /** The cluster's name. */
+  name: string;
+}
+
+/** declared-agent.stored: an agent that a swarm should have was stored; key = <swarm>.<name>. */
+export interface DeclaredAgentStored {
+  /** The swarm that should have it. */
+  swarm: string;
+  /** Its name. */
+  name: string;
+  /** What is wanted. */
+  spec?:
+    | AgentSpec
+    | undefined;
+  /** 1 at first, one more at each change. */
+  generation: string;
+}
+
+/** declared-agent.deleted: key = <swarm>.<name>. */
+export interface DeclaredAgentDeleted {
+  /** Its swarm. */
+  swarm: string;
+  /** Its name. */
   name: string;
 }
 
@@ -930,6 +953,186 @@ export const ClusterDeleted: MessageFns<ClusterDeleted> = {
 
   toJSON(message: ClusterDeleted): unknown {
     const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+};
+
+function createBaseDeclaredAgentStored(): DeclaredAgentStored {
+  return { swarm: "", name: "", spec: undefined, generation: "0" };
+}
+
+export const DeclaredAgentStored: MessageFns<DeclaredAgentStored> = {
+  encode(message: DeclaredAgentStored, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.spec !== undefined) {
+      AgentSpec.encode(message.spec, writer.uint32(26).fork()).join();
+    }
+    if (message.generation !== "0") {
+      writer.uint32(32).uint64(message.generation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeclaredAgentStored {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeclaredAgentStored();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.spec = AgentSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.generation = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeclaredAgentStored {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      spec: isSet(object.spec) ? AgentSpec.fromJSON(object.spec) : undefined,
+      generation: isSet(object.generation) ? globalThis.String(object.generation) : "0",
+    };
+  },
+
+  toJSON(message: DeclaredAgentStored): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = AgentSpec.toJSON(message.spec);
+    }
+    if (message.generation !== "0") {
+      obj.generation = message.generation;
+    }
+    return obj;
+  },
+};
+
+function createBaseDeclaredAgentDeleted(): DeclaredAgentDeleted {
+  return { swarm: "", name: "" };
+}
+
+export const DeclaredAgentDeleted: MessageFns<DeclaredAgentDeleted> = {
+  encode(message: DeclaredAgentDeleted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeclaredAgentDeleted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeclaredAgentDeleted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeclaredAgentDeleted {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: DeclaredAgentDeleted): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
     if (message.name !== "") {
       obj.name = message.name;
     }

@@ -23,6 +23,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { JournalRecord } from "../../journal/v1/journal.ts";
+import { AgentSpec } from "./agent.ts";
 import { ClusterSpec } from "./cluster.ts";
 
 export const protobufPackage = "hivebus.registry.v1";
@@ -580,10 +582,12 @@ export interface PutClusterRequest {
     | undefined;
   /** When not 0: refuse with ABORTED unless the cluster's revision is this one. */
   expectedRevision: string;
+  /** True: check everything and answer as if it were done, but change nothing. */
+  dryRun: boolean;
 }
 
 export interface PutClusterResponse {
-  /** The cluster as it now is. */
+  /** The cluster as it now is, or of a dry run as it would be. */
   cluster?:
     | Cluster
     | undefined;
@@ -591,6 +595,8 @@ export interface PutClusterResponse {
   created: boolean;
   /** The registry's revision of this answer. */
   revision: string;
+  /** True when anything was changed. */
+  changed: boolean;
 }
 
 export interface GetClusterRequest {
@@ -635,6 +641,124 @@ export interface DeleteClusterRequest {
 export interface DeleteClusterResponse {
   /** The registry's revision of this answer. */
   revision: string;
+}
+
+/** An agent that a swarm should have, with its version. */
+export interface DeclaredAgent {
+  /** The swarm that should have it. */
+  swarm: string;
+  /** Its name, unique in the swarm. */
+  name: string;
+  /** What is wanted. */
+  spec?:
+    | AgentSpec
+    | undefined;
+  /** 1 at first, one more at each change of the spec. */
+  generation: string;
+  /** The journal's revision at its last change. */
+  revision: string;
+  /** When it was first stored. */
+  createdAt?:
+    | string
+    | undefined;
+  /** When its spec last changed. */
+  updatedAt?: string | undefined;
+}
+
+export interface PutDeclaredAgentRequest {
+  /** The swarm that should have it. */
+  swarm: string;
+  /** Its name, unique in the swarm. */
+  name: string;
+  /** What is wanted. */
+  spec?:
+    | AgentSpec
+    | undefined;
+  /** When not 0: refuse with ABORTED unless the declaration's revision is this one. */
+  expectedRevision: string;
+  /** True: check everything and answer as if it were done, but change nothing. */
+  dryRun: boolean;
+}
+
+export interface PutDeclaredAgentResponse {
+  /** The declaration as it now is, or of a dry run as it would be. */
+  agent?:
+    | DeclaredAgent
+    | undefined;
+  /** True when it was not there before. */
+  created: boolean;
+  /** True when anything was changed. */
+  changed: boolean;
+  /** The registry's revision of this answer. */
+  revision: string;
+}
+
+export interface GetDeclaredAgentRequest {
+  /** Its swarm. */
+  swarm: string;
+  /** Its name. */
+  name: string;
+}
+
+export interface GetDeclaredAgentResponse {
+  /** The declaration. */
+  agent?:
+    | DeclaredAgent
+    | undefined;
+  /** The registry's revision of this answer. */
+  revision: string;
+}
+
+export interface ListDeclaredAgentsRequest {
+  /** Only those of this swarm; empty = any. */
+  swarm: string;
+  /** How many at most, 1 to 1000; 0 = 100. A page may hold fewer, so that one message carries it. */
+  pageSize: number;
+  /** `next_page_token` of the page before; empty = the first. */
+  pageToken: string;
+}
+
+export interface ListDeclaredAgentsResponse {
+  /** Declarations by swarm and name. */
+  agents: DeclaredAgent[];
+  /** Where the next page begins; empty = this is the last. */
+  nextPageToken: string;
+  /** The registry's revision of this answer. */
+  revision: string;
+}
+
+export interface DeleteDeclaredAgentRequest {
+  /** Its swarm. */
+  swarm: string;
+  /** Its name. */
+  name: string;
+  /** When not 0: refuse with ABORTED unless the declaration's revision is this one. */
+  expectedRevision: string;
+}
+
+export interface DeleteDeclaredAgentResponse {
+  /** The registry's revision of this answer. */
+  revision: string;
+}
+
+export interface WatchEventsRequest {
+  /** Send what came after this revision; 0 = from now on. */
+  fromRevision: string;
+  /** Instead: send what was stored at or after this time, as far as it is kept. */
+  since?:
+    | string
+    | undefined;
+  /** True: end with the last event that was there when the watch began, instead of waiting for more. */
+  untilNow: boolean;
+}
+
+export interface WatchEventsResponse {
+  /** The events of one record. The first answer has none and says where the watch begins. */
+  record?:
+    | JournalRecord
+    | undefined;
+  /** In the first answer: true when events since the time that was asked for are no longer kept. */
+  compacted: boolean;
 }
 
 /**
@@ -4432,7 +4556,7 @@ export const Cluster: MessageFns<Cluster> = {
 };
 
 function createBasePutClusterRequest(): PutClusterRequest {
-  return { name: "", swarm: "", spec: undefined, expectedRevision: "0" };
+  return { name: "", swarm: "", spec: undefined, expectedRevision: "0", dryRun: false };
 }
 
 export const PutClusterRequest: MessageFns<PutClusterRequest> = {
@@ -4448,6 +4572,9 @@ export const PutClusterRequest: MessageFns<PutClusterRequest> = {
     }
     if (message.expectedRevision !== "0") {
       writer.uint32(32).uint64(message.expectedRevision);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
     }
     return writer;
   },
@@ -4497,6 +4624,14 @@ export const PutClusterRequest: MessageFns<PutClusterRequest> = {
             message.expectedRevision = reader.uint64().toString();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4519,6 +4654,11 @@ export const PutClusterRequest: MessageFns<PutClusterRequest> = {
         : isSet(object.expected_revision)
         ? globalThis.String(object.expected_revision)
         : "0",
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
     };
   },
 
@@ -4536,12 +4676,15 @@ export const PutClusterRequest: MessageFns<PutClusterRequest> = {
     if (message.expectedRevision !== "0") {
       obj.expectedRevision = message.expectedRevision;
     }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
     return obj;
   },
 };
 
 function createBasePutClusterResponse(): PutClusterResponse {
-  return { cluster: undefined, created: false, revision: "0" };
+  return { cluster: undefined, created: false, revision: "0", changed: false };
 }
 
 export const PutClusterResponse: MessageFns<PutClusterResponse> = {
@@ -4554,6 +4697,9 @@ export const PutClusterResponse: MessageFns<PutClusterResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(24).uint64(message.revision);
+    }
+    if (message.changed !== false) {
+      writer.uint32(32).bool(message.changed);
     }
     return writer;
   },
@@ -4595,6 +4741,14 @@ export const PutClusterResponse: MessageFns<PutClusterResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4612,6 +4766,7 @@ export const PutClusterResponse: MessageFns<PutClusterResponse> = {
       cluster: isSet(object.cluster) ? Cluster.fromJSON(object.cluster) : undefined,
       created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      changed: isSet(object.changed) ? globalThis.Boolean(object.changed) : false,
     };
   },
 
@@ -4625,6 +4780,9 @@ export const PutClusterResponse: MessageFns<PutClusterResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.changed !== false) {
+      obj.changed = message.changed;
     }
     return obj;
   },
@@ -5092,6 +5250,1072 @@ export const DeleteClusterResponse: MessageFns<DeleteClusterResponse> = {
   },
 };
 
+function createBaseDeclaredAgent(): DeclaredAgent {
+  return {
+    swarm: "",
+    name: "",
+    spec: undefined,
+    generation: "0",
+    revision: "0",
+    createdAt: undefined,
+    updatedAt: undefined,
+  };
+}
+
+export const DeclaredAgent: MessageFns<DeclaredAgent> = {
+  encode(message: DeclaredAgent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.spec !== undefined) {
+      AgentSpec.encode(message.spec, writer.uint32(26).fork()).join();
+    }
+    if (message.generation !== "0") {
+      writer.uint32(32).uint64(message.generation);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(40).uint64(message.revision);
+    }
+    if (message.createdAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.createdAt), writer.uint32(50).fork()).join();
+    }
+    if (message.updatedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.updatedAt), writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeclaredAgent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeclaredAgent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.spec = AgentSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.generation = reader.uint64().toString();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.createdAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.updatedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeclaredAgent {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      spec: isSet(object.spec) ? AgentSpec.fromJSON(object.spec) : undefined,
+      generation: isSet(object.generation) ? globalThis.String(object.generation) : "0",
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      createdAt: isSet(object.createdAt)
+        ? globalThis.String(object.createdAt)
+        : isSet(object.created_at)
+        ? globalThis.String(object.created_at)
+        : undefined,
+      updatedAt: isSet(object.updatedAt)
+        ? globalThis.String(object.updatedAt)
+        : isSet(object.updated_at)
+        ? globalThis.String(object.updated_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: DeclaredAgent): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = AgentSpec.toJSON(message.spec);
+    }
+    if (message.generation !== "0") {
+      obj.generation = message.generation;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    if (message.createdAt !== undefined) {
+      obj.createdAt = message.createdAt;
+    }
+    if (message.updatedAt !== undefined) {
+      obj.updatedAt = message.updatedAt;
+    }
+    return obj;
+  },
+};
+
+function createBasePutDeclaredAgentRequest(): PutDeclaredAgentRequest {
+  return { swarm: "", name: "", spec: undefined, expectedRevision: "0", dryRun: false };
+}
+
+export const PutDeclaredAgentRequest: MessageFns<PutDeclaredAgentRequest> = {
+  encode(message: PutDeclaredAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.spec !== undefined) {
+      AgentSpec.encode(message.spec, writer.uint32(26).fork()).join();
+    }
+    if (message.expectedRevision !== "0") {
+      writer.uint32(32).uint64(message.expectedRevision);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutDeclaredAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutDeclaredAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.spec = AgentSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expectedRevision = reader.uint64().toString();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PutDeclaredAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      spec: isSet(object.spec) ? AgentSpec.fromJSON(object.spec) : undefined,
+      expectedRevision: isSet(object.expectedRevision)
+        ? globalThis.String(object.expectedRevision)
+        : isSet(object.expected_revision)
+        ? globalThis.String(object.expected_revision)
+        : "0",
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: PutDeclaredAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = AgentSpec.toJSON(message.spec);
+    }
+    if (message.expectedRevision !== "0") {
+      obj.expectedRevision = message.expectedRevision;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+};
+
+function createBasePutDeclaredAgentResponse(): PutDeclaredAgentResponse {
+  return { agent: undefined, created: false, changed: false, revision: "0" };
+}
+
+export const PutDeclaredAgentResponse: MessageFns<PutDeclaredAgentResponse> = {
+  encode(message: PutDeclaredAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      DeclaredAgent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    if (message.created !== false) {
+      writer.uint32(16).bool(message.created);
+    }
+    if (message.changed !== false) {
+      writer.uint32(24).bool(message.changed);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(32).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutDeclaredAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutDeclaredAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = DeclaredAgent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.changed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PutDeclaredAgentResponse {
+    return {
+      agent: isSet(object.agent) ? DeclaredAgent.fromJSON(object.agent) : undefined,
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      changed: isSet(object.changed) ? globalThis.Boolean(object.changed) : false,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: PutDeclaredAgentResponse): unknown {
+    const obj: any = {};
+    if (message.agent !== undefined) {
+      obj.agent = DeclaredAgent.toJSON(message.agent);
+    }
+    if (message.created !== false) {
+      obj.created = message.created;
+    }
+    if (message.changed !== false) {
+      obj.changed = message.changed;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetDeclaredAgentRequest(): GetDeclaredAgentRequest {
+  return { swarm: "", name: "" };
+}
+
+export const GetDeclaredAgentRequest: MessageFns<GetDeclaredAgentRequest> = {
+  encode(message: GetDeclaredAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeclaredAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeclaredAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetDeclaredAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: GetDeclaredAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetDeclaredAgentResponse(): GetDeclaredAgentResponse {
+  return { agent: undefined, revision: "0" };
+}
+
+export const GetDeclaredAgentResponse: MessageFns<GetDeclaredAgentResponse> = {
+  encode(message: GetDeclaredAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      DeclaredAgent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeclaredAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeclaredAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = DeclaredAgent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetDeclaredAgentResponse {
+    return {
+      agent: isSet(object.agent) ? DeclaredAgent.fromJSON(object.agent) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetDeclaredAgentResponse): unknown {
+    const obj: any = {};
+    if (message.agent !== undefined) {
+      obj.agent = DeclaredAgent.toJSON(message.agent);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListDeclaredAgentsRequest(): ListDeclaredAgentsRequest {
+  return { swarm: "", pageSize: 0, pageToken: "" };
+}
+
+export const ListDeclaredAgentsRequest: MessageFns<ListDeclaredAgentsRequest> = {
+  encode(message: ListDeclaredAgentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeclaredAgentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeclaredAgentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListDeclaredAgentsRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: ListDeclaredAgentsRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    return obj;
+  },
+};
+
+function createBaseListDeclaredAgentsResponse(): ListDeclaredAgentsResponse {
+  return { agents: [], nextPageToken: "", revision: "0" };
+}
+
+export const ListDeclaredAgentsResponse: MessageFns<ListDeclaredAgentsResponse> = {
+  encode(message: ListDeclaredAgentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.agents) {
+      DeclaredAgent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(24).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeclaredAgentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeclaredAgentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agents.push(DeclaredAgent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListDeclaredAgentsResponse {
+    return {
+      agents: globalThis.Array.isArray(object?.agents) ? object.agents.map((e: any) => DeclaredAgent.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ListDeclaredAgentsResponse): unknown {
+    const obj: any = {};
+    if (message.agents?.length) {
+      obj.agents = message.agents.map((e) => DeclaredAgent.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseDeleteDeclaredAgentRequest(): DeleteDeclaredAgentRequest {
+  return { swarm: "", name: "", expectedRevision: "0" };
+}
+
+export const DeleteDeclaredAgentRequest: MessageFns<DeleteDeclaredAgentRequest> = {
+  encode(message: DeleteDeclaredAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.expectedRevision !== "0") {
+      writer.uint32(24).uint64(message.expectedRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteDeclaredAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteDeclaredAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expectedRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteDeclaredAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      expectedRevision: isSet(object.expectedRevision)
+        ? globalThis.String(object.expectedRevision)
+        : isSet(object.expected_revision)
+        ? globalThis.String(object.expected_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: DeleteDeclaredAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.expectedRevision !== "0") {
+      obj.expectedRevision = message.expectedRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseDeleteDeclaredAgentResponse(): DeleteDeclaredAgentResponse {
+  return { revision: "0" };
+}
+
+export const DeleteDeclaredAgentResponse: MessageFns<DeleteDeclaredAgentResponse> = {
+  encode(message: DeleteDeclaredAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== "0") {
+      writer.uint32(8).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteDeclaredAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteDeclaredAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteDeclaredAgentResponse {
+    return { revision: isSet(object.revision) ? globalThis.String(object.revision) : "0" };
+  },
+
+  toJSON(message: DeleteDeclaredAgentResponse): unknown {
+    const obj: any = {};
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseWatchEventsRequest(): WatchEventsRequest {
+  return { fromRevision: "0", since: undefined, untilNow: false };
+}
+
+export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
+  encode(message: WatchEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromRevision !== "0") {
+      writer.uint32(8).uint64(message.fromRevision);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(18).fork()).join();
+    }
+    if (message.untilNow !== false) {
+      writer.uint32(24).bool(message.untilNow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.fromRevision = reader.uint64().toString();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.untilNow = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsRequest {
+    return {
+      fromRevision: isSet(object.fromRevision)
+        ? globalThis.String(object.fromRevision)
+        : isSet(object.from_revision)
+        ? globalThis.String(object.from_revision)
+        : "0",
+      since: isSet(object.since) ? globalThis.String(object.since) : undefined,
+      untilNow: isSet(object.untilNow)
+        ? globalThis.Boolean(object.untilNow)
+        : isSet(object.until_now)
+        ? globalThis.Boolean(object.until_now)
+        : false,
+    };
+  },
+
+  toJSON(message: WatchEventsRequest): unknown {
+    const obj: any = {};
+    if (message.fromRevision !== "0") {
+      obj.fromRevision = message.fromRevision;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since;
+    }
+    if (message.untilNow !== false) {
+      obj.untilNow = message.untilNow;
+    }
+    return obj;
+  },
+};
+
+function createBaseWatchEventsResponse(): WatchEventsResponse {
+  return { record: undefined, compacted: false };
+}
+
+export const WatchEventsResponse: MessageFns<WatchEventsResponse> = {
+  encode(message: WatchEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.record !== undefined) {
+      JournalRecord.encode(message.record, writer.uint32(10).fork()).join();
+    }
+    if (message.compacted !== false) {
+      writer.uint32(16).bool(message.compacted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.record = JournalRecord.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.compacted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsResponse {
+    return {
+      record: isSet(object.record) ? JournalRecord.fromJSON(object.record) : undefined,
+      compacted: isSet(object.compacted) ? globalThis.Boolean(object.compacted) : false,
+    };
+  },
+
+  toJSON(message: WatchEventsResponse): unknown {
+    const obj: any = {};
+    if (message.record !== undefined) {
+      obj.record = JournalRecord.toJSON(message.record);
+    }
+    if (message.compacted !== false) {
+      obj.compacted = message.compacted;
+    }
+    return obj;
+  },
+};
+
 function createBaseDiscoveryMessage(): DiscoveryMessage {
   return { announce: undefined, query: undefined };
 }
@@ -5458,6 +6682,70 @@ export const RegistryServiceService = {
       Buffer.from(DeleteClusterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteClusterResponse => DeleteClusterResponse.decode(value),
   },
+  /**
+   * Stores an agent that a swarm should have. Each change gets the next generation. Nothing starts it yet. The swarm's
+   * owner and operators only.
+   */
+  putDeclaredAgent: {
+    path: "/hivebus.registry.v1.RegistryService/PutDeclaredAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutDeclaredAgentRequest): Buffer =>
+      Buffer.from(PutDeclaredAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutDeclaredAgentRequest => PutDeclaredAgentRequest.decode(value),
+    responseSerialize: (value: PutDeclaredAgentResponse): Buffer =>
+      Buffer.from(PutDeclaredAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutDeclaredAgentResponse => PutDeclaredAgentResponse.decode(value),
+  },
+  /** One declared agent. NOT_FOUND when there is none of that name. */
+  getDeclaredAgent: {
+    path: "/hivebus.registry.v1.RegistryService/GetDeclaredAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetDeclaredAgentRequest): Buffer =>
+      Buffer.from(GetDeclaredAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetDeclaredAgentRequest => GetDeclaredAgentRequest.decode(value),
+    responseSerialize: (value: GetDeclaredAgentResponse): Buffer =>
+      Buffer.from(GetDeclaredAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetDeclaredAgentResponse => GetDeclaredAgentResponse.decode(value),
+  },
+  /** Declared agents, by swarm and name. */
+  listDeclaredAgents: {
+    path: "/hivebus.registry.v1.RegistryService/ListDeclaredAgents" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDeclaredAgentsRequest): Buffer =>
+      Buffer.from(ListDeclaredAgentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDeclaredAgentsRequest => ListDeclaredAgentsRequest.decode(value),
+    responseSerialize: (value: ListDeclaredAgentsResponse): Buffer =>
+      Buffer.from(ListDeclaredAgentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDeclaredAgentsResponse => ListDeclaredAgentsResponse.decode(value),
+  },
+  /** Removes a declaration. The swarm's owner and operators only. */
+  deleteDeclaredAgent: {
+    path: "/hivebus.registry.v1.RegistryService/DeleteDeclaredAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteDeclaredAgentRequest): Buffer =>
+      Buffer.from(DeleteDeclaredAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteDeclaredAgentRequest => DeleteDeclaredAgentRequest.decode(value),
+    responseSerialize: (value: DeleteDeclaredAgentResponse): Buffer =>
+      Buffer.from(DeleteDeclaredAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteDeclaredAgentResponse => DeleteDeclaredAgentResponse.decode(value),
+  },
+  /**
+   * Every event of the registry after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason
+   * COMPACTED) when that revision is no longer kept.
+   */
+  watchEvents: {
+    path: "/hivebus.registry.v1.RegistryService/WatchEvents" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchEventsRequest): Buffer => Buffer.from(WatchEventsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchEventsRequest => WatchEventsRequest.decode(value),
+    responseSerialize: (value: WatchEventsResponse): Buffer => Buffer.from(WatchEventsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchEventsResponse => WatchEventsResponse.decode(value),
+  },
 } as const;
 
 export interface RegistryServiceServer extends UntypedServiceImplementation {
@@ -5507,6 +6795,22 @@ export interface RegistryServiceServer extends UntypedServiceImplementation {
   listClusters: handleUnaryCall<ListClustersRequest, ListClustersResponse>;
   /** Removes a cluster's desired state. The swarm's owner and operators only. */
   deleteCluster: handleUnaryCall<DeleteClusterRequest, DeleteClusterResponse>;
+  /**
+   * Stores an agent that a swarm should have. Each change gets the next generation. Nothing starts it yet. The swarm's
+   * owner and operators only.
+   */
+  putDeclaredAgent: handleUnaryCall<PutDeclaredAgentRequest, PutDeclaredAgentResponse>;
+  /** One declared agent. NOT_FOUND when there is none of that name. */
+  getDeclaredAgent: handleUnaryCall<GetDeclaredAgentRequest, GetDeclaredAgentResponse>;
+  /** Declared agents, by swarm and name. */
+  listDeclaredAgents: handleUnaryCall<ListDeclaredAgentsRequest, ListDeclaredAgentsResponse>;
+  /** Removes a declaration. The swarm's owner and operators only. */
+  deleteDeclaredAgent: handleUnaryCall<DeleteDeclaredAgentRequest, DeleteDeclaredAgentResponse>;
+  /**
+   * Every event of the registry after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason
+   * COMPACTED) when that revision is no longer kept.
+   */
+  watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
 }
 
 export interface RegistryServiceClient extends Client {
@@ -5800,6 +7104,83 @@ export interface RegistryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteClusterResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Stores an agent that a swarm should have. Each change gets the next generation. Nothing starts it yet. The swarm's
+   * owner and operators only.
+   */
+  putDeclaredAgent(
+    request: PutDeclaredAgentRequest,
+    callback: (error: ServiceError | null, response: PutDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  putDeclaredAgent(
+    request: PutDeclaredAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  putDeclaredAgent(
+    request: PutDeclaredAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** One declared agent. NOT_FOUND when there is none of that name. */
+  getDeclaredAgent(
+    request: GetDeclaredAgentRequest,
+    callback: (error: ServiceError | null, response: GetDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  getDeclaredAgent(
+    request: GetDeclaredAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  getDeclaredAgent(
+    request: GetDeclaredAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** Declared agents, by swarm and name. */
+  listDeclaredAgents(
+    request: ListDeclaredAgentsRequest,
+    callback: (error: ServiceError | null, response: ListDeclaredAgentsResponse) => void,
+  ): ClientUnaryCall;
+  listDeclaredAgents(
+    request: ListDeclaredAgentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDeclaredAgentsResponse) => void,
+  ): ClientUnaryCall;
+  listDeclaredAgents(
+    request: ListDeclaredAgentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDeclaredAgentsResponse) => void,
+  ): ClientUnaryCall;
+  /** Removes a declaration. The swarm's owner and operators only. */
+  deleteDeclaredAgent(
+    request: DeleteDeclaredAgentRequest,
+    callback: (error: ServiceError | null, response: DeleteDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  deleteDeclaredAgent(
+    request: DeleteDeclaredAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  deleteDeclaredAgent(
+    request: DeleteDeclaredAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteDeclaredAgentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Every event of the registry after a revision or since a time, as the journal holds it. OUT_OF_RANGE (reason
+   * COMPACTED) when that revision is no longer kept.
+   */
+  watchEvents(request: WatchEventsRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchEventsResponse>;
+  watchEvents(
+    request: WatchEventsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchEventsResponse>;
 }
 
 export const RegistryServiceClient = makeGenericClientConstructor(

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import type { ExplainResponse, Placement, RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Pool, wanted } from './fixtures.ts';
+
+const ask = (pool: Pool, id: string, wish?: RequestAgentRequest): ExplainResponse =>
+  pool.run.query('explain', { id, wish, minRevision: '0' }, { now: pool.now });
+
+/** `type=lint:1` for each condition that rules agents out. */
+const ruledOut = (placement: Placement | undefined): string[] =>
+  (placement?.conditions ?? [])
+    .filter((condition) => condition.ruledOut > 0)
+    .map(({ name, value, ruledOut: count }) => `${name}${value && `=${value}`}:${count}`);
+
+const unblockers = (placement: Placement | undefined): string[] =>
+  (placement?.unblockers ?? []).map(({ kind, agents }) => `${kind}:${agents}`);
+
+test('a waiting task: each agent counts at the first condition that it does not meet, and the numbers add up', () => {
+  const pool = new Pool();
+  pool.register('other-type', { type: 'test' });
+  pool.register('elsewhere', { swarm: 'b', capabilities: ['fix'] });
+  pool.register('lent', { capabilities: ['fix'] });
+  pool.register('unable');
+  pool.register('gone', { capabilities: ['fix'] });
+  pool.observe('a/gone', 'UNREACHABLE');
+  pool.register('busy', { capabilities: ['fix'], priority: 9 });
+  pool.submit('first', { capabilities: ['fix'] }); // takes `busy`
+  pool.run.execute('requestAgent', wanted({ swarm: 'c', capabilities: ['fix'], lender: 'a' }));
+  pool.submit('second', { capabilities: ['fix'], priority: 5 });
+  pool.submit('third', { capabilities: ['fix'] });
+  const { placement, summary } = ask(pool, 'third');
+  expect(summary).toBe('has waited 0ms for an agent');
+  expect(ruledOut(placement)).toEqual([
+    'type=lint:1',
+    'swarm=a:1',
+    'lent:1',
+    'capability=fix:1',
+    'reachable:1',
+    'free:1',
+  ]);
+  const sum = placement?.conditions.reduce((before, condition) => before + condition.ruledOut, 0);
+  expect([placement?.agents, sum, placement?.fitting, placement?.ahead]).toEqual([6, 6, 0, 1]);
+  expect(unblockers(placement)).toEqual([
+    'finish:1',
+    'return:1',
+    'borrow:1',
+    'recover:1',
+    'capability:1',
+    'register:0',
+  ]);
+  expect(placement?.conditions.find(({ name }) => name === 'free')?.examples).toEqual(['a/busy']);
+  expect(placement?.unblockers[1]?.at).toBe(new Date(pool.now + 60_000).toISOString());
+});
+
+test('nobody is there at all: what is left is to start one', () => {
+  const pool = new Pool();
+  pool.submit('t');
+  const { placement } = ask(pool, 't');
+  expect([placement?.agents, ruledOut(placement), unblockers(placement)]).toEqual([0, [], ['register:0']]);
+});
+
+test('a task on its way and after it: in a sentence, and what happened', () => {
+  const pool = new Pool();
+  pool.register('x');
+  pool.submit('t');
+  expect(ask(pool, 't')).toMatchObject({ summary: 'is given to a/x, which has not confirmed it for 0ms' });
+  pool.confirm('t');
+  pool.now += 2000;
+  expect(ask(pool, 't').summary).toBe('runs on a/x for 2s, 9m58s before its time limit');
+  pool.pass(0);
+  pool.report('t', 'OUTCOME_FAILED');
+  pool.confirm('t');
+  pool.report('t');
+  const { summary, history, placement } = ask(pool, 't');
+  expect(summary).toBe('succeeded on a/x 0ms ago');
+  expect(placement).toBeUndefined();
+  expect(history.map(({ text }) => text)).toEqual([
+    'submitted by operator:ada',
+    'attempt 1 given to a/x',
+    'attempt 1 begun',
+    'attempt 1 ended: failed, said so',
+    'attempt 2 given to a/x',
+    'attempt 2 begun',
+    'attempt 2 ended: succeeded',
+    'succeeded',
+  ]);
+});
+
+test('a lease, and one that is only wished for', () => {
+  const pool = new Pool();
+  pool.register('x', { swarm: 'b' });
+  expect(ask(pool, '', wanted())).toMatchObject({ summary: '1 of 1 agents could be lent to a now' });
+  const lease = pool.run.execute('requestAgent', wanted()).lease?.id ?? '';
+  expect(ask(pool, lease).summary).toBe('b/x serves a, for another 1m unless it is renewed');
+  const refused = ask(pool, '', wanted({ swarm: 'c' }));
+  expect(refused.summary).toBe('no agent of type lint can be lent to c now');
+  expect(ruledOut(refused.placement)).toEqual(['lent:1']);
+  expect(unblockers(refused.placement)).toEqual(['return:1', 'register:0']);
+  pool.run.execute('releaseLease', { lease });
+  expect(ask(pool, lease).summary).toMatch(/^ended 0ms ago: given back by/);
+  expect(() => ask(pool, 'nothing')).toThrow('task or lease "nothing" is not known');
+});

@@ -1,0 +1,133 @@
+import { formatDuration } from '../../../libs/kernel/durations.ts';
+import { notFound } from '../../../libs/kernel/errors.ts';
+import { timestamp } from '../../../libs/kernel/timestamps.ts';
+import type { View } from '../../../libs/protocol/machine.ts';
+import type {
+  ExplainedStep,
+  ExplainRequest,
+  ExplainResponse,
+  RequestAgentRequest,
+} from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { needOf } from './need.ts';
+import { type Demand, placementOf } from './placement.ts';
+import { type AttemptRow, currentAttempt, type LeaseRow, type TaskRow } from './rows.ts';
+import type { PoolSoft, PoolState } from './state.ts';
+import { leaseView, taskView } from './view.ts';
+
+/** Where a task, a lease or a wish is, and why: computed from the state when it is asked, never stored. */
+export function explain(state: PoolState, { id, wish }: ExplainRequest, view: View<PoolSoft>): ExplainResponse {
+  if (wish) return ofWish(state, wish, view);
+  const task = state.tasks.get(id);
+  if (task) return ofTask(state, task, view);
+  const lease = state.leases.get(id);
+  if (lease) return ofLease(lease, view);
+  throw notFound('task or lease', id, 'it never was, or it ended long ago and is no longer kept');
+}
+
+function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
+  const waits = task.state === 'TASK_STATE_QUEUED';
+  const placement = waits ? placementOf(state, demandOf(task), state.queue.ahead(task.id)) : undefined;
+  return {
+    summary: taskSummary(task, view.now),
+    task: taskView(task, state),
+    history: taskHistory(task),
+    placement,
+    revision: String(view.revision),
+  };
+}
+
+const demandOf = ({ spec }: TaskRow): Demand => ({
+  kind: 'task',
+  swarm: spec.swarm,
+  type: spec.type,
+  need: needOf(spec),
+  lender: '',
+});
+
+function taskSummary(task: TaskRow, now: number): string {
+  const since = (ms: number) => formatDuration(Math.max(0, now - ms));
+  const attempt = task.attempts.at(-1);
+  const tries = `${task.attempts.length} of ${task.spec.maxAttempts} attempts`;
+  switch (task.state) {
+    case 'TASK_STATE_QUEUED':
+      return `has waited ${since(attempt?.endedAt || task.submittedAt)} for an agent${attempt ? `, after ${tries}` : ''}`;
+    case 'TASK_STATE_ASSIGNED':
+      return `is given to ${whoOf(attempt)}, which has not confirmed it for ${since(attempt?.assignedAt ?? now)}`;
+    case 'TASK_STATE_RUNNING': {
+      const left = formatDuration(Math.max(0, (attempt?.startedAt ?? now) + task.spec.timeoutMs - now));
+      const running = `runs on ${whoOf(attempt)} for ${since(attempt?.startedAt ?? now)}, ${left} before its time limit`;
+      return task.cancelRequestedAt > 0
+        ? `${running}; its end was asked for ${since(task.cancelRequestedAt)} ago`
+        : running;
+    }
+    case 'TASK_STATE_SUCCEEDED':
+      return `succeeded on ${whoOf(attempt)} ${since(task.endedAt)} ago`;
+    case 'TASK_STATE_CANCELLED':
+      return `was cancelled ${since(task.endedAt)} ago: ${task.reason}`;
+    default:
+      return `failed ${since(task.endedAt)} ago after ${tries}: ${task.reason}`;
+  }
+}
+
+const whoOf = (attempt: AttemptRow | undefined): string =>
+  attempt ? `${attempt.agent}${attempt.lease === '' ? '' : ` (borrowed, ${attempt.lease})`}` : 'an agent';
+
+function taskHistory(task: TaskRow): ExplainedStep[] {
+  const steps = [step(task.submittedAt, `submitted by ${task.submittedBy}`)];
+  for (const attempt of task.attempts) {
+    const { number, assignedAt, startedAt, endedAt, reason } = attempt;
+    steps.push(step(assignedAt, `attempt ${number} given to ${whoOf(attempt)}`));
+    if (startedAt > 0) steps.push(step(startedAt, `attempt ${number} begun`));
+    if (endedAt > 0) {
+      const outcome = attempt.outcome.slice('OUTCOME_'.length).toLowerCase().replaceAll('_', ' ');
+      steps.push(step(endedAt, `attempt ${number} ended: ${outcome}${reason === '' ? '' : `, ${reason}`}`));
+    }
+  }
+  if (task.cancelRequestedAt > 0) steps.push(step(task.cancelRequestedAt, `its end was asked for: ${task.reason}`));
+  if (task.endedAt > 0 && !currentAttempt(task)) {
+    const how = task.state.slice('TASK_STATE_'.length).toLowerCase();
+    steps.push(step(task.endedAt, task.reason === '' ? how : `${how}: ${task.reason}`));
+  }
+  return steps.sort((a, b) => (a.at === b.at ? 0 : (a.at ?? '') < (b.at ?? '') ? -1 : 1));
+}
+
+function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
+  const steps = [step(lease.grantedAt, `${lease.agent} lent by ${lease.lender} to ${lease.borrower}`)];
+  if (lease.since > lease.grantedAt) steps.push(step(lease.since, 'renewed last'));
+  if (lease.endedAt > 0) steps.push(step(lease.endedAt, `ended: ${lease.reason}`));
+  return {
+    summary: leaseSummary(lease, view.now),
+    lease: leaseView(lease, 0),
+    history: steps,
+    placement: undefined,
+    revision: String(view.revision),
+  };
+}
+
+function leaseSummary(lease: LeaseRow, now: number): string {
+  const { agent, borrower, since, termMs } = lease;
+  switch (lease.state) {
+    case 'LEASE_STATE_ACTIVE': {
+      const left = formatDuration(Math.max(0, since + termMs - now));
+      return `${agent} serves ${borrower}, for another ${left} unless it is renewed`;
+    }
+    case 'LEASE_STATE_DRAINING':
+      return `is over (${lease.reason}); ${agent} finishes what it runs for ${borrower} and then goes home`;
+    default:
+      return `ended ${formatDuration(Math.max(0, now - lease.endedAt))} ago: ${lease.reason}`;
+  }
+}
+
+function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>): ExplainResponse {
+  const { swarm, type, lender } = wish;
+  const need = { capabilities: wish.capabilities, script: false };
+  const placement = placementOf(state, { kind: 'wish', swarm, type, need, lender }, 0);
+  const { fitting, agents } = placement;
+  const summary =
+    fitting > 0
+      ? `${fitting} of ${agents} agents could be lent to ${swarm} now`
+      : `no agent of type ${type} can be lent to ${swarm} now`;
+  return { summary, history: [], placement, revision: String(view.revision) };
+}
+
+const step = (ms: number, text: string): ExplainedStep => ({ at: timestamp(ms), text });

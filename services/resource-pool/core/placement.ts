@@ -1,0 +1,162 @@
+import { timestamp } from '../../../libs/kernel/timestamps.ts';
+import type { Condition, Placement, Unblocker } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { leaseDue } from './due.ts';
+import type { Need } from './need.ts';
+import type { AgentRow } from './rows.ts';
+import type { PoolState } from './state.ts';
+
+/**
+ * How the agents of a federation stand to a demand: each is judged by conditions in a fixed order and counts at the first
+ * one that it does not meet, so that the numbers add up and say where the agents went. One walk over all agents: it is
+ * asked by people, not by the dispatcher, which never looks at them all.
+ */
+export interface Demand {
+  /** A task of the swarm, or its wish to borrow. */
+  readonly kind: 'task' | 'wish';
+  readonly swarm: string;
+  readonly type: string;
+  readonly need: Need;
+  /** Of a wish: only from this swarm; empty = any. */
+  readonly lender: string;
+}
+
+interface Rule {
+  readonly name: string;
+  readonly value: string;
+  readonly text: string;
+  readonly holds: (row: AgentRow, busy: number) => boolean;
+}
+
+const MAX_EXAMPLES = 3;
+
+export function placementOf(state: PoolState, demand: Demand, ahead: number): Placement {
+  const rules = rulesOf(demand);
+  const tallies = rules.map(() => ({ count: 0, examples: [] as string[] }));
+  let fitting = 0;
+  for (const row of state.agents.values()) {
+    const failed = rules.findIndex((rule) => !rule.holds(row, busyOf(state, row)));
+    const tally = tallies[failed];
+    if (!tally) fitting++;
+    else if (tally.count++ < MAX_EXAMPLES) tally.examples.push(row.key);
+  }
+  let left = state.agents.size;
+  const conditions = rules.map(({ name, value, text }, i): Condition => {
+    const { count, examples } = tallies[i] as (typeof tallies)[number];
+    left -= count;
+    return { name, value, text, ruledOut: count, left, examples };
+  });
+  const unblockers = fitting > 0 ? [] : unblockersOf(state, demand, conditions);
+  return { agents: state.agents.size, conditions, fitting, ahead, unblockers };
+}
+
+const busyOf = (state: PoolState, row: AgentRow): number => state.workers.get(row.key)?.busy ?? 0;
+
+function rulesOf(demand: Demand): Rule[] {
+  const { kind, type } = demand;
+  return [
+    { name: 'type', value: type, text: `is of type ${type}`, holds: (row) => row.type === type },
+    ...(kind === 'task' ? placeOfTask(demand) : placeOfWish(demand)),
+    ...ableRules(demand.need),
+    ...aliveRules,
+    ...(kind === 'wish' ? [{ ...AT_HOME, text: 'is not lent already' }] : []),
+    ...stateRules,
+  ];
+}
+
+const AT_HOME: Rule = { name: 'lent', value: '', text: 'is not lent to another', holds: (row) => row.lease === '' };
+
+/** A task is for the agents that serve its swarm: its own that are not lent, and those that it has borrowed. */
+const placeOfTask = ({ swarm }: Demand): Rule[] => [
+  {
+    name: 'swarm',
+    value: swarm,
+    text: `belongs to swarm ${swarm}, or is lent to it`,
+    holds: (row) => row.home === swarm || row.serving === swarm,
+  },
+  { ...AT_HOME, holds: (row) => row.serving === swarm },
+];
+
+const placeOfWish = ({ swarm, lender }: Demand): Rule[] => [
+  { name: 'own', value: swarm, text: `belongs to another swarm than ${swarm}`, holds: (row) => row.home !== swarm },
+  ...(lender === ''
+    ? []
+    : [{ name: 'lender', value: lender, text: `belongs to ${lender}`, holds: (row: AgentRow) => row.home === lender }]),
+];
+
+const ableRules = ({ script, capabilities }: Need): Rule[] => [
+  ...(script
+    ? [{ name: 'scripts', value: '', text: 'allows scripts', holds: (row: AgentRow) => row.allowScripts }]
+    : []),
+  ...capabilities.map((value) => ({
+    name: 'capability',
+    value,
+    text: `can ${value}`,
+    holds: (row: AgentRow) => row.capabilities.includes(value),
+  })),
+];
+
+const aliveRules: readonly Rule[] = [
+  { name: 'reachable', value: '', text: 'can be reached', holds: (row) => row.state !== 'AGENT_STATE_UNREACHABLE' },
+  { name: 'ready', value: '', text: 'sends its heartbeats in time', holds: (row) => row.state === 'AGENT_STATE_READY' },
+];
+
+const stateRules: readonly Rule[] = [
+  { name: 'draining', value: '', text: 'is not about to go home', holds: (row) => !row.draining },
+  { name: 'free', value: '', text: 'has a free slot', holds: (row, busy) => busy < row.slots },
+];
+
+function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Condition[]): Unblocker[] {
+  const { kind, swarm, type } = demand;
+  const found: Unblocker[] = [];
+  const say = (word: string, agents: number, text: string, at?: number) => {
+    if (agents > 0) found.push({ kind: word, text, agents, at: at === undefined ? undefined : timestamp(at) });
+  };
+  const out = (...names: string[]) =>
+    conditions.filter(({ name }) => names.includes(name)).reduce((sum, { ruledOut }) => sum + ruledOut, 0);
+
+  say('finish', out('free'), `a busy agent of type ${type} ends a task`);
+  const back = returning(state, demand);
+  say('return', back.count, `an agent of type ${type} comes home from a lease`, back.first);
+  if (kind === 'task') {
+    const lendable = fittingOf(state, rulesOf({ ...demand, kind: 'wish' }));
+    say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
+  }
+  say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
+  say('capability', out('capability', 'scripts'), 'an agent that lacks only what it can do registers with it');
+  const where = kind === 'task' ? `for swarm ${swarm}` : `in ${demand.lender === '' ? 'another swarm' : demand.lender}`;
+  found.push({
+    kind: 'register',
+    text: `another agent of type ${type} that fits starts ${where}`,
+    agents: 0,
+    at: undefined,
+  });
+  return found;
+}
+
+/** Agents that would fit if their lease were over, and when the first of these ends unless it is renewed. */
+function returning(state: PoolState, demand: Demand): { count: number; first: number | undefined } {
+  const rules = [...ableRules(demand.need), ...aliveRules];
+  let count = 0;
+  let first: number | undefined;
+  for (const row of state.agents.values()) {
+    const isMeant = demand.kind === 'task' ? row.home === demand.swarm : isLender(demand, row.home);
+    if (row.lease === '' || row.type !== demand.type || !isMeant) continue;
+    if (!rules.every((rule) => rule.holds(row, 0))) continue;
+    count++;
+    const lease = state.leases.get(row.lease);
+    const due = lease && leaseDue(lease, 0);
+    if (due !== undefined && (first === undefined || due < first)) first = due;
+  }
+  return { count, first };
+}
+
+const isLender = ({ swarm, lender }: Demand, home: string): boolean =>
+  home !== swarm && (lender === '' || home === lender);
+
+function fittingOf(state: PoolState, rules: readonly Rule[]): number {
+  let count = 0;
+  for (const row of state.agents.values()) {
+    if (rules.every((rule) => rule.holds(row, busyOf(state, row)))) count++;
+  }
+  return count;
+}
