@@ -92,7 +92,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
     allowScripts: options.allowScripts ?? false,
     handler: exec.handler,
     abandonMs: graceMs + 2000,
-    onEvent: (text) => options.quiet || output.note(text),
+    onEvent: (text, about) => (options.quiet && about === 'task') || output.note(text),
   });
   output.note(`agent ${swarm}/${name} (${type}) is ready on ${hostname()}; Ctrl-C stops it`);
   const end = new AbortController();

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { eventLine, isShown, toEvent } from '../event-line.ts';
+import { followConnection } from '../outage.ts';
 
 interface EventOptions {
   all?: boolean;
@@ -28,6 +29,7 @@ async function events(context: Context, options: EventOptions): Promise<void> {
     const subject = `hive.${federation}.>`;
     const subscription = nc.subscribe(subject);
     signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
+    void followConnection(nc, context, 'what happened in between is not shown');
     output.note(`listening on ${subject} at ${context.nats}; Ctrl-C ends`);
     for await (const message of subscription) {
       const event = toEvent(message);

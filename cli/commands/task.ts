@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { invalid } from '../../libs/kernel/errors.ts';
-import type { Hive } from '../../libs/sdk/hive.ts';
+import { readTaskLog } from '../../libs/sdk/read-log.ts';
 import { waitForTask } from '../../libs/sdk/wait.ts';
 import type { LogLine, Task, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
@@ -8,6 +8,7 @@ import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { TASKS, taskDetails } from '../kinds/tasks.ts';
+import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { stateText } from '../render.ts';
@@ -93,7 +94,10 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
         return EXIT.ok;
       }
       output.note(`task ${id} is submitted`);
-      const ended = await waitForTask(hive, id, { signal, onChange: changes(context) });
+      const { lost: onFault, back } = new Outage(context);
+      const ended = await waitForTask(hive, id, {
+        ...{ signal, onChange: changes(context), onFault, onBack: () => back() },
+      });
       output.data(
         ended,
         () => taskDetails(ended),
@@ -182,8 +186,9 @@ async function logs(context: Context, id: string, options: { follow?: boolean })
   const { output, signal } = context;
   const show = (line: LogLine) =>
     output.line(line, () => (line.stream === 'LOG_STREAM_STDERR' ? colors.yellow(line.text) : line.text));
-  await withHive(context, async (hive: Hive) => {
-    const parts = hive.pool.readTaskLog({ id, follow: options.follow ?? false }, { signal });
-    for await (const { lines } of parts) lines.forEach(show);
+  const { lost: onFault, back } = new Outage(context);
+  await withHive(context, async (hive) => {
+    const lines = readTaskLog(hive, id, { follow: options.follow, signal, onFault, onBack: () => back() });
+    for await (const line of lines) show(line);
   });
 }

@@ -8,6 +8,8 @@ export interface ReadOptions {
   readonly stream: string;
   /** Only messages of this subject; wildcards allowed. */
   readonly subject: string;
+  /** Only messages after this sequence; default 0. What was removed meanwhile is passed over. */
+  readonly after?: number;
   /** False: what is kept now, then end. True: then what comes, until the signal aborts. */
   readonly follow: boolean;
   /** With `follow`: once it has resolved, what is kept then is read to its end, and that is the end. */
@@ -19,12 +21,12 @@ const MAX_MESSAGES = 100;
 
 /** A stream's messages in order, for a reader that leaves nothing behind. Ends, without an error, when `signal` aborts. */
 export async function* readStream(options: ReadOptions): AsyncGenerator<JsMsg> {
-  const { nc, jsm, stream, subject, follow, until, signal } = options;
+  const { nc, jsm, stream, subject, after = 0, follow, until, signal } = options;
   if (signal.aborted) return;
-  let seen = 0;
+  let seen = after;
   let last = follow ? Number.POSITIVE_INFINITY : await lastSequence(jsm, stream, subject);
-  if (last === 0) return;
-  const messages = await begin(nc, stream, subject);
+  if (last <= after) return;
+  const messages = await begin(nc, stream, subject, after);
   const stop = () => messages.stop();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
@@ -56,10 +58,13 @@ async function lastSequence(jsm: JetStreamManager, stream: string, subject: stri
   }
 }
 
-async function begin(nc: NatsConnection, stream: string, subject: string) {
+async function begin(nc: NatsConnection, stream: string, subject: string, after: number) {
+  const start =
+    after === 0
+      ? { deliver_policy: DeliverPolicy.All }
+      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 };
   try {
-    const options = { deliver_policy: DeliverPolicy.All, filter_subjects: subject };
-    const consumer = await jetstream(nc).consumers.get(stream, options);
+    const consumer = await jetstream(nc).consumers.get(stream, { ...start, filter_subjects: subject });
     return await consumer.consume({ max_messages: MAX_MESSAGES });
   } catch (error) {
     throw streamError(stream, error);

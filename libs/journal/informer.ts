@@ -21,7 +21,7 @@ export interface InformerOptions<T> {
   readonly clock: Clock;
   /** Called with what was listed, and then with what changed; after a break an item may come unchanged. */
   readonly onItems?: (items: readonly T[]) => void;
-  /** Called when it must list again, with the reason; and with undefined when it is in step. */
+  /** Called with the reason when it cannot follow; and with undefined when it is in step, or again. */
   readonly onStatus?: (error: HiveError | undefined) => void;
 }
 
@@ -40,6 +40,7 @@ export class Informer<T> implements AsyncDisposable {
   readonly #running: Promise<void>;
   #items = new Map<string, T>();
   #synced = false;
+  #following = false;
 
   constructor(source: InformerSource<T>, options: InformerOptions<T>) {
     this.#source = source;
@@ -73,9 +74,12 @@ export class Informer<T> implements AsyncDisposable {
     let from: string | undefined;
     while (!signal.aborted) {
       try {
-        from ??= await this.#list(signal);
-        onStatus?.(undefined);
+        if (from === undefined) {
+          from = await this.#list(signal);
+          this.#inStep();
+        }
         for await (const change of this.#source.watch(from, signal)) {
+          this.#inStep();
           this.#take(change);
           from = change.revision;
           waitMs = FIRST_RETRY_MS;
@@ -83,6 +87,7 @@ export class Informer<T> implements AsyncDisposable {
       } catch (cause) {
         if (signal.aborted) return;
         const error = HiveError.from(cause);
+        this.#following = false;
         onStatus?.(error);
         // Whatever is not known to pass by itself may be the revision's fault: listing again is always right.
         if (!error.retryable) from = undefined;
@@ -90,6 +95,12 @@ export class Informer<T> implements AsyncDisposable {
       await pause(clock, waitMs, signal);
       waitMs = Math.min(2 * waitMs, LAST_RETRY_MS);
     }
+  }
+
+  #inStep(): void {
+    if (this.#following) return;
+    this.#following = true;
+    this.#options.onStatus?.(undefined);
   }
 
   async #list(signal: AbortSignal): Promise<string> {

@@ -17,7 +17,7 @@ export const HEADERS = {
   timeout: 'hive-timeout-ms',
   traceparent: 'traceparent',
   tracestate: 'tracestate',
-  /** On messages of a server stream: `end`, `ping` or `wait`; see libs/rpc/bus-stream.ts. */
+  /** On messages of a server stream: `open`, `end`, `ping`, `wait` or `close`; see libs/rpc/bus-stream.ts. */
   stream: 'hive-stream',
   serviceError: 'Nats-Service-Error',
   serviceErrorCode: 'Nats-Service-Error-Code',

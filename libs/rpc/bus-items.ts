@@ -1,8 +1,10 @@
 import { createInbox, type Msg, type Subscription } from '@nats-io/nats-core';
+import { connectionLost, Link } from '../bus/link.ts';
 import { headerBytes, isNoResponders } from '../bus/message.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { decodeHeaders, encodeLines, HEADERS } from '../protocol/envelope.ts';
+import type { Trace } from '../protocol/machine.ts';
 import { rpcSubject } from '../protocol/subjects.ts';
 import type { CallOptions } from './api.ts';
 import { backoffMs, mayRetry, type Patience } from './backoff.ts';
@@ -13,20 +15,32 @@ import { PING_MS } from './bus-stream.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
 const SILENCE_MS = 3 * PING_MS;
+/**
+ * One that has not said that it took the request is asked again, first after so long, in milliseconds, then doubling:
+ * whoever listens to everything (`nats sub 'hive.>'`) gets a request, too, and hides that there was no server for it.
+ */
+const FIRST_WAIT_MS = 1000;
+/** Four times: 1 + 2 + 4 + 8 s are as long as SILENCE_MS. */
+const MAX_UNHEARD = 4;
+/** So often it is told that we live, in milliseconds: of one that is dead the bus says so at once. */
+const PROBE_MS = 2000;
 
 type Waiter = { resolve(result: IteratorResult<Msg>): void; reject(error: HiveError): void };
 
 /**
  * The client's side of a server stream over the bus (the protocol is in bus-stream.ts): messages as they come, with an
- * inbox of its own that is given up when the stream ends. Pings are answered when everything before was taken.
+ * inbox of its own that is given up when the stream ends. Pings are answered when everything before was taken. It ends
+ * when the connection breaks, even for a moment, since nobody knows what has been missed.
  */
 export class BusItems implements AsyncIterableIterator<Msg> {
   readonly #peer: BusPeer;
   readonly #method: Method;
   readonly #body: Buffer;
-  readonly #lines: string;
-  readonly #inbox = createInbox();
-  readonly #subscription: Subscription;
+  readonly #trace: Trace;
+  readonly #timeout: string;
+  /** Another one each time that it is asked, so that a late server finds nobody. */
+  #inbox = '';
+  #subscription: Subscription | undefined;
   readonly #startedAt: number;
   readonly #signal: AbortSignal | undefined;
   readonly #patience: Patience;
@@ -41,7 +55,14 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #ping: Msg | undefined;
   #ended: { readonly error: HiveError | undefined } | undefined;
   #silence: Disposable | undefined;
+  #probe: Disposable | undefined;
   #deadline: Disposable | undefined;
+  readonly #unlost: Disposable;
+  /** For the connection, to be asked for at all. */
+  #waiting: Disposable | undefined;
+  #asked = false;
+  /** How often nobody said that he took the request. */
+  #unheard = 0;
 
   constructor(peer: BusPeer, method: Method, request: unknown, options: CallOptions) {
     this.#peer = peer;
@@ -50,15 +71,14 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#startedAt = peer.clock.monotonic();
     this.#patience = { timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY, briefMs: peer.patienceMs };
     this.#body = encodeRequest(peer.nc, JSON.stringify(request));
-    const timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
-    const id = this.#inbox.slice(this.#inbox.indexOf('.') + 1);
-    this.#lines = requestLines(peer, method.requestType, traceOf(peer), peer.token(), id) + timeout;
-    const callback = (_: unknown, message: Msg) => this.#onMessage(message);
-    this.#subscription = sending(() => peer.nc.subscribe(this.#inbox, { callback }));
+    this.#trace = traceOf(peer);
+    this.#timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
+    const link = Link.of(peer.nc);
+    this.#unlost = link.whenLost(() => this.#asked && this.#end(connectionLost()));
     this.#signal?.addEventListener('abort', this.#onAbort);
     if (options.timeoutMs !== undefined) this.#deadline = peer.clock.after(options.timeoutMs, () => this.#onDeadline());
     if (this.#signal?.aborted) this.#onAbort();
-    else this.#send();
+    else this.#waiting = link.whenStanding(() => this.#send());
   }
 
   [Symbol.asyncIterator](): this {
@@ -86,9 +106,20 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   }
 
   #leave(): void {
-    if (this.#ended || !this.#server) return;
-    const headers = rawHeaders(encodeLines(`${HEADERS.stream}: close\r\n`));
-    if (!this.#peer.nc.isClosed()) this.#peer.nc.publish(this.#server, new Uint8Array(0), { headers });
+    if (!this.#ended && this.#server) this.#say('close');
+  }
+
+  #say(word: string, reply = ''): void {
+    if (this.#peer.nc.isClosed()) return;
+    const headers = rawHeaders(encodeLines(`${HEADERS.stream}: ${word}\r\n`));
+    this.#peer.nc.publish(this.#server, new Uint8Array(0), { headers, reply });
+  }
+
+  #probeLater(): void {
+    this.#probe = this.#peer.clock.after(PROBE_MS, () => {
+      this.#say('wait', this.#inbox);
+      this.#probeLater();
+    });
   }
 
   #last(error: HiveError | undefined): Promise<IteratorResult<Msg>> {
@@ -97,38 +128,60 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   }
 
   #send(): void {
-    const { nc, service, federation } = this.#peer;
-    const headers = rawHeaders(encodeLines(this.#lines));
-    const subject = rpcSubject(federation, service, this.#method.name);
+    const { nc, service, federation, token } = this.#peer;
+    this.#subscription?.unsubscribe();
+    this.#probe?.[Symbol.dispose]();
+    this.#server = '';
+    const inbox = createInbox();
+    this.#inbox = inbox;
+    const id = inbox.slice(inbox.indexOf('.') + 1);
+    const lines = requestLines(this.#peer, this.#method.requestType, this.#trace, token(), id) + this.#timeout;
+    const options = { headers: rawHeaders(encodeLines(lines)), reply: inbox };
     try {
-      sending(() => nc.publish(subject, this.#body, { headers, reply: this.#inbox }));
+      const callback = (_: unknown, message: Msg) => this.#onMessage(message);
+      this.#subscription = sending(() => nc.subscribe(inbox, { callback }));
+      sending(() => nc.publish(rpcSubject(federation, service, this.#method.name), this.#body, options));
     } catch (error) {
       return this.#end(HiveError.from(error));
     }
-    this.#listen();
+    this.#asked = true;
+    this.#silence?.[Symbol.dispose]();
+    this.#silence = this.#peer.clock.after(FIRST_WAIT_MS * 2 ** this.#unheard, () => {
+      if (++this.#unheard < MAX_UNHEARD) this.#send();
+      else this.#onSilence();
+    });
   }
 
   #listen(): void {
     this.#silence?.[Symbol.dispose]();
-    this.#silence = this.#peer.clock.after(SILENCE_MS, () => {
-      const message = `the ${this.#peer.service} server of ${this.#method.name} said nothing for ${SILENCE_MS} ms`;
-      this.#end(new HiveError('UNAVAILABLE', message, { reason: 'STREAM_SILENT' }));
-    });
+    this.#silence = this.#peer.clock.after(SILENCE_MS, () => this.#onSilence());
+  }
+
+  #onSilence(): void {
+    const message = `the ${this.#peer.service} server of ${this.#method.name} said nothing for ${SILENCE_MS} ms`;
+    this.#end(new HiveError('UNAVAILABLE', message, { reason: 'STREAM_SILENT' }));
   }
 
   #onMessage(message: Msg): void {
-    const error = isNoResponders(message) ? nobodyServes(this.#peer) : errorOf(message);
+    const error = isNoResponders(message) ? this.#nobody() : errorOf(message);
     if (error) return this.#onError(error);
     this.#listen();
     const word = message.data.length > 0 ? undefined : decodeHeaders(headerBytes(message)).get(HEADERS.stream);
     if (word === 'end') return this.#end(undefined);
+    if (word === 'open') return this.#meet(message);
     if (word === 'ping') return this.#onPing(message);
     this.#heard = true;
-    this.#server ||= message.reply ?? '';
+    this.#meet(message);
     if (!this.#waiter) return void this.#queue.push(message);
     const { resolve } = this.#waiter;
     this.#waiter = undefined;
     resolve({ done: false, value: message });
+  }
+
+  #nobody(): HiveError {
+    if (!this.#server) return nobodyServes(this.#peer);
+    const message = `the ${this.#peer.service} server of ${this.#method.name} is gone`;
+    return new HiveError('UNAVAILABLE', message, { reason: 'STREAM_BROKEN' });
   }
 
   /** Only a stream of which nothing has come yet may be asked for again: the consumer knows where to go on, not we. */
@@ -141,9 +194,15 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#silence = this.#peer.clock.after(delayMs, () => this.#send());
   }
 
+  #meet(message: Msg): void {
+    if (this.#server || !message.reply) return;
+    this.#server = message.reply;
+    this.#probeLater();
+  }
+
   #onPing(message: Msg): void {
     this.#ping = message;
-    this.#server ||= message.reply ?? '';
+    this.#meet(message);
     // Somebody waits for the next item, so all before were taken; else it must be told that we live.
     if (this.#waiter) this.#answerPing();
     else message.respond(new Uint8Array(0), { headers: rawHeaders(encodeLines(`${HEADERS.stream}: wait\r\n`)) });
@@ -168,9 +227,12 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     if (this.#ended) return;
     this.#ended = { error };
     this.#silence?.[Symbol.dispose]();
+    this.#probe?.[Symbol.dispose]();
+    this.#unlost[Symbol.dispose]();
+    this.#waiting?.[Symbol.dispose]();
     this.#deadline?.[Symbol.dispose]();
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    if (!this.#peer.nc.isClosed()) this.#subscription.unsubscribe();
+    if (!this.#peer.nc.isClosed()) this.#subscription?.unsubscribe();
     const waiter = this.#waiter;
     this.#waiter = undefined;
     if (waiter) this.#last(error).then(waiter.resolve, waiter.reject);

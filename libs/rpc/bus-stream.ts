@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { createInbox } from '@nats-io/nats-core';
+import { connectionLost, Link } from '../bus/link.ts';
 import { headerBytes, isNoResponders } from '../bus/message.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -9,17 +10,19 @@ import { pump } from './interruptible.ts';
 import type { ServerCall } from './server-call.ts';
 
 /**
- * The server's side of a server stream over the bus. Each item is a message to the request's inbox; an empty message
+ * The server's side of a server stream over the bus. It says `hive-stream: open` when it has taken the request. Each item is a message to the request's inbox; an empty message
  * with the header `hive-stream: end` ends it, as does an error. After 64 items and every 5 s the server sends
  * `hive-stream: ping`. The client answers with an empty message when its consumer has taken what came before, which is
- * the flow control; until then it may answer `hive-stream: wait`, which says that it lives. Items and pings are
- * requests, so that the bus itself says when nobody listens any more ("no responders"); a client may also leave by
- * answering any of them with `hive-stream: close`. Two pings without an answer: the client is gone.
+ * the flow control; until then it may answer `hive-stream: wait`, which says that it lives, and it may say so unasked
+ * to find out whether the server does. Items and pings are requests, so that the bus itself says when nobody listens any
+ * more ("no responders"); a client may also leave by answering any of them with `hive-stream: close`. Two pings without
+ * an answer: the client is gone. A server that loses its connection ends the stream: an item may be lost.
  */
 const WINDOW = 64;
 export const PING_MS = 5000;
 
 export class BusStream {
+  readonly #nc: NatsConnection;
   readonly #answers: BusAnswers;
   readonly #to: string;
   readonly #call: ServerCall;
@@ -35,6 +38,7 @@ export class BusStream {
   #taken: (() => void) | undefined;
 
   constructor(nc: NatsConnection, answers: BusAnswers, to: string, call: ServerCall, clock: Clock) {
+    this.#nc = nc;
     this.#answers = answers;
     this.#to = to;
     this.#call = call;
@@ -45,7 +49,9 @@ export class BusStream {
   /** Sends all items and that they ended. Resolves when nothing more will be sent; rejects with what ended it early. */
   async run(items: AsyncIterable<unknown>, type: string): Promise<void> {
     const { signal, trace } = this.#call;
+    this.#answers.signal(this.#to, 'open', this.#call.trace, this.#inbox);
     this.#tickLater();
+    using _ = Link.of(this.#nc).whenLost(() => this.#call.abort(connectionLost()));
     try {
       await pump(items, signal, (item) => {
         this.#answers.send(this.#to, type, item, trace, this.#inbox);

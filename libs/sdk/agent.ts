@@ -28,8 +28,8 @@ export interface AgentOptions {
   readonly handler: TaskHandler;
   /** How long a handler may go on after its signal has aborted, before it is left behind, in milliseconds. */
   readonly abandonMs?: number;
-  /** What happens, in words, for a log. */
-  readonly onEvent?: (text: string) => void;
+  /** What happens, in words, for a log: to single tasks, or to the agent, as when the pool cannot be reached. */
+  readonly onEvent?: (text: string, about: 'task' | 'agent') => void;
   readonly clock?: Clock;
 }
 
@@ -74,6 +74,8 @@ class PoolAgent implements Agent {
   readonly #work: Workbench;
   readonly #end = new AbortController();
   #leaving = false;
+  /** The pool could not be reached when it was last asked, and that was told. */
+  #cutOff = false;
   #connected = true;
   #comparing = false;
   #compareAgain = false;
@@ -91,7 +93,7 @@ class PoolAgent implements Agent {
       ...{ hive, agent: `${swarm}/${name}`, instance: this.instance, slots, handler, abandonMs, clock },
       connected: () => this.#connected,
       settled: (call) => this.#settled(call),
-      tell: (text) => this.#tell(text),
+      tell: (text) => this.#tell(text, 'task'),
     });
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -200,7 +202,10 @@ class PoolAgent implements Agent {
   async #followConnection(): Promise<void> {
     for await (const status of this.#hive.nc.status()) {
       if (this.#end.signal.aborted) return;
-      if (status.type === 'disconnect') this.#connected = false;
+      if (status.type === 'disconnect') {
+        this.#connected = false;
+        this.#lost('the connection to the bus was lost');
+      }
       if (status.type !== 'reconnect') continue;
       this.#connected = true;
       void this.#compare();
@@ -264,16 +269,27 @@ class PoolAgent implements Agent {
     this.#resolveClosed(error);
   }
 
-  #settled<T>(call: () => Promise<T>, giveUpMs?: number): Promise<T> {
-    return untilSettled(call, {
-      clock: this.#clock,
-      giveUpMs,
-      signal: this.#end.signal,
-      onRetry: (error) => this.#tell(`trying again: ${error.message}`),
-    });
+  async #settled<T>(call: () => Promise<T>, giveUpMs?: number): Promise<T> {
+    const { signal } = this.#end;
+    const onRetry = (error: HiveError) => this.#lost(error.message);
+    const answer = await untilSettled(call, { clock: this.#clock, giveUpMs, signal, onRetry });
+    this.#back();
+    return answer;
   }
 
-  #tell(text: string): void {
-    this.#options.onEvent?.(text);
+  /** Told once, however many calls find it out. */
+  #lost(why: string): void {
+    if (this.#cutOff || this.#leaving) return;
+    this.#cutOff = true;
+    this.#tell(`${why}; trying again${this.running > 0 ? ', what runs here goes on' : ''}`);
+  }
+
+  #back(): void {
+    if (this.#cutOff) this.#tell('the pool answers again');
+    this.#cutOff = false;
+  }
+
+  #tell(text: string, about: 'task' | 'agent' = 'agent'): void {
+    this.#options.onEvent?.(text, about);
   }
 }

@@ -16,43 +16,54 @@ const PAGE = 500;
 
 /**
  * Calls `onTask` with tasks as they are now, and then with each one again whenever it changes, until disposed. Nothing
- * is missed; after a broken stream a task may come unchanged. `onFault` is told why it cannot follow, while it tries on.
+ * is missed; after a broken stream a task may come unchanged. `onFault` is told why it cannot follow, while it tries on,
+ * and `onBack` when it can, or can again.
  */
 export function followTasks(
   hive: Hive,
   filter: TaskFilter,
   onTask: (task: Task) => void,
-  options: { onFault?: (error: HiveError) => void; clock?: Clock } = {},
+  options: { onFault?: (error: HiveError) => void; onBack?: () => void; clock?: Clock } = {},
 ): AsyncDisposable {
-  const { onFault, clock = systemClock } = options;
+  const { onFault, onBack, clock = systemClock } = options;
   return new Informer<Task>(
     {
       list: (signal) => listTasks(hive, filter, signal),
       watch: (fromRevision, signal) => hive.pool.watchTasks({ ...filter, fromRevision }, { signal }),
       keyOf: ({ id }) => id,
     },
-    { clock, onItems: (tasks) => tasks.forEach(onTask), onStatus: (error) => error && onFault?.(error) },
+    { clock, onItems: (tasks) => tasks.forEach(onTask), onStatus: (error) => (error ? onFault?.(error) : onBack?.()) },
   );
 }
 
-/** Waits until a task has its outcome, whatever that is; `onChange` sees it on the way. NOT_FOUND when it is unknown. */
+/**
+ * Waits until a task has its outcome, whatever that is; `onChange` sees it on the way. It waits out restarts of the pool
+ * and of the bus: `onFault` is told of them, and `onBack` when they are over. NOT_FOUND when the task is unknown.
+ */
 export async function waitForTask(
   hive: Hive,
   id: string,
-  options: { signal?: AbortSignal; onChange?: (task: Task) => void } = {},
+  options: {
+    signal?: AbortSignal;
+    onChange?: (task: Task) => void;
+    onFault?: (error: HiveError) => void;
+    onBack?: () => void;
+  } = {},
 ): Promise<Task> {
-  const { signal, onChange } = options;
+  const { signal, onChange, onBack } = options;
   const { promise, resolve, reject } = deferred<Task>();
   const onTask = (task: Task) => {
     onChange?.(task);
     if (isEnded(task)) resolve(task);
   };
   const onFault = (error: HiveError) => {
-    if (!error.retryable && error.reason !== 'COMPACTED') reject(error);
+    const mayPass = error.retryable || error.reason === 'COMPACTED' || error.code === 'DEADLINE_EXCEEDED';
+    if (mayPass) options.onFault?.(error);
+    else reject(error);
   };
   const onAbort = () => reject(new HiveError('CANCELLED', `task ${id} is not waited for any longer`));
   signal?.addEventListener('abort', onAbort, { once: true });
-  const following = followTasks(hive, { id }, onTask, { onFault });
+  const following = followTasks(hive, { id }, onTask, { onFault, onBack });
   try {
     return await promise;
   } finally {

@@ -125,12 +125,13 @@ const unrepeated = ({ federation, principal, token, trace, signal }: Call): Call
 async function* readTaskLog(
   journal: Journal<PoolShape>,
   logs: TaskLogs,
-  { id, follow }: ReadTaskLogRequest,
+  { id, follow, after }: ReadTaskLogRequest,
   call: Call,
 ): AsyncGenerator<ReadTaskLogResponse> {
   const request = { id, minRevision: '0', linearizable: false };
   const { task, revision } = await journal.query('getTask', request, call, { linearizable: true });
   if (!task) return;
   const ended = follow ? taskEnded(journal, task, call, Number(revision)) : undefined;
-  for await (const lines of logs.read(id, call.signal, ended)) yield { lines };
+  const parts = logs.read(id, check.revisionOf('after', after), call.signal, ended);
+  for await (const { lines, position } of parts) yield { lines, position: String(position) };
 }

@@ -39,31 +39,40 @@ export class TaskLogs {
   }
 
   /**
-   * The lines of a task that are kept, then new ones until `ended` resolves and what was sent before has been read.
-   * Without `ended`: the lines kept now.
+   * The lines of a task that are kept after a position, then new ones until `ended` resolves and what was sent before
+   * has been read. Without `ended`: the lines kept now. The first part is empty.
    */
-  async *read(task: string, signal: AbortSignal, ended?: Promise<void>): AsyncGenerator<LogLine[]> {
+  async *read(task: string, after: number, signal: AbortSignal, ended?: Promise<void>): AsyncGenerator<LogPart> {
+    yield { lines: [], position: after };
     const messages = readStream({
       nc: this.#nc,
       jsm: this.#jsm,
       stream: taskLogStream(this.#federation),
       subject: taskLogSubject(this.#federation, task),
-      follow: ended !== undefined,
+      ...{ after, follow: ended !== undefined },
       until: ended?.then(() => pause(this.#clock, SETTLE_MS, signal)),
       signal,
     });
     let lines: LogLine[] = [];
     let bytes = 0;
+    let position = after;
     for await (const message of messages) {
       lines.push(...lineOf(message));
       bytes += message.data.length;
+      position = message.seq;
       if (lines.length < BATCH && bytes < BATCH_BYTES && message.info.pending > 0) continue;
-      if (lines.length > 0) yield lines;
+      if (lines.length > 0) yield { lines, position };
       lines = [];
       bytes = 0;
     }
-    if (lines.length > 0) yield lines;
+    if (lines.length > 0) yield { lines, position };
   }
+}
+
+interface LogPart {
+  readonly lines: LogLine[];
+  /** The stream's sequence of the last of them. */
+  readonly position: number;
 }
 
 /** A line that cannot be read was not written by an agent of ours: it is left out, and its number is missing. */

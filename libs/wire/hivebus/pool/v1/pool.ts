@@ -899,6 +899,8 @@ export interface ReadTaskLogRequest {
   id: string;
   /** False: the lines kept so far, then end. True: go on until the task ends. */
   follow: boolean;
+  /** Only lines after this `position`, to go on where an earlier stream broke off; 0 = from the first that is kept. */
+  after: string;
 }
 
 /** One line of a task's output: what is published on `hive.<federation>.task.<task>.log`. */
@@ -918,8 +920,10 @@ export interface LogLine {
 }
 
 export interface ReadTaskLogResponse {
-  /** Lines in order. */
+  /** Lines in order. The first answer comes at once and has none: it says that the log is being read. */
   lines: LogLine[];
+  /** Where the log has been read to with these lines; ask for what is `after` it to go on. */
+  position: string;
 }
 
 export interface ExplainRequest {
@@ -5148,7 +5152,7 @@ export const WatchTasksResponse: MessageFns<WatchTasksResponse> = {
 };
 
 function createBaseReadTaskLogRequest(): ReadTaskLogRequest {
-  return { id: "", follow: false };
+  return { id: "", follow: false, after: "0" };
 }
 
 export const ReadTaskLogRequest: MessageFns<ReadTaskLogRequest> = {
@@ -5158,6 +5162,9 @@ export const ReadTaskLogRequest: MessageFns<ReadTaskLogRequest> = {
     }
     if (message.follow !== false) {
       writer.uint32(16).bool(message.follow);
+    }
+    if (message.after !== "0") {
+      writer.uint32(24).uint64(message.after);
     }
     return writer;
   },
@@ -5191,6 +5198,14 @@ export const ReadTaskLogRequest: MessageFns<ReadTaskLogRequest> = {
             message.follow = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.after = reader.uint64().toString();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5207,6 +5222,7 @@ export const ReadTaskLogRequest: MessageFns<ReadTaskLogRequest> = {
     return {
       id: isSet(object.id) ? globalThis.String(object.id) : "",
       follow: isSet(object.follow) ? globalThis.Boolean(object.follow) : false,
+      after: isSet(object.after) ? globalThis.String(object.after) : "0",
     };
   },
 
@@ -5217,6 +5233,9 @@ export const ReadTaskLogRequest: MessageFns<ReadTaskLogRequest> = {
     }
     if (message.follow !== false) {
       obj.follow = message.follow;
+    }
+    if (message.after !== "0") {
+      obj.after = message.after;
     }
     return obj;
   },
@@ -5358,13 +5377,16 @@ export const LogLine: MessageFns<LogLine> = {
 };
 
 function createBaseReadTaskLogResponse(): ReadTaskLogResponse {
-  return { lines: [] };
+  return { lines: [], position: "0" };
 }
 
 export const ReadTaskLogResponse: MessageFns<ReadTaskLogResponse> = {
   encode(message: ReadTaskLogResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.lines) {
       LogLine.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.position !== "0") {
+      writer.uint32(16).uint64(message.position);
     }
     return writer;
   },
@@ -5390,6 +5412,14 @@ export const ReadTaskLogResponse: MessageFns<ReadTaskLogResponse> = {
             message.lines.push(LogLine.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.position = reader.uint64().toString();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5403,13 +5433,19 @@ export const ReadTaskLogResponse: MessageFns<ReadTaskLogResponse> = {
   },
 
   fromJSON(object: any): ReadTaskLogResponse {
-    return { lines: globalThis.Array.isArray(object?.lines) ? object.lines.map((e: any) => LogLine.fromJSON(e)) : [] };
+    return {
+      lines: globalThis.Array.isArray(object?.lines) ? object.lines.map((e: any) => LogLine.fromJSON(e)) : [],
+      position: isSet(object.position) ? globalThis.String(object.position) : "0",
+    };
   },
 
   toJSON(message: ReadTaskLogResponse): unknown {
     const obj: any = {};
     if (message.lines?.length) {
       obj.lines = message.lines.map((e) => LogLine.toJSON(e));
+    }
+    if (message.position !== "0") {
+      obj.position = message.position;
     }
     return obj;
   },
@@ -7305,7 +7341,7 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: WatchTasksResponse): Buffer => Buffer.from(WatchTasksResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchTasksResponse => WatchTasksResponse.decode(value),
   },
-  /** A task's output lines: those kept, then new ones until the task ends. */
+  /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
   readTaskLog: {
     path: "/hivebus.pool.v1.ResourcePoolService/ReadTaskLog" as const,
     requestStream: false as const,
@@ -7416,7 +7452,7 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   cancelTask: handleUnaryCall<CancelTaskRequest, CancelTaskResponse>;
   /** Every change of a task after a revision. OUT_OF_RANGE (reason COMPACTED) when that revision is no longer kept. */
   watchTasks: handleServerStreamingCall<WatchTasksRequest, WatchTasksResponse>;
-  /** A task's output lines: those kept, then new ones until the task ends. */
+  /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
   readTaskLog: handleServerStreamingCall<ReadTaskLogRequest, ReadTaskLogResponse>;
   /**
    * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
@@ -7648,7 +7684,7 @@ export interface ResourcePoolServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchTasksResponse>;
-  /** A task's output lines: those kept, then new ones until the task ends. */
+  /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
   readTaskLog(request: ReadTaskLogRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadTaskLogResponse>;
   readTaskLog(
     request: ReadTaskLogRequest,
