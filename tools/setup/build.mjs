@@ -5,7 +5,7 @@ import { Failure, root, say, tryRun } from './common.mjs';
 
 const dist = join(root, 'dist');
 const stampFile = join(dist, '.stamp');
-const SOURCES = ['libs', 'services', 'cli', 'examples', 'test', 'tools'];
+const SOURCES = ['libs', 'services', 'cli', 'examples', 'deploy', 'test', 'tools'];
 
 export const isBuilt = () => existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp();
 
