@@ -114,8 +114,11 @@ const NEVER = new AbortController().signal;
 export interface Door {
   /** Who a token proves; throws UNAUTHENTICATED. */
   authenticate(token: string): Principal;
-  /** Throws INVALID_ARGUMENT for a command that is none of the machine's, or whose input breaks a rule. */
-  checkCommand?(name: string, input: unknown): void;
+  /**
+   * Throws INVALID_ARGUMENT for a command that is none of the machine's, or whose input breaks a rule. May wait until
+   * what its decision needs is known here.
+   */
+  checkCommand?(name: string, input: unknown): void | Promise<void>;
 }
 
 /** Answers what another replica, or somebody who says so, has forwarded. Never rejects. */
@@ -130,7 +133,7 @@ export async function answerForwarded<M extends Shape>(
     const { kind, name, input, token, trace, request } = forwarded;
     const principal = door.authenticate(token);
     checkRequestOwner(forwarded, principal);
-    if (kind === 'command') door.checkCommand?.(name, input);
+    if (kind === 'command') await door.checkCommand?.(name, input);
     // It listens before its campaign is decided, which is the next thing that changes.
     if (!deps.leader()) await deps.change(closing);
     const leader = deps.leader();

@@ -21,6 +21,8 @@ export interface InformerOptions<T> {
   readonly clock: Clock;
   /** Called with what was listed, and then with what changed; after a break an item may come unchanged. */
   readonly onItems?: (items: readonly T[]) => void;
+  /** Called with the keys of items that a watch has told to be gone. */
+  readonly onRemoved?: (keys: readonly string[]) => void;
   /** Called with the reason when it cannot follow; and with undefined when it is in step, or again. */
   readonly onStatus?: (error: HiveError | undefined) => void;
 }
@@ -114,6 +116,7 @@ export class Informer<T> implements AsyncDisposable {
   #take({ changed, removed }: Change<T>): void {
     for (const item of changed) this.#items.set(this.#source.keyOf(item), item);
     for (const key of removed) this.#items.delete(key);
+    if (removed.length > 0) this.#options.onRemoved?.(removed);
     this.#options.onItems?.(changed);
   }
 }

@@ -36,8 +36,11 @@ export interface OpenJournalOptions<M extends Shape> {
   readonly soft: M['soft'];
   /** Who a forwarded token proves in this federation; throws UNAUTHENTICATED. */
   readonly authenticate: (token: string, federation: string) => Principal;
-  /** Checks the input of a command that is forwarded; throws INVALID_ARGUMENT. What it does not know is refused. */
-  readonly checkCommand?: (name: string, input: unknown) => void;
+  /**
+   * Checks the input of a command that is forwarded; throws INVALID_ARGUMENT. What it does not know is refused. May wait
+   * until what the decision needs is known here.
+   */
+  readonly checkCommand?: (name: string, input: unknown) => void | Promise<void>;
   /** Does an effect outside; retried with backoff while its row is in the effects table. */
   readonly perform?: Perform;
   readonly settings?: Partial<JournalSettings>;

@@ -38,7 +38,7 @@ export interface RunnerDeps<M extends Shape> {
   /** Who a forwarded token proves; throws UNAUTHENTICATED. */
   readonly authenticate: (token: string) => Principal;
   /** Checks a command that another replica forwards, as its own door has checked it. */
-  readonly checkCommand?: ((name: string, input: unknown) => void) | undefined;
+  readonly checkCommand?: ((name: string, input: unknown) => void | Promise<void>) | undefined;
   readonly perform?: Perform | undefined;
   readonly sabotage?: Sabotage;
 }

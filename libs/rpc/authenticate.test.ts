@@ -17,6 +17,7 @@ function setUp() {
   const ring: KeyRing = {
     operatorKey: (kid) => operators.get(kid),
     swarmKey: (federation, swarm) => swarms.get(`${federation}/${swarm}`),
+    swarmsKnown: (federation) => federation !== 'unheard',
   };
   const authenticate = createAuthenticator(ring, { ...systemClock, now: () => now });
   const token = (pair: KeyPair, subject: Subject, federation = 'main') =>
@@ -74,6 +75,12 @@ test('a swarm that is not registered comes with its own key, its agents must wai
     publicKey: other.publicKey,
   });
   expect(reason(token(other, agent('new')))).toBe('SWARM_UNKNOWN');
+});
+
+test('an agent of a swarm that may only not be known yet is told to try again', () => {
+  const { token, authenticate } = setUp();
+  const call = () => authenticate(token(other, agent('new'), 'unheard'), 'unheard');
+  expect(call).toThrow(expect.objectContaining({ code: 'UNAVAILABLE', retryable: true, reason: 'REGISTRY_NOT_HEARD' }));
 });
 
 test('what was verified counts only while the key does', () => {

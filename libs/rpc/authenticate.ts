@@ -20,6 +20,8 @@ export interface KeyRing {
   operatorKey(kid: string): { readonly name: string; readonly publicKey: string } | undefined;
   /** The key that owns a swarm's name; undefined when the swarm is not registered, as far as is known here. */
   swarmKey(federation: string, swarm: string): string | undefined;
+  /** False while it is not known yet which swarms are registered; left out = it always is. */
+  swarmsKnown?(federation: string): boolean;
 }
 
 /**
@@ -100,7 +102,7 @@ function keyFor(keyRing: KeyRing, token: ParsedToken): string {
     throw tokenError('TOKEN_KEY_UNKNOWN', `the key ${quote(kid)} of ${subjectText(subject)} ${owner}`);
   }
   const key = keyRing.swarmKey(token.federation, subject.swarm);
-  if (key === undefined) return keyOfUnregistered(subject, token);
+  if (key === undefined) return keyOfUnregistered(keyRing, subject, token);
   if (thumbprint(key) === kid) return key;
   const message = `swarm ${subject.swarm} belongs to the key ${thumbprint(key)}, and the token was signed by ${quote(kid)}`;
   const hint = `${message}: use its owner's key, or another name`;
@@ -110,9 +112,13 @@ function keyFor(keyRing: KeyRing, token: ParsedToken): string {
 }
 
 /** Trust on first use: a swarm may come with a key of its own; its agents may only after it has registered. */
-function keyOfUnregistered(subject: Subject & { swarm: string }, token: ParsedToken): string {
+function keyOfUnregistered(keyRing: KeyRing, subject: Subject & { swarm: string }, token: ParsedToken): string {
+  if (subject.kind === 'swarm' && token.ownKey !== undefined) return token.ownKey;
+  if (keyRing.swarmsKnown?.(token.federation) === false) {
+    const message = `the registry was not heard yet, so the key of swarm ${subject.swarm} is not known; try again`;
+    throw new HiveError('UNAVAILABLE', message, { retryAfterMs: 500, reason: 'REGISTRY_NOT_HEARD' });
+  }
   if (subject.kind === 'swarm') {
-    if (token.ownKey !== undefined) return token.ownKey;
     throw tokenError(
       'TOKEN_KEY_UNKNOWN',
       `swarm ${subject.swarm} is not registered and its token carries no key (jwk)`,

@@ -18,8 +18,9 @@ import { listenToHeartbeats } from './heartbeats.ts';
 import { Liveness, type LivenessOptions } from './liveness.ts';
 import { observePool } from './observe-pool.ts';
 import { RegistryFollower, registryClient } from './registry-follower.ts';
+import { retireStrays } from './retire-strays.ts';
 import { TaskLogs } from './task-logs.ts';
-import { COMMAND_RULES } from './validation.ts';
+import { COMMAND_RULES, swarmOf } from './validation.ts';
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
 
@@ -45,6 +46,8 @@ export interface FederationUnit extends AsyncDisposable {
 }
 
 const checkCommand = commandCheck(ResourcePoolServiceService, COMMAND_RULES);
+/** A command waits so long, in milliseconds, until what the registry says of its swarm is known to the leader. */
+const LOOK_UP_MS = 4000;
 
 /** Opens a federation; resolves when it can be used, and `follower` is the unit's from then on. */
 export async function openFederation(
@@ -56,7 +59,7 @@ export async function openFederation(
   const logs = await TaskLogs.open(nc, federation, options.journal.replicas ?? 1, clock);
   const line = new AgentLine(nc, federation, clock);
   const onError = (error: HiveError) =>
-    log('debug', 'a change of an agent was not told yet', { federation, why: error.message });
+    log('debug', 'a change was not told to the machine yet', { federation, why: error.message });
   const liveness = new Liveness({ ...options.watching, line, clock, onError });
   const lostConnection = (agent: string, instance: string) => liveness.lostConnection(agent, instance);
   const machine = createPoolMachine(options.pool);
@@ -64,7 +67,11 @@ export async function openFederation(
     ...{ federation, nc, announcer: options.announcer, clock, authenticate },
     machine,
     soft: follower,
-    checkCommand,
+    async checkCommand(name, input) {
+      checkCommand(name, input);
+      const swarm = swarmOf(name, input);
+      if (swarm !== '') await follower.lookUp(swarm, AbortSignal.timeout(LOOK_UP_MS));
+    },
     settings: options.journal,
     perform: deliverer({ journal: () => journal, line, lostConnection }),
     log: (level, message, fields) => log(level, message, fields),
@@ -77,10 +84,12 @@ export async function openFederation(
   }
   liveness.follow(journal);
   const observing = observePool(journal, options.metrics);
+  const retiring = retireStrays({ journal, follower, clock, onError });
   const ignored = (why: HiveError) => options.ignored(why, federation);
   const heartbeats = listenToHeartbeats({ nc, journal, liveness, authenticate, ignored });
   const close = async () => {
     heartbeats[Symbol.dispose]();
+    retiring[Symbol.dispose]();
     observing[Symbol.dispose]();
     liveness[Symbol.dispose]();
     await journal[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Informer } from '../../libs/journal/informer.ts';
-import type { Clock } from '../../libs/kernel/clock.ts';
+import { type Clock, pause } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { thumbprint } from '../../libs/protocol/token.ts';
 import type { Client } from '../../libs/rpc/api.ts';
@@ -11,12 +11,16 @@ import type { PoolSoft } from './core/state.ts';
 type RegistryClient = Client<RegistryServiceService>;
 
 const PAGE = 1000;
+/** A command for which the registry must be known waits so long, in milliseconds, for it to be heard for the first time. */
+const HEAR_MS = 2000;
 
 interface Known {
   readonly name: string;
   readonly publicKey: string;
   /** The public key's thumbprint, as principals carry it. */
   readonly key: string;
+  /** When it registered: names this registration. */
+  readonly registration: string;
 }
 
 export const registryClient = (nc: NatsConnection, federation: string, clock: Clock): RegistryClient =>
@@ -27,24 +31,52 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
   readonly swarms: PoolSoft['swarms'];
   readonly #informer: Informer<Known>;
   readonly #client: RegistryClient;
+  readonly #clock: Clock;
+  readonly #heard: Promise<void>;
+  #onChange: () => void = () => {};
 
   constructor(client: RegistryClient, clock: Clock, onStatus: (error: HiveError | undefined) => void) {
+    let heard = () => {};
+    this.#heard = new Promise((resolve) => {
+      heard = resolve;
+    });
+    const onItems = () => {
+      heard();
+      this.#onChange();
+    };
     const informer = new Informer<Known>(
       {
         list: (signal) => listAll(client, signal),
         watch: (revision, signal) => watch(client, revision, signal),
         keyOf: ({ name }) => name,
       },
-      { clock, onStatus },
+      { clock, onStatus, onItems, onRemoved: () => this.#onChange() },
     );
     this.#informer = informer;
     this.#client = client;
+    this.#clock = clock;
     this.swarms = {
       get synced() {
         return informer.synced;
       },
       keyOf: (swarm) => informer.get(swarm)?.key,
+      registrationOf: (swarm) => informer.get(swarm)?.registration,
     };
+  }
+
+  /** Has the registry been heard at all? */
+  get synced(): boolean {
+    return this.#informer.synced;
+  }
+
+  /** Calls `listener` whenever what the registry says may have changed. One listener. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
+  }
+
+  /** Which registration of a swarm is current, from the registry's leader; undefined = none. */
+  async askRegistration(swarm: string, signal: AbortSignal): Promise<string | undefined> {
+    return (await this.#ask(swarm, signal))?.registration;
   }
 
   /** The raw key that owns a swarm, base64url; undefined = not registered, as far as is known here. */
@@ -52,15 +84,31 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
     return this.#informer.get(swarm)?.publicKey;
   }
 
-  /** Asks the registry for a swarm that is not known here: it may have registered a moment ago. */
+  /**
+   * Resolves when a swarm is known here if it is registered: it may have registered a moment ago, so the registry is
+   * asked. A registry that was not heard yet is waited for a little; then the machine says that it was not heard.
+   */
   async lookUp(swarm: string, signal: AbortSignal): Promise<void> {
-    if (!this.#informer.synced || this.#informer.get(swarm)) return;
+    if (!this.synced) await this.#firstHeard(signal);
+    if (!this.synced || this.#informer.get(swarm)) return;
+    const found = await this.#ask(swarm, signal);
+    if (found) this.#informer.learn(found); // else the machine says that it is not registered
+  }
+
+  async #firstHeard(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.#heard, pause(this.#clock, HEAR_MS, AbortSignal.any([signal, over.signal]))]);
+    over.abort();
+  }
+
+  async #ask(name: string, signal: AbortSignal): Promise<Known | undefined> {
     try {
-      const { swarm: found } = await this.#client.getSwarm({ name: swarm, linearizable: true }, { signal });
-      if (found) this.#informer.learn(known(found));
+      const { swarm } = await this.#client.getSwarm({ name, linearizable: true }, { signal });
+      return swarm && known(swarm);
     } catch (cause) {
       const error = HiveError.from(cause);
-      if (error.code !== 'NOT_FOUND') throw error; // not registered: the machine says so
+      if (error.code === 'NOT_FOUND') return undefined;
+      throw error;
     }
   }
 
@@ -90,8 +138,9 @@ async function* watch(client: RegistryClient, fromRevision: string, signal: Abor
 }
 
 /** A swarm without a key belongs to operators only: nobody's key is empty. */
-const known = ({ name, publicKey }: Swarm): Known => ({
+const known = ({ name, publicKey, registeredAt = '' }: Swarm): Known => ({
   name,
   publicKey,
   key: publicKey === '' ? '' : thumbprint(publicKey),
+  registration: registeredAt,
 });

@@ -44,7 +44,8 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
   });
   const followers = new Map<string, RegistryFollower>();
   const swarmKey: KeyRing['swarmKey'] = (federation, swarm) => followers.get(federation)?.publicKeyOf(swarm);
-  const authenticate = createAuthenticator({ operatorKey, swarmKey }, clock);
+  const swarmsKnown: KeyRing['swarmsKnown'] = (federation) => followers.get(federation)?.synced ?? false;
+  const authenticate = createAuthenticator({ operatorKey, swarmKey, swarmsKnown }, clock);
   const registry = registryClient(nc, MAIN_FEDERATION, clock);
 
   const open = async (federation: string, signal: AbortSignal): Promise<FederationUnit> => {

@@ -217,6 +217,13 @@ export function revisionOf(field: string, value: string): number {
   return revision;
 }
 
+/** The swarm that must be registered for a checked command; empty = none. */
+export function swarmOf(command: string, input: unknown): string {
+  const { swarm = '', spec } = input as Partial<rpc.RegisterAgentRequest & rpc.SubmitTaskRequest>;
+  if (command === 'submitTask') return spec?.swarm ?? '';
+  return command === 'registerAgent' || command === 'requestAgent' ? swarm : '';
+}
+
 /** The rules of each command, for what other replicas forward. */
 export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   registerAgent: checkRegistration,

@@ -6,9 +6,11 @@ import { connectBus } from '../../libs/bus/connect.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { assignmentSubject } from '../../libs/protocol/subjects.ts';
+import { tokenSource } from '../../libs/protocol/token.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
+import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
@@ -17,6 +19,7 @@ import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server
 import { until } from '../../libs/testkit/until.ts';
 import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createRegistry } from '../../services/registry/service.ts';
+import type { PoolApi } from '../../services/resource-pool/api.ts';
 import { createResourcePool } from '../../services/resource-pool/service.ts';
 
 /** The pool with a registry, real agents and a real nats-server. */
@@ -104,6 +107,7 @@ const inState = (id: string, state: string) =>
     const now = await task(id);
     return now.state === `TASK_STATE_${state}` ? now : undefined;
   });
+const own = ({ name }: Swarm) => ({ kind: 'swarm', swarm: name }) as const;
 const spec = (change: Partial<TaskSpec>): TaskSpec => ({
   ...{ swarm: '', type: 'lint', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
   ...{ labels: {}, title: '', ...change },
@@ -253,6 +257,44 @@ test('a lease brings another swarm’s agent, and its release sends it home', as
   await borrowed.release();
   const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
   expect(agent).toMatchObject({ serving: rich.name, lease: '' });
+});
+
+test('a swarm that is deregistered takes its tasks with it, and the next owner of its name has no part in them', async () => {
+  await using closing = new Closing();
+  const name = `s-${randomId(8)}`;
+  const first = closing.use(await createSwarm({ hive, name }));
+  const { id } = await first.submitTask({ type: 'never' });
+  await first.hive.registry.deregisterSwarm({ name });
+  const other = closing.use(await connect({ servers: server.url, home: join(home, 'other'), env: {} }));
+  const next = closing.use(await createSwarm({ hive: other, name }));
+  const { id: own } = await next.submitTask({ type: 'never' });
+  expect(await inState(id, 'CANCELLED')).toMatchObject({ reason: `swarm ${name} was deregistered` });
+  expect(await task(own)).toMatchObject({ state: 'TASK_STATE_QUEUED' });
+});
+
+test('a swarm that has just registered is known to every replica and to the leader behind it', async () => {
+  await using closing = new Closing();
+  const [nc, announcer] = [await bus(closing, 'pool-2'), await bus(closing, 'pool-2-announcer')];
+  const standby = closing.use(createResourcePool(QUICK, { nc, announcer, operatorKey: () => undefined }));
+  await standby.ready();
+  const api = standby.binding.apiOf('main') as unknown as PoolApi;
+  for (let i = 0; i < 10; i++) {
+    const code = await swarm(closing);
+    const token = tokenSource(
+      await readOrCreateKey(swarmKeyFile(home, 'main', code.name)),
+      own(code),
+      'main',
+      Date.now,
+    )();
+    const principal = standby.authenticate(token, 'main');
+    const trace = { traceparent: '', correlationId: 'c', hops: 0 };
+    const call = { federation: 'main', principal, token, trace, signal: new AbortController().signal };
+    const { task } = await api.submitTask(
+      { id: '', idempotent: false, dryRun: false, spec: spec({ swarm: code.name, type: 'never' }) },
+      call,
+    );
+    expect(task?.state).toBe('TASK_STATE_QUEUED');
+  }
 });
 
 describe('bad input', () => {

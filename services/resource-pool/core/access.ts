@@ -23,6 +23,11 @@ export function keyOfSwarm(ctx: Context, swarm: string): string {
   );
 }
 
+/** Which registration of a swarm something belongs to that begins now, as a part of its event. */
+export function registrationOf(ctx: Context, swarm: string): string {
+  return ctx.soft.swarms.registrationOf(swarm) ?? '';
+}
+
 /** Lets pass who acts for one of the swarms: its queen, or an operator. */
 export function requireSwarm(ctx: Context, swarms: readonly string[], action: string): void {
   const { principal } = ctx;

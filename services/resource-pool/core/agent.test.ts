@@ -115,7 +115,7 @@ describe('who may', () => {
     const pool = new Pool();
     const call = () => pool.run.execute('submitTask', { id: '', spec: spec({ swarm: 'zzz' }) });
     expect(call).toThrow(/swarm "zzz" is not known; register it first: hivebus register-swarm zzz/);
-    const soft = { swarms: { synced: false, keyOf: knownSwarms('a').swarms.keyOf } };
+    const soft = { swarms: { ...knownSwarms('a').swarms, synced: false } };
     const early = () => pool.run.execute('submitTask', { id: '', spec: spec({ swarm: 'b' }) }, { soft });
     expect(early).toThrow(expect.objectContaining({ code: 'UNAVAILABLE', retryable: true }));
     pool.run.execute('submitTask', { id: '', spec: spec({ swarm: 'a' }) }, { soft });

@@ -1,12 +1,12 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { Agent, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { keyOfSwarm, requireAgent, requireService } from './access.ts';
+import { keyOfSwarm, registrationOf, requireAgent, requireService } from './access.ts';
 import { loseAttempts } from './attempt.ts';
 import { replaced } from './delivery.ts';
 import { Plan } from './dispatch.ts';
 import { revokeLease, settled } from './lease.ts';
-import { type AgentRow, agentKey } from './rows.ts';
+import { type AgentRow, agentKey, registered } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { deleteAgent, dropOwed, putAgent } from './store.ts';
@@ -21,7 +21,7 @@ export const agentCommands = (
     const key = agentKey(input.swarm, input.name);
     const before = state.agents.get(key);
     if (!before && state.agents.size >= settings.maxAgents) throw tooMany(settings.maxAgents);
-    const row = rowOf(input, ownerKey, before);
+    const row = rowOf(input, ownerKey, registrationOf(ctx, input.swarm), before);
     const reply = () => {
       const now = state.agents.get(key);
       return {
@@ -69,7 +69,7 @@ export const agentEvents = (
       const agent = data.agent as Agent;
       const key = agentKey(agent.swarm, agent.name);
       const before = state.agents.get(key);
-      const row = rowOf(agent, data.ownerKey, before);
+      const row = rowOf(agent, data.ownerKey, data.registration, before);
       if (before && before.instance !== row.instance) dropOwed(state, key);
       putAgent(state, { ...row, stateSince: at.time, revision: at.revision }, settings);
     },
@@ -116,13 +116,19 @@ function register(
   const busy = plan.spot(row.key)?.busy ?? 0;
   if (busy > row.slots) throw tooFewSlots(row, busy);
   plan.changeRow(row);
-  events.push({ type: 'agent.registered', data: { agent: offerOf(row), ownerKey: row.ownerKey } });
+  const { ownerKey, registration = '' } = row;
+  events.push({ type: 'agent.registered', data: { agent: offerOf(row), ownerKey, registration } });
   if (before && !stillFits(before, row)) events.push(...revokeLease(state, before, 'the agent offers less now', plan));
   return [...events, ...settled(state, plan)];
 }
 
 /** The agent's row as it will be. A lease outlives a restart: what was lent is the agent, not its process. */
-const rowOf = (agent: RegisterAgentRequest | Agent, ownerKey: string, before: AgentRow | undefined): AgentRow => ({
+const rowOf = (
+  agent: RegisterAgentRequest | Agent,
+  ownerKey: string,
+  registration: string,
+  before: AgentRow | undefined,
+): AgentRow => ({
   key: agentKey(agent.swarm, agent.name),
   home: agent.swarm,
   name: agent.name,
@@ -140,6 +146,7 @@ const rowOf = (agent: RegisterAgentRequest | Agent, ownerKey: string, before: Ag
   serving: before?.serving ?? agent.swarm,
   draining: before?.draining ?? false,
   revision: before?.revision ?? 0,
+  ...registered({ registration }),
 });
 
 /** The part that the event keeps; the rest follows from the journal. */

@@ -25,7 +25,11 @@ export const agentPrincipal = (swarm: string, name: string): Principal => ({
 });
 
 export const knownSwarms = (...swarms: string[]): PoolSoft => ({
-  swarms: { synced: true, keyOf: (swarm) => (swarms.includes(swarm) ? `key-${swarm}` : undefined) },
+  swarms: {
+    synced: true,
+    keyOf: (swarm) => (swarms.includes(swarm) ? `key-${swarm}` : undefined),
+    registrationOf: (swarm) => (swarms.includes(swarm) ? `${swarm}-1` : undefined),
+  },
 });
 
 export const spec = (change: Partial<TaskSpec> = {}): TaskSpec => ({

@@ -2,10 +2,10 @@ import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
 import type { LeaseState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { keyOfSwarm, requireSwarm } from './access.ts';
+import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
 import { Plan } from './dispatch.ts';
 import { bestToLend, noneToLend } from './lending.ts';
-import { type AgentRow, currentAttempt, type LeaseRow, orderOf } from './rows.ts';
+import { type AgentRow, currentAttempt, type LeaseRow, orderOf, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
 import { deleteLease, putAgent, putLease } from './store.ts';
@@ -19,7 +19,9 @@ export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'requestAgent' 
     if (!agent) throw noneToLend(state, input);
     const lease = ctx.id('lease');
     const termMs = input.termMs || DEFAULT_LEASE_TERM_MS;
-    const data = { lease, agent: agent.key, lender: agent.home, borrower: input.swarm, termMs };
+    const borrower = input.swarm;
+    const registration = registrationOf(ctx, borrower);
+    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration };
     const plan = new Plan(state);
     plan.changeRow({ ...agent, lease, serving: input.swarm });
     return { events: [{ type: 'lease.granted', data }, ...plan.assignments()], reply: () => answer(state, lease, ctx) };
@@ -69,6 +71,7 @@ export const leaseEvents = (
         reason: '',
         order: orderOf(at),
         revision: at.revision,
+        ...registered(data),
       });
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);

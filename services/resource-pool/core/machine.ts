@@ -5,6 +5,7 @@ import { attemptEvents } from './attempt-events.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
 import { queries } from './queries.ts';
+import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
 import { emptyState, type PoolShape } from './state.ts';
 import { rebuild } from './store.ts';
@@ -23,6 +24,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...taskCommands(settings),
     ...attemptCommands(settings),
     ...deliveryCommands,
+    ...retireCommands(settings),
   },
   queries,
   events: {

@@ -3,7 +3,17 @@ import type { AgentState, LeaseState, Outcome, TaskSpec, TaskState } from '../..
 
 /** The durable rows. Times are machine time in milliseconds since 1970; 0 = has not happened. */
 
-export interface AgentRow {
+/** What belongs to one registration of a swarm, and ends with it: whoever registers the name next has no part in it. */
+export interface Registered {
+  /** When the swarm registered, as the registry says it; not there in rows that are older than this field. */
+  readonly registration?: string;
+}
+
+/** The part of a row that an event of it tells, or does not if it is older. */
+export const registered = ({ registration }: { readonly registration?: string }): Registered =>
+  registration ? { registration } : {};
+
+export interface AgentRow extends Registered {
   /** `<home>/<name>`: its key in the table. */
   readonly key: string;
   readonly home: string;
@@ -29,7 +39,7 @@ export interface AgentRow {
   readonly revision: number;
 }
 
-export interface LeaseRow {
+export interface LeaseRow extends Registered {
   readonly id: string;
   readonly agent: string;
   readonly lender: string;
@@ -60,7 +70,7 @@ export interface AttemptRow {
   readonly reason: string;
 }
 
-export interface TaskRow {
+export interface TaskRow extends Registered {
   readonly id: string;
   readonly spec: TaskSpec;
   readonly state: TaskState;

@@ -89,6 +89,8 @@ export interface PoolSoft {
     readonly synced: boolean;
     /** Id of the key that owns a registered swarm; undefined = not registered. */
     keyOf(swarm: string): string | undefined;
+    /** When a registered swarm registered: names this registration of its name. */
+    registrationOf(swarm: string): string | undefined;
   };
 }
 
@@ -99,6 +101,13 @@ export interface Observation {
   readonly state: wire.AgentState;
   /** The evidence, for people. */
   readonly reason: string;
+}
+
+/** A swarm whose registrations are over. */
+export interface Retirement {
+  readonly swarm: string;
+  /** Registrations that are over; '' = of rows that do not say theirs. */
+  readonly registrations: readonly string[];
 }
 
 /** A query for tasks by id, e.g. those that a record changed. */
@@ -128,6 +137,8 @@ export interface PoolShape {
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
     /** Internal: an agent's liveness changed. */
     observeAgent: Command<Observation, null>;
+    /** Internal: ends what belongs to registrations that are over; `left`: there is more, say it again. */
+    retireSwarm: Command<Retirement, { readonly left: boolean }>;
     /** Internal: an agent has received what was owed to it. */
     settleDelivery: Command<{ readonly effect: string }, null>;
   };

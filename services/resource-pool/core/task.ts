@@ -4,13 +4,13 @@ import type { Machine, Stamp } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { TaskSubmitted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { keyOfSwarm, requireMember, requireSwarm } from './access.ts';
+import { keyOfSwarm, registrationOf, requireMember, requireSwarm } from './access.ts';
 import { taskKey, withLast } from './attempt-events.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
-import { currentAttempt, orderOf, type TaskRow } from './rows.ts';
+import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
 import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
-import type { PoolShape, PoolState } from './state.ts';
+import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { deleteTask, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
 import { taskView } from './view.ts';
@@ -34,7 +34,8 @@ export const taskCommands = (
     plan.queue({ id, spec, order: Number.MAX_SAFE_INTEGER, attempts: [] });
     const { traceparent, correlationId, hops } = ctx.trace;
     const submittedBy = describePrincipal(ctx.principal);
-    const data = { task: id, spec, submittedBy, traceparent, correlationId, hops };
+    const registration = registrationOf(ctx, spec.swarm);
+    const data = { task: id, spec, submittedBy, traceparent, correlationId, hops, registration };
     const assignments = plan.assignments();
     if (input.dryRun) {
       const task = taskView(newRow(data, { revision: 0, index: 0, time: ctx.now }), state);
@@ -56,20 +57,23 @@ export const taskCommands = (
     if (hasEnded(task.state)) throw endedAlready(task);
     const by = describePrincipal(ctx.principal);
     const reason = input.reason || `cancelled by ${by}`;
-    if (currentAttempt(task)) {
-      return { events: [{ type: 'task.cancel-requested', data: { task: task.id, by, reason } }], reply };
-    }
-    const data = {
-      task: task.id,
-      state: 'TASK_STATE_CANCELLED',
-      attempt: 0,
-      outcome: 'OUTCOME_UNSPECIFIED',
-      reason,
-      stopAgent: false,
-    } as const;
-    return { events: [{ type: 'task.ended', data }], reply };
+    return { events: [cancellation(task, by, reason)], reply };
   },
 });
+
+/** Cancels a task that has not ended: one that waits ends at once, for one that runs the agent is told. */
+export function cancellation(task: TaskRow, by: string, reason: string): PoolEvent {
+  if (currentAttempt(task)) return { type: 'task.cancel-requested', data: { task: task.id, by, reason } };
+  const data = {
+    task: task.id,
+    state: 'TASK_STATE_CANCELLED',
+    attempt: 0,
+    outcome: 'OUTCOME_UNSPECIFIED',
+    reason,
+    stopAgent: false,
+  } as const;
+  return { type: 'task.ended', data };
+}
 
 export const taskEvents = (
   settings: PoolSettings,
@@ -141,6 +145,7 @@ const newRow = (data: TaskSubmitted, at: Stamp): TaskRow => ({
   hops: data.hops,
   order: orderOf(at),
   revision: at.revision,
+  ...registered(data),
 });
 
 const withDefaults = (spec: TaskSpec): TaskSpec => ({

@@ -40,6 +40,8 @@ export interface AgentRegistered {
     | undefined;
   /** Id of the key that owns its swarm: who may act for it from now on. */
   ownerKey: string;
+  /** Which registration of its swarm it belongs to: when the swarm registered, RFC 3339; empty = older than this field. */
+  registration: string;
 }
 
 /** agent.removed: key = <swarm>.<agent>. */
@@ -74,6 +76,8 @@ export interface LeaseGranted {
   borrower: string;
   /** How long from the grant or the last renewal, in milliseconds. */
   termMs: number;
+  /** Which registration of the borrower it belongs to, as in AgentRegistered. */
+  registration: string;
 }
 
 /** lease.renewed: key = <borrower>.<lease>. */
@@ -86,7 +90,7 @@ export interface LeaseRenewed {
 export interface LeaseDraining {
   /** The lease's id. */
   lease: string;
-  /** How it will have ended: RELEASED or EXPIRED. */
+  /** How it will have ended: RELEASED, EXPIRED or REVOKED. */
   ending: LeaseState;
   /** Why, for people. */
   reason: string;
@@ -124,6 +128,8 @@ export interface TaskSubmitted {
   correlationId: string;
   /** How many hops brought the submission here. */
   hops: number;
+  /** Which registration of its swarm it belongs to, as in AgentRegistered. */
+  registration: string;
 }
 
 /** task.assigned: key = <swarm>.<agent>.<instance>, the instance that it is given to. */
@@ -205,7 +211,7 @@ export interface DeliverySettled {
 }
 
 function createBaseAgentRegistered(): AgentRegistered {
-  return { agent: undefined, ownerKey: "" };
+  return { agent: undefined, ownerKey: "", registration: "" };
 }
 
 export const AgentRegistered: MessageFns<AgentRegistered> = {
@@ -215,6 +221,9 @@ export const AgentRegistered: MessageFns<AgentRegistered> = {
     }
     if (message.ownerKey !== "") {
       writer.uint32(18).string(message.ownerKey);
+    }
+    if (message.registration !== "") {
+      writer.uint32(26).string(message.registration);
     }
     return writer;
   },
@@ -248,6 +257,14 @@ export const AgentRegistered: MessageFns<AgentRegistered> = {
             message.ownerKey = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -268,6 +285,7 @@ export const AgentRegistered: MessageFns<AgentRegistered> = {
         : isSet(object.owner_key)
         ? globalThis.String(object.owner_key)
         : "",
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
     };
   },
 
@@ -278,6 +296,9 @@ export const AgentRegistered: MessageFns<AgentRegistered> = {
     }
     if (message.ownerKey !== "") {
       obj.ownerKey = message.ownerKey;
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
     }
     return obj;
   },
@@ -464,7 +485,7 @@ export const AgentStateChanged: MessageFns<AgentStateChanged> = {
 };
 
 function createBaseLeaseGranted(): LeaseGranted {
-  return { lease: "", agent: "", lender: "", borrower: "", termMs: 0 };
+  return { lease: "", agent: "", lender: "", borrower: "", termMs: 0, registration: "" };
 }
 
 export const LeaseGranted: MessageFns<LeaseGranted> = {
@@ -483,6 +504,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.termMs !== 0) {
       writer.uint32(40).uint32(message.termMs);
+    }
+    if (message.registration !== "") {
+      writer.uint32(50).string(message.registration);
     }
     return writer;
   },
@@ -540,6 +564,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.termMs = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -563,6 +595,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
         : isSet(object.term_ms)
         ? globalThis.Number(object.term_ms)
         : 0,
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
     };
   },
 
@@ -582,6 +615,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.termMs !== 0) {
       obj.termMs = Math.round(message.termMs);
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
     }
     return obj;
   },
@@ -886,7 +922,7 @@ export const LeaseForgotten: MessageFns<LeaseForgotten> = {
 };
 
 function createBaseTaskSubmitted(): TaskSubmitted {
-  return { task: "", spec: undefined, submittedBy: "", traceparent: "", correlationId: "", hops: 0 };
+  return { task: "", spec: undefined, submittedBy: "", traceparent: "", correlationId: "", hops: 0, registration: "" };
 }
 
 export const TaskSubmitted: MessageFns<TaskSubmitted> = {
@@ -908,6 +944,9 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
     }
     if (message.hops !== 0) {
       writer.uint32(48).uint32(message.hops);
+    }
+    if (message.registration !== "") {
+      writer.uint32(58).string(message.registration);
     }
     return writer;
   },
@@ -973,6 +1012,14 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
             message.hops = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1001,6 +1048,7 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
         ? globalThis.String(object.correlation_id)
         : "",
       hops: isSet(object.hops) ? globalThis.Number(object.hops) : 0,
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
     };
   },
 
@@ -1023,6 +1071,9 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
     }
     if (message.hops !== 0) {
       obj.hops = Math.round(message.hops);
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
     }
     return obj;
   },
