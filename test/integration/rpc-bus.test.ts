@@ -252,10 +252,13 @@ test('the deadline ends a call on both sides', async () => {
     getSwarm: (_, { signal }) =>
       new Promise(() => signal.addEventListener('abort', () => aborted.push(signal.reason.code))),
   });
-  const error = await refused(clientOf().getSwarm({}, { timeoutMs: 60 }));
-  expect(error.code).toBe('DEADLINE_EXCEEDED');
-  await until(() => aborted.length === 1);
-  expect(aborted).toEqual(['DEADLINE_EXCEEDED']);
+  // On a busy machine a call may be too late before it has reached the method: then another is made.
+  await until(async () => {
+    const error = await refused(clientOf().getSwarm({}, { timeoutMs: 100 }));
+    expect(error.code).toBe('DEADLINE_EXCEEDED');
+    return aborted.length > 0;
+  });
+  expect(aborted[0]).toBe('DEADLINE_EXCEEDED');
 });
 
 test('a caller may give up', async () => {
