@@ -41,7 +41,9 @@ export function contextOf(command: Command, signal: AbortSignal): Context {
   const home = process.env.HIVEBUS_HOME || run?.home || defaultHome();
   const asked = parseIdentity(options.as ?? process.env.HIVEBUS_AS);
   const connectAs = (identity: Identity) =>
-    connect({ servers: nats, federation, home, identity }).catch((error) => Promise.reject(explained(error, nats)));
+    Promise.race([connect({ servers: nats, federation, home, identity }), interruption(signal)]).catch((error) =>
+      Promise.reject(explained(error, nats)),
+    );
   return {
     given: options,
     output: createOutput(options.output, process.stdout, process.stderr),
@@ -54,6 +56,13 @@ export function contextOf(command: Command, signal: AbortSignal): Context {
       connectAs(asked ?? (await defaultOperator(home, run)) ?? fallback),
   };
 }
+
+/** Nobody waits for a connection that may never stand; main ends the process, and what is left of it. */
+const interruption = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 
 /** Who sees this has started nothing yet, or elsewhere. */
 function explained(error: unknown, nats: string): unknown {

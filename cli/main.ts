@@ -48,7 +48,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   tell(error);
-  process.exitCode = exitCodeOf(error);
+  // At once: what was interrupted may have left a connection half made, or an answer that nobody waits for.
+  process.exit(exitCodeOf(error));
 }
 
 /** Commands made by `.command()` inherit no exit override. */

@@ -5,6 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import { systemClock } from '../kernel/clock.ts';
 import { HiveError, invalid } from '../kernel/errors.ts';
 import { accessOptions, type BusAccess } from './access.ts';
+import { requireGreeting } from './greeting.ts';
 import { closeWhenRefused, connectError } from './refusal.ts';
 import { isAtLeast, OLDEST_NATS_SERVER } from './version.ts';
 
@@ -13,6 +14,8 @@ const RECONNECT_MS = 100;
 /** A connection that was cut without a word (a network that is gone) is noticed after two or three of these. */
 const PING_MS = 10_000;
 const JETSTREAM_MS = 5000;
+/** Nobody listens there yet, or it is too busy to greet. */
+const MAY_PASS: ReadonlySet<string | undefined> = new Set(['BUS_UNREACHABLE', 'BUS_SILENT']);
 /** While a bus that is not there yet is waited for. */
 const TRY_AGAIN_MS = 250;
 
@@ -41,7 +44,7 @@ export interface BusStatus {
 /**
  * A connection to the bus. Once it stands it is restored for ever, unless the server refuses our login (`givenUp`);
  * before, it fails with UNAVAILABLE naming the address, at once or after `waitMs`. Throws UNAUTHENTICATED when it is
- * refused, FAILED_PRECONDITION for a file of `access` that cannot be used, for TLS that fails, and for a server that is
+ * refused, UNAVAILABLE and not retryable (NOT_NATS) for what is no NATS server, FAILED_PRECONDITION for a file of `access` that cannot be used, for TLS that fails, and for a server that is
  * too old or has no JetStream.
  */
 export async function connectBus(options: BusOptions): Promise<NatsConnection> {
@@ -73,7 +76,7 @@ async function patientConnect(servers: string[], options: BusOptions): Promise<N
     try {
       return await firstConnect(servers, name, access);
     } catch (error) {
-      const mayPass = error instanceof HiveError && error.reason === 'BUS_UNREACHABLE';
+      const mayPass = error instanceof HiveError && MAY_PASS.has(error.reason);
       if (!mayPass || signal?.aborted || systemClock.monotonic() >= giveUpAt) throw error;
       if (attempt === 1) onStatus?.({ level: 'warn', message: `${error.message}; waiting for it` });
       await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => {}); // keeps the process alive, which a clock does not
@@ -83,6 +86,7 @@ async function patientConnect(servers: string[], options: BusOptions): Promise<N
 
 async function firstConnect(servers: string[], name: string, access: BusAccess): Promise<NatsConnection> {
   const proof = accessOptions(access, servers);
+  await requireGreeting(servers);
   try {
     return await connect({
       servers,

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { greeting } from '../bus/greeting.ts';
 import { isAtLeast, OLDEST_NATS_SERVER } from '../bus/version.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -158,32 +159,14 @@ async function requireFreePort(host: string, port: number): Promise<void> {
     await new Promise((resolve) => probe.close(resolve));
   } catch (error) {
     if (!(error instanceof HiveError) || error.reason !== 'EADDRINUSE') throw error;
-    const found = await greeting(host, port);
+    const found = await greeting(host, port, 1000);
     const url = `nats://${host}:${port}`;
-    const message = found
-      ? `a nats-server ${found} listens on ${host}:${port} already; use it with --nats ${url}, or choose another port by --port`
-      : `${host}:${port} is in use by another process; choose another port by --port, or a NATS server that runs by --nats URL`;
+    const message =
+      found.by === 'nats'
+        ? `a nats-server ${found.version} listens on ${host}:${port} already; use it with --nats ${url}, or choose another port by --port`
+        : `${host}:${port} is in use by another process; choose another port by --port, or a NATS server that runs by --nats URL`;
     throw new HiveError('UNAVAILABLE', message, { retryable: false, reason: 'PORT_IN_USE', cause: error });
   }
-}
-
-/** The version of the NATS server that listens there; undefined when it is something else. */
-function greeting(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host, port, timeout: 1000 });
-    const give = (version?: string) => {
-      socket.destroy();
-      resolve(version);
-    };
-    let text = '';
-    socket.on('data', (data) => {
-      text += data;
-      if (text.includes('\n') || text.length > 65_536) give(/^INFO .*"version":"([^"]+)"/.exec(text)?.[1]);
-    });
-    socket.on('timeout', () => give());
-    socket.on('error', () => give());
-    socket.on('close', () => give());
-  });
 }
 
 function configText({ dir, host, syncAlways = true }: NatsChildOptions, port: number, version: string): string {

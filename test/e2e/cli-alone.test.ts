@@ -1,8 +1,10 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer as createHttp2 } from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { listen } from '../../libs/service/listen.ts';
+import { until } from '../../libs/testkit/until.ts';
 import { Playground } from './hivebus.ts';
 
 /** What the command line says when nothing runs. */
@@ -62,6 +64,30 @@ test('an operator without a key is denied, as is a key that others may read', as
   const open = await playground.run(['register-swarm', 'code']);
   expect(open).toMatchObject({ code: 5, stderr: expect.stringContaining(`chmod 600 ${file}`) });
 });
+
+test('a port that is something else than NATS is told at once', async () => {
+  const grpc = createHttp2();
+  const port = await listen(grpc as unknown as Server, '127.0.0.1', 0, '');
+  const { code, stderr } = await playground.run(['status', '--nats', `nats://127.0.0.1:${port}`]);
+  grpc.close();
+  expect(code).toBe(3);
+  expect(stderr).toContain('does not speak NATS (it speaks HTTP/2, as gRPC does)');
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s ends a command that waits for a server which says nothing',
+  async (signal) => {
+    const taken: Socket[] = [];
+    const silent = createServer((socket) => taken.push(socket));
+    const port = await listen(silent, '127.0.0.1', 0, '');
+    const started = playground.start(['events', '--nats', `nats://127.0.0.1:${port}`]);
+    await until(() => taken.length > 0);
+    started.child.kill(signal);
+    expect(await started.ended).toMatchObject({ code: 130, signal: null, stdout: '' });
+    for (const socket of taken) socket.destroy();
+    silent.close();
+  },
+);
 
 test('up says so when the port is taken', async () => {
   const server = createServer();
