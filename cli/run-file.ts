@@ -26,7 +26,8 @@ export function findRun(folder: string): RunFile | undefined {
   return parent === resolve(folder) ? undefined : findRun(parent);
 }
 
-function readRun(data: string): RunFile | undefined {
+/** Of a folder such as `.hivebus`; undefined when nothing runs there that ended in order. */
+export function readRun(data: string): RunFile | undefined {
   try {
     return JSON.parse(readFileSync(join(data, NAME), 'utf8')) as RunFile;
   } catch {

@@ -3,15 +3,17 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { operatorKeyFile, readOrCreateKey } from '../libs/sdk/keys.ts';
 import { readConfig } from '../libs/service/config.ts';
+import { requireFreePort } from '../libs/service/free-port.ts';
 import { startHealth } from '../libs/service/health.ts';
 import { type NatsChild, startNatsChild } from '../libs/service/nats-child.ts';
 import { createLogger, logFunction } from '../libs/telemetry/log.ts';
 import { startTelemetry } from '../libs/telemetry/telemetry.ts';
 import { untilAborted } from './action.ts';
 import { createAllInOne } from './all-in-one.ts';
+import { requireNoneUp } from './already-up.ts';
 import type { Context } from './context.ts';
 import { colors, fields } from './output.ts';
-import { type RunFile, removeRun, writeRun } from './run-file.ts';
+import { findRun, type RunFile, removeRun, writeRun } from './run-file.ts';
 
 export interface UpOptions {
   readonly data: string;
@@ -28,8 +30,11 @@ const SERVICE = 'hivebus';
 /** Runs everything until `context.signal` aborts. */
 export async function up(context: Context, options: UpOptions): Promise<void> {
   const data = resolve(options.data);
+  requireNoneUp(data);
   const { nats, ...config } = readConfig(process.env, { grpcPort: GRPC_PORT, home: data });
-  const operator = process.env.HIVEBUS_OPERATOR ?? OPERATOR;
+  const grpcPort = options.grpcPort ?? config.grpcPort ?? GRPC_PORT;
+  await requireFreePort(config.host, grpcPort, '--grpc-port');
+  const operator = process.env.HIVEBUS_OPERATOR || OPERATOR;
   const operatorKeys = config.operatorKeys ?? join(config.home, 'operators');
   await publishOperator(config.home, operatorKeys, operator);
 
@@ -57,7 +62,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
     ...(server ? {} : { access: config.busAccess }), // our own server wants no login
     onRefused: (error) => crash.abort(error),
     host: config.host,
-    grpcPort: options.grpcPort ?? config.grpcPort ?? GRPC_PORT,
+    grpcPort,
     operatorKeys,
     replicas: config.replicas,
     log: logFunction(logger),
@@ -115,6 +120,7 @@ function welcome(run: RunFile, data: string, server: NatsChild | undefined): str
   ]);
   const hivebus = launcher();
   const steps = [
+    ...wayThere(run),
     `${hivebus} status`,
     `${hivebus} agent run --swarm code --type echo --exec 'cat'`,
     `${hivebus} task submit --swarm code --type echo --payload '{"hello": 1}' --wait`,
@@ -122,3 +128,12 @@ function welcome(run: RunFile, data: string, server: NatsChild | undefined): str
   ];
   return `${colors.bold('Hivebus is up.')} Ctrl-C stops it.\n\n${addresses}\n\nIn another terminal:\n${steps.map((step) => `  ${step}`).join('\n')}\n`;
 }
+
+/** What a command must be told to find this one; nothing where it finds it by itself, in this folder and below. */
+function wayThere(run: RunFile): string[] {
+  if (findRun(process.cwd())?.pid === run.pid && !process.env.HIVEBUS_NATS) return [];
+  const operator = run.operator === OPERATOR ? '' : ` HIVEBUS_OPERATOR=${run.operator}`;
+  return [`export HIVEBUS_NATS=${run.nats} HIVEBUS_HOME=${shellWord(run.home)}${operator}`];
+}
+
+const shellWord = (text: string): string => (/^[-\w./:@%+]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -1,11 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { greeting } from '../bus/greeting.ts';
 import { isAtLeast, OLDEST_NATS_SERVER } from '../bus/version.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { listen } from './listen.ts';
+import { requireFreePort } from './free-port.ts';
 import { natsServerPath, natsServerVersion } from './nats-binary.ts';
 import { logTail, type NatsProcess, spawnNats } from './nats-process.ts';
 
@@ -50,7 +48,7 @@ export async function startNatsChild(options: NatsChildOptions): Promise<NatsChi
   requireVersion(binary, version);
   mkdirSync(dir, { recursive: true });
   requireOwnFolder(dir);
-  if (port !== 0) await requireFreePort(host, port);
+  await requireFreePort(host, port, '--port');
   const start = (onPort: number) => {
     writeFileSync(join(dir, 'nats.conf'), configText(options, onPort, version));
     return spawnNats(binary, dir);
@@ -149,23 +147,6 @@ function readText(file: string): string {
     return readFileSync(file, 'utf8').trim();
   } catch {
     return '';
-  }
-}
-
-async function requireFreePort(host: string, port: number): Promise<void> {
-  const probe = createServer();
-  try {
-    await listen(probe, host, port, '--port');
-    await new Promise((resolve) => probe.close(resolve));
-  } catch (error) {
-    if (!(error instanceof HiveError) || error.reason !== 'EADDRINUSE') throw error;
-    const found = await greeting(host, port, 1000);
-    const url = `nats://${host}:${port}`;
-    const message =
-      found.by === 'nats'
-        ? `a nats-server ${found.version} listens on ${host}:${port} already; use it with --nats ${url}, or choose another port by --port`
-        : `${host}:${port} is in use by another process; choose another port by --port, or a NATS server that runs by --nats URL`;
-    throw new HiveError('UNAVAILABLE', message, { retryable: false, reason: 'PORT_IN_USE', cause: error });
   }
 }
 

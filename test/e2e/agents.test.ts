@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
@@ -179,6 +179,27 @@ test('events are shown as they happen, and Ctrl-C ends it well', async () => {
   expect(JSON.parse(stdout.split('\n')[0] as string)).toMatchObject({
     subject: 'hive.main.registry.swarm.registered.seen',
   });
+});
+
+test('a second one on the same folder is refused, and told where the first is', async () => {
+  const second = await playground.run(['up', '--port', '0', '--grpc-port', '0']);
+  expect(second).toMatchObject({ code: 1, stdout: '' });
+  expect(second.stderr).toMatch(new RegExp(`already up in .*: pid ${up.child.pid}, nats nats://127.0.0.1:\\d+, grpc `));
+});
+
+test('a hive elsewhere says how it is found, and is found so', async () => {
+  const elsewhere = playground.start(['up', '--data', 'else where', '--port', '0', '--grpc-port', '0']);
+  await until(() => elsewhere.said().includes('hivebus events'), 60_000);
+  expect(up.said()).not.toContain('export');
+  const [, nats = '', home = ''] = /export HIVEBUS_NATS=(\S+) HIVEBUS_HOME='(.*)'/.exec(elsewhere.said()) ?? [];
+  expect(home).toBe(join(realpathSync(playground.folder), 'else where'));
+  const asked = playground.start(['federation', 'init', 'two', '-o', 'json'], {
+    HIVEBUS_NATS: nats,
+    HIVEBUS_HOME: home,
+  });
+  expect(await asked.ended).toMatchObject({ code: 0, stderr: '' });
+  elsewhere.child.kill('SIGTERM');
+  expect((await elsewhere.ended).code).toBe(0);
 });
 
 test('hivebus ends in order, and a new one has everything', async () => {
