@@ -33,12 +33,15 @@ export interface Context {
   connectAs(identity: Identity): Promise<Hive>;
 }
 
+/** Where keys lie. */
+export const homeOf = (run: RunFile | undefined): string => process.env.HIVEBUS_HOME || run?.home || defaultHome();
+
 export function contextOf(command: Command, signal: AbortSignal): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
   const run = findRun(process.cwd());
   const nats = options.nats ?? process.env.HIVEBUS_NATS ?? run?.nats ?? DEFAULT_NATS;
   const federation = options.federation ?? process.env.HIVEBUS_FEDERATION ?? 'main';
-  const home = process.env.HIVEBUS_HOME || run?.home || defaultHome();
+  const home = homeOf(run);
   const asked = parseIdentity(options.as ?? process.env.HIVEBUS_AS);
   const connectAs = (identity: Identity) =>
     Promise.race([connect({ servers: nats, federation, home, identity }), interruption(signal)]).catch((error) =>

@@ -11,8 +11,11 @@ import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
 import { addUp } from './commands/up.ts';
+import { type GlobalOptions, homeOf } from './context.ts';
+import { forPeople } from './error-text.ts';
 import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
 import { FORMATS } from './output.ts';
+import { findRun } from './run-file.ts';
 
 const program = new Command('hivebus')
   .description('A federation control plane for agent swarms, on a message bus')
@@ -62,6 +65,10 @@ function tell(error: unknown): void {
   // Commander has said it already.
   if (error instanceof CommanderError) return;
   const known = HiveError.from(error);
-  if (known.message !== 'interrupted') console.error(`hivebus: ${known.message}`);
+  if (known.message === 'interrupted') return;
+  const message = forPeople(known, homeOf(findRun(process.cwd())));
+  // In the form that programs asked for; the message stays the one for people.
+  if (program.opts<GlobalOptions>().output === 'json') console.error(JSON.stringify({ ...known.toJSON(), message }));
+  else console.error(`hivebus: ${message}`);
   if (known.code === 'INTERNAL' && process.env.HIVEBUS_DEBUG) console.error(error);
 }

@@ -36,7 +36,6 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   await requireFreePort(config.host, grpcPort, '--grpc-port');
   const operator = process.env.HIVEBUS_OPERATOR || OPERATOR;
   const operatorKeys = config.operatorKeys ?? join(config.home, 'operators');
-  await publishOperator(config.home, operatorKeys, operator);
 
   const given = context.given.nats ?? (process.env.HIVEBUS_NATS ? nats.join(',') : undefined);
   // Made first: instruments and spans of whatever comes later count.
@@ -56,6 +55,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
           },
         })
       : undefined;
+  await publishOperator(config.home, operatorKeys, operator);
   const servers = server ? [server.url] : (given as string).split(',');
   await using all = await createAllInOne({
     nats: servers,

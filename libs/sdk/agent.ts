@@ -251,7 +251,8 @@ class PoolAgent implements Agent {
       this.#work.stopAll('superseded');
       this.#tell('the pool does not know this agent any more: registering again');
       await this.#register().catch((cause) => this.#fail(HiveError.from(cause)));
-    } else if (error.code === 'ABORTED' || error.code === 'PERMISSION_DENIED') await this.#fail(error);
+    } else if (error.code === 'ABORTED') await this.#fail(displaced(this.swarm, this.name, error));
+    else if (error.code === 'PERMISSION_DENIED') await this.#fail(error);
     else this.#tell(`cannot ask for assignments: ${error.message}`);
   }
 
@@ -292,4 +293,9 @@ class PoolAgent implements Agent {
   #tell(text: string, about: 'task' | 'agent' = 'agent'): void {
     this.#options.onEvent?.(text, about);
   }
+}
+
+function displaced(swarm: string, name: string, cause: HiveError): HiveError {
+  const message = `another instance took the place of agent ${swarm}/${name}: only one can have the name`;
+  return new HiveError('ABORTED', message, { cause, retryable: false, reason: 'DISPLACED' });
 }

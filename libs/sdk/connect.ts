@@ -14,7 +14,8 @@ import { readBusAccess } from '../service/bus-access.ts';
 import { ResourcePoolServiceService } from '../wire/hivebus/pool/v1/pool.ts';
 import { RegistryServiceService } from '../wire/hivebus/registry/v1/registry.ts';
 import type { Hive, Identity } from './hive.ts';
-import { defaultHome, operatorKeyFile, readKey, readOrCreateKey, swarmKeyFile } from './keys.ts';
+import { defaultHome, operatorKeyFile, readKey, swarmKeyFile } from './keys.ts';
+import { SwarmKey } from './swarm-key.ts';
 import { currentTrace, freshTrace, traceOfEnvironment } from './trace-context.ts';
 
 export interface ConnectOptions {
@@ -35,7 +36,7 @@ export interface ConnectOptions {
 const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 
 /**
- * Connects to a federation. A swarm's key is made on first use; an operator's must be there.
+ * Connects to a federation. A swarm's key is made by its first registration; an operator's must be there.
  * Throws UNAVAILABLE when the bus cannot be reached, UNAUTHENTICATED when the operator's key is not there or the bus
  * refuses our login.
  */
@@ -51,14 +52,14 @@ export async function connect(options: ConnectOptions = {}): Promise<Hive> {
   }
   const home = options.home ?? defaultHome(env);
   // Keys come first: without one there is nothing to connect for.
-  const token = await tokenOf(identity, federation, home);
+  const credentials = await credentialsOf(identity, federation, home);
   const { access = readBusAccess(env) } = options;
   const nc = await connectBus({ servers, access, name: `hivebus-${labelOf(identity)}`, jetStream: false });
   const outer = traceOfEnvironment(env);
   const close = async () => {
     if (!nc.isClosed()) await nc.drain();
   };
-  return new BusHive({ nc, federation, home, outer, close }, identity, token);
+  return new BusHive({ nc, federation, home, outer, close }, identity, credentials);
 }
 
 /** What all identities on one connection share. */
@@ -80,20 +81,21 @@ class BusHive implements Hive {
   readonly #link: Link;
   readonly #token: () => string;
 
-  constructor(link: Link, identity: Identity, token: () => string) {
+  constructor(link: Link, identity: Identity, { token, swarmKey }: Credentials) {
     this.federation = link.federation;
     this.nc = link.nc;
     this.identity = identity;
     this.#link = link;
     this.#token = token;
     const options = { federation: link.federation, token, clientId: labelOf(identity), trace: () => this.#trace() };
-    this.registry = createBusClient(link.nc, 'registry', RegistryServiceService, options);
+    const registry = createBusClient(link.nc, 'registry', RegistryServiceService, options);
+    this.registry = swarmKey ? swarmKey.keepingWith(registry) : registry;
     this.pool = createBusClient(link.nc, 'pool', ResourcePoolServiceService, options);
   }
 
   async as(identity: Identity): Promise<Hive> {
-    const token = await tokenOf(identity, this.federation, this.#link.home);
-    return new BusHive({ ...this.#link, close: async () => {} }, identity, token);
+    const credentials = await credentialsOf(identity, this.federation, this.#link.home);
+    return new BusHive({ ...this.#link, close: async () => {} }, identity, credentials);
   }
 
   publish(subject: string, type: string, data: object): void {
@@ -120,24 +122,31 @@ class BusHive implements Hive {
   }
 }
 
-/** Gives valid tokens of an identity; empty ones of nobody. */
-async function tokenOf(identity: Identity, federation: string, home: string): Promise<() => string> {
+/** By what an identity is proved. */
+interface Credentials {
+  /** Gives a valid token at any time; an empty one of nobody. */
+  readonly token: () => string;
+  readonly swarmKey?: SwarmKey;
+}
+
+async function credentialsOf(identity: Identity, federation: string, home: string): Promise<Credentials> {
   switch (identity.kind) {
     case 'anonymous':
-      return () => '';
+      return { token: () => '' };
     case 'operator': {
       checkName('operator', identity.name);
       const file = operatorKeyFile(home, identity.name);
       const key = await readKey(file);
-      if (key) return tokenSource(key, identity, federation, systemClock.now);
+      if (key) return { token: tokenSource(key, identity, federation, systemClock.now) };
       const hint = 'run this where `hivebus up` was started, set HIVEBUS_HOME, or act as a swarm';
       throw new HiveError('UNAUTHENTICATED', `operator ${identity.name} has no key here (${file}): ${hint}`);
     }
     default: {
       checkName('swarm', identity.swarm);
       if (identity.kind === 'agent') checkName('agent', identity.name);
-      const key = await readOrCreateKey(swarmKeyFile(home, federation, identity.swarm));
-      return tokenSource(key, identity, federation, systemClock.now);
+      const file = swarmKeyFile(home, federation, identity.swarm);
+      const swarmKey = await SwarmKey.of(file, identity, federation, systemClock.now);
+      return { token: swarmKey.token, swarmKey };
     }
   }
 }

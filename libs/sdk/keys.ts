@@ -30,14 +30,17 @@ export async function readKey(file: string): Promise<KeyPair | undefined> {
   }
 }
 
-/** The key of a file, made now (readable by its owner only) when there is none. Safe against others doing the same. */
+/** The key of a file, made now when there is none. Safe against others doing the same. */
 export async function readOrCreateKey(file: string): Promise<KeyPair> {
-  const known = await readKey(file);
-  if (known) return known;
+  return (await readKey(file)) ?? keepKey(file, newKeyPair());
+}
+
+/** Puts a key into a file, readable by its owner only, unless there is one: what it holds then. */
+export async function keepKey(file: string, pair: KeyPair): Promise<KeyPair> {
   const draft = `${file}.${randomId(8)}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(draft, privateKeyPem(newKeyPair()), { flag: 'wx', mode: 0o600, flush: true });
+    await writeFile(draft, privateKeyPem(pair), { flag: 'wx', mode: 0o600, flush: true });
     // A link fails when somebody was faster, and never shows half a file.
     await link(draft, file).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error;

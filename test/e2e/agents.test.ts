@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
@@ -164,8 +164,15 @@ test('an agent is borrowed, does the work of another swarm, and is given back', 
 test('what is not there, and what is not yours', async () => {
   expect((await playground.run(['task', 'get', 'nothing'])).code).toBe(4);
   expect((await playground.run(['federation', 'status', '--federation', 'nowhere'])).code).toBe(4);
-  const stranger = playground.start(['register-swarm', 'code'], { HIVEBUS_HOME: join(playground.folder, 'stranger') });
-  expect(await stranger.ended).toMatchObject({ code: 5, stdout: '' });
+  const env = { HIVEBUS_HOME: join(playground.folder, 'stranger') };
+  expect(await playground.start(['register-swarm', 'code'], env).ended).toMatchObject({ code: 5, stdout: '' });
+  expect(existsSync(join(env.HIVEBUS_HOME, 'keys', 'swarm-main-code.key'))).toBe(false);
+  const nobody = await playground.start(['federation', 'init', 'theirs', '-o', 'json'], env).ended;
+  expect(nobody).toMatchObject({ code: 5, stdout: '' });
+  expect(JSON.parse(nobody.stderr)).toMatchObject({
+    ...{ code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING' },
+    message: expect.stringMatching(/HIVEBUS_HOME, .* --as swarm:NAME/),
+  });
 });
 
 test('events are shown as they happen, and Ctrl-C ends it well', async () => {

@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { listen } from '../../libs/service/listen.ts';
 import { until } from '../../libs/testkit/until.ts';
@@ -58,9 +58,11 @@ test('help is no failure', async () => {
 test('an operator without a key is denied, as is a key that others may read', async () => {
   const missing = await playground.run(['--as', 'operator:ada', 'status']);
   expect(missing).toMatchObject({ code: 5, stderr: expect.stringContaining('operator ada has no key here') });
-  await playground.run(['register-swarm', 'code', '--nats', `nats://127.0.0.1:${await deadPort()}`]);
   const file = join(playground.folder, '.config', 'hivebus', 'keys', 'swarm-main-code.key');
-  chmodSync(file, 0o644);
+  await playground.run(['register-swarm', 'code', '--nats', `nats://127.0.0.1:${await deadPort()}`]);
+  expect(existsSync(file)).toBe(false);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, 'whatever', { mode: 0o644 });
   const open = await playground.run(['register-swarm', 'code']);
   expect(open).toMatchObject({ code: 5, stderr: expect.stringContaining(`chmod 600 ${file}`) });
 });

@@ -166,7 +166,7 @@ test('of two agents of one name the newer stays, and does the work of the older'
   await federation.ready(args);
   const { code, stderr } = await older.ended;
   expect(code).not.toBe(0);
-  expect(stderr).toContain('is not the current one');
+  expect(stderr).toContain('another instance took the place of agent code/twin');
   await inState('twin-0', 'TASK_STATE_SUCCEEDED');
 });
 

@@ -335,7 +335,7 @@ test('an agent that was removed registers again; one that was replaced ends', as
   expect(new Set(pool.registered)).toEqual(new Set([agent.instance]));
   pool.refuse.listAssignments = new HiveError('ABORTED', 'another instance took its place');
   await nats.restart();
-  expect(await agent.closed).toMatchObject({ code: 'ABORTED' });
+  expect(await agent.closed).toMatchObject({ code: 'ABORTED', reason: 'DISPLACED' });
   expect(pool.gone).toEqual([]);
 });
 

@@ -62,7 +62,9 @@ export function requireService(ctx: Context, action: string): void {
 
 function denied(ctx: Context, action: string, owner: string): HiveError {
   if (ctx.principal.kind === 'anonymous') {
-    return new HiveError('UNAUTHENTICATED', `to ${action} needs a token, and none was sent`);
+    return new HiveError('UNAUTHENTICATED', `to ${action} needs a token, and none was sent`, {
+      reason: 'TOKEN_MISSING',
+    });
   }
   const who = describePrincipal(ctx.principal);
   return new HiveError('PERMISSION_DENIED', `${who} may not ${action}: only ${owner} or an operator, by its own key`);
