@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { HiveError } from '../libs/kernel/errors.ts';
 import { VERSION } from '../libs/service/version.ts';
 import { addAgent } from './commands/agent.ts';
+import { addApply } from './commands/apply.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addFederation } from './commands/federation.ts';
@@ -34,6 +35,7 @@ const program = new Command('hivebus')
 for (const add of [
   addUp,
   addStatus,
+  addApply,
   addGet,
   addFederation,
   addRegisterSwarm,

@@ -17,6 +17,8 @@ export interface Output {
   line(value: unknown, human: () => string): void;
   /** For people, never data. */
   note(text: string): void;
+  /** What is being done now, on a line that the next one replaces; only where a person looks on. Empty = nothing. */
+  progress(text: string): void;
 }
 
 export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJS.WriteStream): Output {
@@ -25,7 +27,16 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
     if (error.code !== 'EPIPE') throw error;
     process.exit(0);
   });
-  const write = (text: string) => void out.write(`${text}\n`);
+  let progressing = false;
+  const progress = (text: string) => {
+    if (!err.isTTY || (text === '' && !progressing)) return;
+    err.write(`\r\x1b[K${text}`);
+    progressing = text !== '';
+  };
+  const write = (text: string) => {
+    progress('');
+    out.write(`${text}\n`);
+  };
   return {
     format,
     interactive: Boolean(out.isTTY) && format === 'table',
@@ -39,7 +50,11 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
       if (format === 'json') write(JSON.stringify(value));
       else write(format === 'yaml' ? `---\n${yamlOf(value)}` : human());
     },
-    note: (text) => void err.write(`${text}\n`),
+    note: (text) => {
+      progress('');
+      err.write(`${text}\n`);
+    },
+    progress,
   };
 }
 

@@ -10,7 +10,9 @@ import type {
 } from '../libs/wire/hivebus/pool/v1/pool.ts';
 import type {
   Cluster,
+  DeclaredAgent,
   ListClustersRequest,
+  ListDeclaredAgentsRequest,
   ListSwarmsRequest,
   Swarm,
 } from '../libs/wire/hivebus/registry/v1/registry.ts';
@@ -44,6 +46,16 @@ export async function allClusters(hive: Hive, filter: Partial<ListClustersReques
   return pages(async (pageToken) => {
     const page = await hive.registry.listClusters({ ...filter, pageSize: PAGE, pageToken });
     return { items: page.clusters, next: page.nextPageToken };
+  });
+}
+
+export async function allDeclaredAgents(
+  hive: Hive,
+  filter: Partial<ListDeclaredAgentsRequest> = {},
+): Promise<DeclaredAgent[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.registry.listDeclaredAgents({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.agents, next: page.nextPageToken };
   });
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Fault } from './manifest/faults.ts';
 import { parseTaskManifest } from './task-manifest.ts';
 
 const MANIFEST = `
@@ -9,31 +10,39 @@ metadata:
 spec:
   clusterRef: infra
   type: executor
+  timeout: 5m
   task: |
     # first
     echo one
 `;
 
-test('a SwarmTask is a script with a name', () => {
-  expect(parseTaskManifest(MANIFEST)).toEqual({
-    title: 'deploy-infrastructure',
-    script: '# first\necho one\n',
-    swarm: 'infra',
-    type: 'executor',
+function parse(text: string) {
+  const faults: Fault[] = [];
+  const spec = parseTaskManifest({ file: 'task.yaml', text }, faults);
+  return { spec, faults: faults.map(({ line, column, text: what }) => `${line}:${column}: ${what}`) };
+}
+
+test('a SwarmTask is a task with a name; what it leaves out is empty', () => {
+  expect(parse(MANIFEST)).toEqual({
+    faults: [],
+    spec: {
+      title: 'deploy-infrastructure',
+      script: '# first\necho one\n',
+      swarm: 'infra',
+      type: 'executor',
+      timeoutMs: 300_000,
+      capabilities: [],
+      labels: {},
+      maxAttempts: 0,
+      payload: undefined,
+      priority: 0,
+    },
   });
 });
 
-test('all faults are told at once', () => {
-  const text = 'apiVersion: v1\nkind: SwarmTask\nmetadata: {name: Bad}\nspec: {resume: true, taks: x}\n';
-  expect(() => parseTaskManifest(text)).toThrow(
-    /apiVersion: "v1" .*metadata.name: "Bad" .*spec.task: .*spec.resume: true is not supported yet.*spec.taks: "x" is not known/,
-  );
-});
-
-test.each(['', '[]', 'x', 'null'])('%j is no manifest', (text) => {
-  expect(() => parseTaskManifest(text)).toThrow(/kind: .* must be SwarmTask/);
-});
-
-test('broken YAML is told by its line', () => {
-  expect(() => parseTaskManifest('kind: SwarmTask\nspec: {task: "x\n')).toThrow(/line \d/);
+test('another kind, or a second document, belongs to apply', () => {
+  expect(parse(MANIFEST.replace('SwarmTask', 'SwarmMemory')).faults).toEqual([
+    '1:1: holds a SwarmMemory, and must hold a SwarmTask; other kinds are taken by hivebus apply',
+  ]);
+  expect(parse(`${MANIFEST}---${MANIFEST}`).faults[0]).toContain('must be the only document');
 });

@@ -12,7 +12,7 @@ import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { stateText } from '../render.ts';
-import { parseTaskManifest, type TaskManifest } from '../task-manifest.ts';
+import { readTaskManifest } from '../task-manifest.ts';
 import { countingNumber, duration, jsonOf, keyValue, list, textOf, wholeNumber, word } from '../values.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
@@ -32,7 +32,7 @@ export function addTask(program: Command): void {
     .option('--label <key=value>', 'a free label; may be repeated', keyValue, {})
     .option('--timeout <duration>', 'how long one attempt may run (default: 10m)', duration)
     .option('--max-attempts <n>', 'how often it may be tried (default: 3)', wholeNumber)
-    .option('--priority <n>', 'higher goes first, 0 to 1000', wholeNumber, 0)
+    .option('--priority <n>', 'higher goes first, 0 to 1000 (default: 0)', wholeNumber)
     .option('--id <id>', "the task's id, so that a repeat does nothing", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
     .action(action(submit, { heedsSignal: true, names: true }));
@@ -63,8 +63,10 @@ export function addTask(program: Command): void {
     .action(action(logs, { heedsSignal: true }));
 }
 
-interface SubmitOptions extends Pick<TaskSpec, 'title' | 'priority'> {
+interface SubmitOptions {
   file?: string;
+  title: string;
+  priority?: number;
   maxAttempts?: number;
   swarm?: string;
   type?: string;
@@ -109,26 +111,25 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
   );
 }
 
+/** What options say goes before what the manifest says. */
 async function specOf(options: SubmitOptions): Promise<TaskSpec> {
-  const { maxAttempts = 0, priority } = options;
-  const manifest = await manifestOf(options.file);
-  const swarm = options.swarm ?? manifest?.swarm ?? '';
-  const type = options.type ?? manifest?.type ?? '';
-  const title = options.title || (manifest?.title ?? '');
+  const manifest = options.file === undefined ? undefined : await readTaskManifest(options.file);
+  const swarm = options.swarm || manifest?.swarm || '';
+  const type = options.type || manifest?.type || '';
   const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
   if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
   return {
-    ...{ swarm, type, title, maxAttempts, priority },
-    capabilities: options.capability,
-    labels: options.label,
-    timeoutMs: options.timeout ?? 0,
-    payload: options.payload === undefined ? undefined : await jsonOf('--payload', options.payload),
+    ...{ swarm, type },
+    title: options.title || (manifest?.title ?? ''),
+    maxAttempts: options.maxAttempts ?? manifest?.maxAttempts ?? 0,
+    priority: options.priority ?? manifest?.priority ?? 0,
+    capabilities: options.capability.length > 0 ? options.capability : (manifest?.capabilities ?? []),
+    labels: { ...manifest?.labels, ...options.label },
+    timeoutMs: options.timeout ?? manifest?.timeoutMs ?? 0,
+    payload: options.payload === undefined ? manifest?.payload : await jsonOf('--payload', options.payload),
     script: options.script === undefined ? (manifest?.script ?? '') : await textOf(options.script),
   };
 }
-
-const manifestOf = async (file: string | undefined): Promise<TaskManifest | undefined> =>
-  file === undefined ? undefined : parseTaskManifest(await textOf(file === '-' ? '-' : `@${file}`));
 
 /** Says each new state once, to people who wait. */
 function changes({ output }: Context): (task: Task) => void {

@@ -9,7 +9,7 @@ import { type Kind, present } from './kind.ts';
 const nameOf = ({ swarm, name }: Agent): string => `${swarm}/${name}`;
 
 /** `SWARM/NAME` */
-function parse(name: string): { swarm: string; name: string } {
+export function agentName(name: string): { swarm: string; name: string } {
   const [swarm = '', own = '', ...rest] = name.split('/');
   if (swarm !== '' && own !== '' && rest.length === 0) return { swarm, name: own };
   throw invalid([{ field: 'agent', value: quote(name), rule: 'must be SWARM/NAME' }]);
@@ -36,7 +36,7 @@ export const AGENTS: Kind<Agent> = {
   ],
   nameOf,
   list: (hive, { swarm = '' }) => allAgents(hive, { swarm }),
-  get: async (hive, name) => present((await hive.pool.getAgent(parse(name))).agent, 'agent', name),
+  get: async (hive, name) => present((await hive.pool.getAgent(agentName(name))).agent, 'agent', name),
   details: (agent) =>
     facts([
       ['agent', nameOf(agent)],
@@ -55,7 +55,7 @@ export const AGENTS: Kind<Agent> = {
   remove: {
     means: 'it is given no more work; its running tasks are given to others',
     run: async (hive, name) => {
-      await hive.pool.deregisterAgent(parse(name));
+      await hive.pool.deregisterAgent(agentName(name));
       return `agent ${name} is removed; a program that still runs may register it again`;
     },
   },

@@ -1,5 +1,5 @@
 import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import type { Cluster, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import type { Cluster, DeclaredAgent, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 
 /** A few of each kind, ordinary ones and awkward ones, for the golden outputs. */
 
@@ -237,6 +237,30 @@ const clusters: Cluster[] = [
   },
 ];
 
+const declared: DeclaredAgent[] = [
+  {
+    swarm: 'research',
+    name: 'research-lead',
+    spec: {
+      type: 'researcher',
+      clusterRef: 'research',
+      cognitivePattern: 'divergent',
+      priority: 100,
+      maxConcurrentTasks: 5,
+      capabilities: ['search', 'analyze', 'summarize', 'cite'],
+      specialization: ['machine learning'],
+      neuralModels: [{ name: 'pattern-recognition-v1', type: '', path: '' }],
+      resources: { cpu: '2000m', memory: '4Gi', gpu: '1' },
+      nodeSelector: {},
+      tolerations: [],
+    },
+    generation: '2',
+    revision: '70',
+    createdAt: at('11:00:00.000'),
+    updatedAt: at('11:59:00.000'),
+  },
+];
+
 export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   federation: federations,
   swarm: swarms,
@@ -244,4 +268,5 @@ export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   lease: leases,
   task: [task, waiting],
   cluster: clusters,
+  swarmagent: declared,
 };

@@ -5,11 +5,20 @@ import { CLUSTERS } from './clusters.ts';
 import { FEDERATIONS } from './federations.ts';
 import type { Kind } from './kind.ts';
 import { LEASES } from './leases.ts';
+import { SWARM_AGENTS } from './swarm-agents.ts';
 import { SWARMS } from './swarms.ts';
 import { TASKS } from './tasks.ts';
 
 /** Every kind, in the order in which `get all` shows them. */
-export const KINDS: readonly Kind<unknown>[] = [FEDERATIONS, CLUSTERS, SWARMS, AGENTS, LEASES, TASKS] as const;
+export const KINDS: readonly Kind<unknown>[] = [
+  FEDERATIONS,
+  CLUSTERS,
+  SWARM_AGENTS,
+  SWARMS,
+  AGENTS,
+  LEASES,
+  TASKS,
+] as const;
 
 const namesOf = ({ name, plural, aliases }: Kind<unknown>): string[] => [name, plural, ...aliases];
 

@@ -1,0 +1,49 @@
+import type { HiveError } from '../../libs/kernel/errors.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import type { Change } from './changes.ts';
+import type { Document } from './document.ts';
+
+/** What applying a document did, or would do. */
+export interface Outcome {
+  readonly change: 'created' | 'changed' | 'unchanged';
+  /** What differs from what is stored; known of dry runs. */
+  readonly changes: readonly Change[];
+  /** For people; may be empty. */
+  readonly note: string;
+}
+
+/** A document that was understood: what is to be done with it. */
+export interface Planned {
+  readonly document: Document;
+  /** As `get` knows it. */
+  readonly kind: string;
+  readonly name: string;
+  /** Applies it, or asks the service what that would do. Throws its refusal. */
+  apply(hive: Hive, dryRun: boolean): Promise<Outcome>;
+  /** The manifest's path of a field of the service's request. */
+  pathOf(field: string): string;
+}
+
+/** What a manifest may leave out. */
+export interface Defaults {
+  /** The swarm of what names no cluster. */
+  readonly swarm?: string | undefined;
+  /** The type of tasks that name none. */
+  readonly type?: string | undefined;
+}
+
+/** Undefined instead of NOT_FOUND. */
+export async function orNone<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if ((error as HiveError).code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** The swarm that a clusterRef means: that of the stored cluster, else the one of the same name. */
+export async function swarmOf(hive: Hive, clusterRef: string): Promise<string> {
+  const found = await orNone(hive.registry.getCluster({ name: clusterRef }));
+  return found?.cluster?.swarm || clusterRef;
+}

@@ -1,0 +1,103 @@
+import { parseDuration } from '../../libs/kernel/durations.ts';
+import { HiveError, quote } from '../../libs/kernel/errors.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
+import type { TaskManifest } from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
+import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { word } from '../values.ts';
+import { changeLines, changesBetween } from './changes.ts';
+import type { Document } from './document.ts';
+import type { Fault } from './faults.ts';
+import { type Defaults, type Outcome, orNone, type Planned, swarmOf } from './planned.ts';
+
+/** The request's fields whose names differ from the manifest's. */
+const PATHS: Readonly<Record<string, string>> = {
+  id: 'metadata.name',
+  'spec.script': 'spec.task',
+  'spec.swarm': 'spec.clusterRef',
+  'spec.timeoutMs': 'spec.timeout',
+  'spec.labels': 'metadata.labels',
+};
+
+/** What is left out is empty, 0 or, of swarm and type, as `defaults` say. */
+export function taskSpecOf(
+  document: Document,
+  name: string,
+  given: object,
+  defaults: Defaults,
+  faults: Fault[],
+): TaskSpec {
+  const spec = given as TaskManifest;
+  const { timeout } = spec;
+  const timeoutMs = timeout === '' ? 0 : parseDuration(timeout);
+  if (timeoutMs === undefined) {
+    document.fault(faults, 'spec.timeout', `${quote(timeout)} must be a duration such as 30s, 5m or 2h`);
+  }
+  if ((spec.task === '') === (spec.payload === undefined)) {
+    document.fault(faults, 'spec.task', 'a script here, or a payload, must be given, and not both');
+  }
+  if (spec.resume) document.fault(faults, 'spec.resume', 'is not supported yet; leave it out', 'UNIMPLEMENTED');
+  if (spec.persistentVolumes.length > 0) {
+    document.fault(faults, 'spec.persistentVolumes', 'are not supported yet; leave them out', 'UNIMPLEMENTED');
+  }
+  return {
+    swarm: spec.clusterRef || (defaults.swarm ?? ''),
+    type: spec.type || (defaults.type ?? ''),
+    capabilities: spec.capabilities,
+    payload: spec.payload,
+    script: spec.task,
+    timeoutMs: Math.round(timeoutMs ?? 0),
+    maxAttempts: spec.maxAttempts,
+    priority: spec.priority,
+    labels: document.manifest.metadata?.labels ?? {},
+    title: spec.title || name,
+  };
+}
+
+export function planTask(
+  document: Document,
+  name: string,
+  given: object,
+  defaults: Defaults,
+  faults: Fault[],
+): Planned {
+  const spec = taskSpecOf(document, name, given, defaults, faults);
+  if (spec.swarm === '') {
+    document.fault(faults, 'spec.clusterRef', 'must be given, here or for all manifests by --swarm');
+  }
+  if (spec.type === '') document.fault(faults, 'spec.type', 'must be given, here or for all manifests by --type');
+  return {
+    document,
+    name,
+    kind: 'task',
+    pathOf: (field) => PATHS[field] ?? field,
+    apply: async (hive, dryRun) => {
+      const swarm = await swarmOf(hive, spec.swarm);
+      return submit(hive, name, { ...spec, swarm }, dryRun);
+    },
+  };
+}
+
+async function submit(hive: Hive, id: string, spec: TaskSpec, dryRun: boolean): Promise<Outcome> {
+  try {
+    const { task, created, agent } = await hive.pool.submitTask({ id, spec, dryRun, idempotent: true });
+    const changes = created && dryRun ? changesBetween('spec', undefined, task?.spec) : [];
+    return { change: created ? 'created' : 'unchanged', changes, note: noteOf(task, created, agent, dryRun) };
+  } catch (error) {
+    if (!(error instanceof HiveError) || error.reason !== 'OTHER_SPEC') throw error;
+    const stored = (await orNone(hive.pool.getTask({ id })))?.task;
+    const wanted = {
+      ...spec,
+      timeoutMs: spec.timeoutMs || stored?.spec?.timeoutMs,
+      maxAttempts: spec.maxAttempts || stored?.spec?.maxAttempts,
+    };
+    const lines = changeLines(changesBetween('spec', stored?.spec, wanted));
+    const message = `task ${quote(id)} exists with another spec, and a task cannot be changed; choose another name:\n    ${lines.join('\n    ')}`;
+    throw new HiveError(error.code, message, { cause: error, reason: 'OTHER_SPEC' });
+  }
+}
+
+function noteOf(task: Task | undefined, created: boolean, agent: string, dryRun: boolean): string {
+  if (!created) return word(task?.state ?? 'TASK_STATE_UNSPECIFIED', 'TASK_STATE');
+  if (!dryRun) return '';
+  return agent === '' ? 'would wait for an agent' : `would go to ${agent}`;
+}

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Playground } from './hivebus.ts';
+
+/** apply, get, describe and delete, against a federation that runs. */
+
+const EXAMPLES = fileURLToPath(new URL('../../examples/manifests', import.meta.url));
+const playground = new Playground();
+
+beforeAll(async () => {
+  await playground.up();
+  await playground.run(['federation', 'join', '--swarm', 'code']);
+});
+afterAll(() => playground[Symbol.asyncDispose]());
+
+interface Applied {
+  readonly kind: string;
+  readonly name: string;
+  readonly change: string;
+  readonly changes: readonly { path: string }[];
+}
+
+const apply = (...args: string[]) => playground.json<Applied[]>(['apply', '--swarm', 'code', ...args]);
+const changesOf = (applied: readonly Applied[]) => [...new Set(applied.map(({ change }) => change))];
+
+test.each(readdirSync(EXAMPLES))('examples/manifests/%s is what the services take', async (name) => {
+  const applied = await apply('-f', join(EXAMPLES, name), '--dry-run=server');
+  expect(changesOf(applied)).toEqual(['created']);
+});
+
+test('a folder is applied once; again it changes nothing; a change is told before it is made', async () => {
+  expect((await playground.json<unknown[]>(['get', 'clusters'])).length).toBe(0); // the dry runs were dry
+  const first = await apply('-f', EXAMPLES);
+  expect(changesOf(first)).toEqual(['created']);
+  expect(changesOf(await apply('-f', EXAMPLES))).toEqual(['unchanged']);
+
+  const text = readFileSync(join(EXAMPLES, 'research-swarm.yaml'), 'utf8').replace('maxAgents: 20', 'maxAgents: 200');
+  const changed = join(playground.folder, 'changed.yaml');
+  writeFileSync(changed, text);
+  const [cluster, agent] = await apply('-f', changed, '--diff');
+  expect(cluster).toMatchObject({
+    change: 'changed',
+    changes: [{ path: 'spec.autoscaling.maxAgents', before: 20, after: 200 }],
+  });
+  expect(agent).toMatchObject({ change: 'unchanged', changes: [] });
+  expect(await playground.json(['get', 'cluster', 'research-swarm'])).toMatchObject({ generation: '1' });
+  await apply('-f', changed);
+  expect(await playground.json(['get', 'cluster', 'research-swarm'])).toMatchObject({ generation: '2' });
+});
+
+test('what a service refuses is told at its line, and nothing of the file is applied', async () => {
+  const text = readFileSync(join(EXAMPLES, 'research-swarm.yaml'), 'utf8')
+    .replaceAll('research-swarm', 'other-swarm')
+    .replace('size: 2Gi', 'size: much')
+    .replace('type: researcher', 'type: Researcher');
+  const { code, stderr } = await playground.run(['apply', '-f', '-'], text);
+  expect(code).toBe(2);
+  expect(stderr).toContain('2 faults, so nothing was done:');
+  expect(stderr).toMatch(/standard input:33:11: spec.memory.size: "much" must be a quantity/);
+  expect(stderr).toMatch(/standard input:62:9: spec.type: "Researcher" must match/);
+  expect((await playground.run(['get', 'cluster', 'other-swarm'])).code).toBe(4);
+});
+
+test('another spec for a task of the same name is refused with the difference', async () => {
+  const text = readFileSync(join(EXAMPLES, 'count-lines.yaml'), 'utf8').replace('type: shell', 'type: bash');
+  const { code, stderr } = await playground.run(['apply', '-f', '-', '--swarm', 'code'], text);
+  expect(code).toBe(1);
+  expect(stderr).toContain('~ spec.type: "shell" → "bash"');
+});
+
+test('a kind that nothing keeps yet is refused by its name, with all that stands beside it', async () => {
+  const memory = [
+    'apiVersion: swarm.claudeflow.io/v1alpha1',
+    'kind: SwarmMemory',
+    'metadata: {name: findings}',
+    'spec: {clusterRef: code, namespace: research, key: k, value: v}',
+  ].join('\n');
+  const cluster = memory.replace('SwarmMemory', 'SwarmCluster').replace(/spec: .*/, 'spec: {topology: ring}');
+  const { code, stderr } = await playground.run(['apply', '-f', '-'], `${cluster}\n---\n${memory}\n`);
+  expect(code).toBe(1);
+  expect(stderr).toContain('standard input:7:7: kind: SwarmMemory is understood');
+  expect((await playground.run(['get', 'cluster', 'findings'])).code).toBe(4);
+});
+
+test('get, describe and delete know what was applied', async () => {
+  const { stdout: names } = await playground.run(['get', 'clusters,swarmagents,tasks', '-o', 'name']);
+  expect(names.split('\n')).toEqual(
+    expect.arrayContaining(['cluster/research-swarm', 'swarmagent/research-swarm/research-lead', 'task/count-lines']),
+  );
+  const { stdout: yaml } = await playground.run(['get', 'swarmagent', 'research-swarm/research-lead', '-o', 'yaml']);
+  expect(yaml).toMatch(/^ {2}cognitivePattern: divergent$/m);
+  const { stdout: described } = await playground.run(['describe', 'task/count-lines']);
+  expect(described).toMatch(/^waits for +a free agent of type shell for swarm code/m);
+  const { code, stdout } = await playground.run(['delete', 'cluster', 'research-swarm', 'ml-trainer']);
+  expect([code, stdout]).toEqual([0, 'cluster research-swarm is removed\ncluster ml-trainer is removed\n']);
+  expect((await playground.run(['delete', 'cluster/research-swarm'])).code).toBe(4);
+});
