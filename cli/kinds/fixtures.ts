@@ -85,6 +85,9 @@ const agents: Agent[] = [
     lease: '',
     serving: 'code',
     revision: '20',
+    labels: {},
+    specialisations: [],
+    cost: 0,
   },
   {
     swarm: 'a-swarm-with-quite-a-long-name',
@@ -102,6 +105,9 @@ const agents: Agent[] = [
     lease: 'lease-3de8knasftcs',
     serving: 'code',
     revision: '31',
+    labels: {},
+    specialisations: [],
+    cost: 0,
   },
 ];
 

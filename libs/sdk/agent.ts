@@ -25,6 +25,11 @@ export interface AgentOptions {
   readonly allowScripts?: boolean;
   readonly region?: string;
   readonly priority?: number;
+  /** What tasks may ask for by key and value. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly specialisations?: readonly string[];
+  /** What a task costs, in whatever unit the federation counts; cheaper is preferred. */
+  readonly cost?: number;
   readonly handler: TaskHandler;
   /** How long a handler may go on after its signal has aborted, before it is left behind, in milliseconds. */
   readonly abandonMs?: number;
@@ -146,10 +151,13 @@ class PoolAgent implements Agent {
 
   async #register(giveUpMs?: number): Promise<number> {
     const { type, capabilities = [], slots = 1, allowScripts = false, region = '', priority = 0 } = this.#options;
+    const { labels = {}, specialisations = [], cost = 0 } = this.#options;
     const { swarm, name, instance } = this;
     const request: RegisterAgentRequest = {
-      ...{ swarm, name, type, slots, instance, allowScripts, region, priority },
+      ...{ swarm, name, type, slots, instance, allowScripts, region, priority, cost },
       capabilities: [...capabilities],
+      labels: { ...labels },
+      specialisations: [...specialisations],
     };
     const { heartbeatMs } = await this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
     return heartbeatMs;

@@ -110,6 +110,14 @@ export function poolApi({ journal, logs, events, lookUp }: ApiDeps): PoolApi {
       check.checkReport(request);
       return journal.execute('reportTask', request, call);
     },
+
+    async getPolicy(request, call) {
+      return journal.query('getPolicy', request, call, atLeast(request));
+    },
+    async setPolicy(request, call) {
+      check.checkPolicy(request);
+      return journal.execute('setPolicy', request, call);
+    },
   };
 }
 

@@ -13,6 +13,10 @@ const MAX_SCRIPT_BYTES = 64 * 1024;
 const MAX_PAGE = 1000;
 const DAY_MS = 86_400_000;
 const MAX_LABELS = 32;
+const MAX_AGENT_LABEL = 63;
+const MAX_COST = 1_000_000;
+/** What a policy's weights add up to. */
+const ALL_WEIGHT = 1000;
 
 const REPORTABLE: readonly rpc.Outcome[] = [
   'OUTCOME_SUCCEEDED',
@@ -33,6 +37,9 @@ export function checkRegistration(request: rpc.RegisterAgentRequest): void {
   checks.name('instance', request.instance);
   checks.nameOrEmpty('region', request.region);
   checks.range('priority', request.priority, 0, 1000);
+  labels(checks, 'labels', request.labels, MAX_AGENT_LABEL);
+  checks.names('specialisations', request.specialisations);
+  checks.range('cost', request.cost, 0, MAX_COST);
   checks.done();
 }
 
@@ -72,6 +79,7 @@ function borrowing(checks: Checks, request: rpc.RequestAgentRequest): void {
   );
   checks.nameOrEmpty('lender', lender);
   checks.rule(lender === '' || lender !== request.swarm, 'lender', lender, 'must be another swarm than the borrower');
+  if (request.selector) selector(checks, 'selector', request.selector);
 }
 
 export function checkId(field: string, id: string): void {
@@ -112,14 +120,21 @@ function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
   checks.range('spec.priority', spec.priority, 0, 1000);
   checks.text('spec.title', spec.title, 128);
   labels(checks, 'spec.labels', spec.labels);
+  if (spec.selector) selector(checks, 'spec.selector', spec.selector);
 }
 
-function labels(checks: Checks, field: string, given: Readonly<Record<string, string>>): void {
+function selector(checks: Checks, at: string, given: rpc.AgentSelector): void {
+  labels(checks, `${at}.labels`, given.labels, MAX_AGENT_LABEL);
+  checks.names(`${at}.specialisations`, given.specialisations);
+  checks.nameOrEmpty(`${at}.region`, given.region);
+}
+
+function labels(checks: Checks, field: string, given: Readonly<Record<string, string>>, maxLength = 256): void {
   const keys = Object.keys(given);
   checks.rule(keys.length <= MAX_LABELS, field, keys.length, `must have at most ${MAX_LABELS} entries`);
   for (const key of keys) {
     checks.name(`${field} key`, key);
-    checks.text(`${field}.${key}`, given[key] ?? '', 256);
+    checks.text(`${field}.${key}`, given[key] ?? '', maxLength);
   }
 }
 
@@ -188,6 +203,23 @@ export function checkReport(request: rpc.ReportTaskRequest): void {
   checks.done();
 }
 
+export function checkPolicy({ weights, typicalCost, expectedVersion }: rpc.SetPolicyRequest): void {
+  const checks = new Checks();
+  checks.rule(weights !== undefined || typicalCost > 0, 'weights', weights, 'or typicalCost must be there');
+  if (weights) checkWeights(checks, weights);
+  checks.range('typicalCost', typicalCost, 0, MAX_COST);
+  const version = Number(expectedVersion);
+  checks.rule(Number.isSafeInteger(version), 'expectedVersion', expectedVersion, 'must be a version, or 0');
+  checks.done();
+}
+
+function checkWeights(checks: Checks, weights: rpc.PlacementWeights): void {
+  const each = Object.entries(weights);
+  for (const [name, weight] of each) checks.range(`weights.${name}`, weight, 0, ALL_WEIGHT);
+  const sum = each.reduce((total, [, weight]) => total + weight, 0);
+  checks.rule(sum === ALL_WEIGHT, 'weights', weights, `must add up to ${ALL_WEIGHT}, and add up to ${sum}`);
+}
+
 function attempt(checks: Checks, request: rpc.ConfirmAssignmentRequest): void {
   checks.name('task', request.task);
   checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
@@ -236,4 +268,5 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
   reportTask: checkReport,
+  setPolicy: checkPolicy,
 };

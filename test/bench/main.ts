@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { agentsHeapRows } from './agents-heap.ts';
 import { announcementRows } from './announcement.ts';
 import { atRestRows } from './at-rest.ts';
+import { decisionRows } from './decision.ts';
 import { grpcRows } from './grpc.ts';
 import type { Row } from './harness.ts';
 import { journalRows } from './journal.ts';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   registrations: registrationRows,
   takeover: takeoverRows,
   rest: atRestRows,
+  decision: decisionRows,
   heap: agentsHeapRows,
   tracing: tracingRows,
   grpc: grpcRows,

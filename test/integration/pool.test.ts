@@ -313,6 +313,12 @@ describe('bad input', () => {
       'spec.labels key',
     ]);
     const large = spec({ swarm: code.name, payload: 'x'.repeat(300 * 1024) });
+    const weights = { performance: 500, free: 600, locality: 0, specialisation: 0, priority: 0, cost: 0 };
+    const policy = await refusal(code.hive.pool.setPolicy({ weights, typicalCost: 2_000_000 }));
+    expect(policy.violations.map(({ field, rule }) => `${field} ${rule}`)).toEqual([
+      'weights must add up to 1000, and add up to 1100',
+      'typicalCost must be 0 to 1000000',
+    ]);
     const tooLarge = await refusal(code.hive.pool.submitTask({ id: '', spec: large }));
     expect(tooLarge.violations[0]).toMatchObject({ field: 'spec.payload', value: '307202' });
   });

@@ -55,6 +55,14 @@ export function requireAgent(ctx: Context, agent: Pick<AgentRow, 'home' | 'name'
   throw denied(ctx, action, `agent ${quote(`${agent.home}/${agent.name}`)}, its swarm`);
 }
 
+/** Lets pass operators alone. */
+export function requireOperator(ctx: Context, action: string): void {
+  if (ctx.principal.kind === 'operator') return;
+  if (ctx.principal.kind === 'anonymous') throw denied(ctx, action, '');
+  const who = describePrincipal(ctx.principal);
+  throw new HiveError('PERMISSION_DENIED', `${who} may not ${action}: only an operator, by its own key`);
+}
+
 /** Lets pass the pool's own shell. */
 export function requireService(ctx: Context, action: string): void {
   if (ctx.principal.kind !== 'service') throw denied(ctx, action, 'the pool itself');

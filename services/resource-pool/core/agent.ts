@@ -6,6 +6,7 @@ import { loseAttempts } from './attempt.ts';
 import { replaced } from './delivery.ts';
 import { Plan } from './dispatch.ts';
 import { revokeLease, settled } from './lease.ts';
+import { NO_LABELS, NONE, sparing } from './need.ts';
 import { type AgentRow, agentKey, registered } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -122,7 +123,7 @@ function register(
   return [...events, ...settled(state, plan)];
 }
 
-/** The agent's row as it will be. A lease outlives a restart: what was lent is the agent, not its process. */
+/** The agent's row as it will be; events of older journals lack the newer fields. A lease outlives a restart: what was lent is the agent, not its process. */
 const rowOf = (
   agent: RegisterAgentRequest | Agent,
   ownerKey: string,
@@ -139,6 +140,9 @@ const rowOf = (
   allowScripts: agent.allowScripts,
   region: agent.region,
   priority: agent.priority,
+  labels: sparing(agent.labels ?? NO_LABELS),
+  specialisations: agent.specialisations?.length > 0 ? agent.specialisations : NONE,
+  cost: agent.cost ?? 0,
   ownerKey,
   state: 'AGENT_STATE_READY',
   stateSince: before?.stateSince ?? 0,
@@ -165,12 +169,17 @@ const offerOf = (row: AgentRow): Agent => ({
   lease: '',
   serving: '',
   revision: '0',
+  labels: { ...row.labels },
+  specialisations: [...row.specialisations],
+  cost: row.cost,
 });
 
 const isSame = (before: AgentRow, row: AgentRow): boolean => JSON.stringify(before) === JSON.stringify(row);
 
 const stillFits = (before: AgentRow, row: AgentRow): boolean =>
-  before.type === row.type && before.capabilities.every((capability) => row.capabilities.includes(capability));
+  before.type === row.type &&
+  before.capabilities.every((capability) => row.capabilities.includes(capability)) &&
+  Object.keys(before.labels).every((key) => before.labels[key] === row.labels[key]);
 
 const tooMany = (limit: number): HiveError =>
   new HiveError('RESOURCE_EXHAUSTED', `${limit} agents are registered, which is the limit; deregister some first`, {

@@ -1,5 +1,6 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { oweAssignment, settleAttempt } from './delivery.ts';
+import { learn } from './measure.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolShape } from './state.ts';
@@ -49,6 +50,7 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'retry');
       const attempt = task && currentAttempt(task);
       if (!to || !attempt) return;
+      learn(state, attempt, data.outcome, at.time);
       const attempts = withLast(task, { endedAt: at.time, outcome: data.outcome, reason: data.reason });
       putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
       settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);

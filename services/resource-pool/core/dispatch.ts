@@ -1,8 +1,9 @@
 import { meets } from './need.ts';
 import { byOrder, type Waiting, waitingOf } from './queue.ts';
+import type { Ranked } from './ranked.ts';
 import { type AgentRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
-import { isBetter, isFree, type Spot } from './workers.ts';
+import { isFree, offerOf, type Spot, type Worker } from './workers.ts';
 
 /**
  * Which waiting task goes to which agent.
@@ -12,8 +13,8 @@ import { isBetter, isFree, type Spot } from './workers.ts';
  * touching the state, says how the state will then look to the dispatcher, and makes the assignments that restore the
  * rule. The alternative, a tick that looks for work, would cost every task a record more before it starts.
  *
- * Tasks go by priority, then age. An agent is preferred that did not have the task's last attempt, then one that is at
- * home in the task's swarm, then the least busy share of slots, then priority, then name.
+ * Tasks go by priority, then age. An agent is preferred that did not have the task's last attempt, then the one with the
+ * highest score (score.ts), then by name.
  */
 export class Plan {
   readonly #state: PoolState;
@@ -37,7 +38,7 @@ export class Plan {
     const attempt = currentAttempt(task);
     const spot = attempt && this.spot(attempt.agent);
     this.#vacated.add(task.id);
-    if (spot) this.#change({ ...spot, busy: spot.busy - 1 });
+    if (spot) this.#change(this.#loaded(spot, spot.busy - 1));
   }
 
   /** Will the task's attempt have ended? */
@@ -47,8 +48,9 @@ export class Plan {
 
   /** The agent's row will be as given; slots in use stay what they are in this plan. */
   changeRow(row: AgentRow): void {
-    const offer = { capabilities: new Set(row.capabilities), allowScripts: row.allowScripts };
-    this.#change({ row, offer, busy: this.spot(row.key)?.busy ?? 0 });
+    const { scoring, measures } = this.#state;
+    const merit = scoring.merit(row, measures.get(row.key));
+    this.#change(this.#loaded({ row, offer: offerOf(row), merit }, this.spot(row.key)?.busy ?? 0));
   }
 
   /** The agent will be gone. */
@@ -85,6 +87,10 @@ export class Plan {
     return events;
   }
 
+  #loaded({ row, offer, merit }: Omit<Spot, 'busy' | 'rank'>, busy: number): Spot {
+    return { row, offer, merit, busy, rank: this.#state.scoring.rank(merit, busy, row.slots) };
+  }
+
   #change(spot: Spot): void {
     this.#changed.set(spot.row.key, spot);
     this.#opened.add(spot.row.key);
@@ -94,7 +100,7 @@ export class Plan {
     const spot = this.#bestFor(task);
     if (!spot) return;
     this.#taken.add(task.id);
-    this.#changed.set(spot.row.key, { ...spot, busy: spot.busy + 1 });
+    this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
     events.push({
       type: 'task.assigned',
@@ -117,28 +123,44 @@ export class Plan {
   }
 
   #bestFor(task: Waiting): Spot | undefined {
+    const { workers, scoring } = this.#state;
     if (task.avoid !== '' && !this.#changed.has(task.avoid)) this.#changed.set(task.avoid, this.spot(task.avoid));
     let best: Spot | undefined;
-    for (const [, free] of this.#state.workers.serving(task.swarm, task.type, task.need)) {
-      for (const worker of free.inOrder()) {
-        if (this.#changed.has(worker.row.key)) continue;
-        if (!best || isPreferred(worker, best, task)) best = worker;
-        break;
-      }
+    let most = 0;
+    const { wish, type } = task;
+    for (const { offer, free } of workers.serving(wish.swarm, type)) {
+      if (!meets(offer, wish.need)) continue;
+      const first = this.#firstUnchanged(free);
+      if (!first) continue;
+      const score = scoring.fit(offer, wish) + first.rank;
+      if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
+      best = first;
+      most = score;
     }
     for (const spot of this.#changed.values()) {
-      if (spot && isCandidate(spot, task) && (!best || isPreferred(spot, best, task))) best = spot;
+      if (!spot || !isCandidate(spot, task)) continue;
+      const score = scoring.fit(spot.offer, wish) + spot.rank;
+      if (best && !isPreferred(spot, score, best, most, task)) continue;
+      best = spot;
+      most = score;
     }
     return best;
   }
+
+  /** The best of those that this plan has not changed. */
+  #firstUnchanged(free: Ranked<Worker>): Worker | undefined {
+    const { first } = free;
+    if (!first || this.#changed.size === 0 || !this.#changed.has(first.row.key)) return first;
+    for (const worker of free.inOrder()) if (!this.#changed.has(worker.row.key)) return worker;
+    return undefined;
+  }
 }
 
-const isCandidate = ({ row, offer, busy }: Spot, task: Waiting): boolean =>
-  row.serving === task.swarm && row.type === task.type && isFree({ row, offer, busy }) && meets(offer, task.need);
+const isCandidate = (spot: Spot, { type, wish }: Waiting): boolean =>
+  spot.row.serving === wish.swarm && spot.row.type === type && isFree(spot) && meets(spot.offer, wish.need);
 
-function isPreferred(a: Spot, b: Spot, task: Waiting): boolean {
-  const avoided = Number(a.row.key === task.avoid) - Number(b.row.key === task.avoid);
+function isPreferred(a: Spot, scoreA: number, b: Spot, scoreB: number, { avoid }: Waiting): boolean {
+  const avoided = Number(a.row.key === avoid) - Number(b.row.key === avoid);
   if (avoided !== 0) return avoided < 0;
-  const away = Number(a.row.home !== task.swarm) - Number(b.row.home !== task.swarm);
-  return away === 0 ? isBetter(a, b) : away < 0;
+  return scoreA === scoreB ? a.row.key < b.row.key : scoreA > scoreB;
 }

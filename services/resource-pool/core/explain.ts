@@ -8,7 +8,7 @@ import type {
   ExplainResponse,
   RequestAgentRequest,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { needOf } from './need.ts';
+import { wishOf } from './need.ts';
 import { type Demand, placementOf } from './placement.ts';
 import { type AttemptRow, currentAttempt, type LeaseRow, type TaskRow } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
@@ -40,7 +40,7 @@ const demandOf = ({ spec }: TaskRow): Demand => ({
   kind: 'task',
   swarm: spec.swarm,
   type: spec.type,
-  need: needOf(spec),
+  need: wishOf(spec).need,
   lender: '',
 });
 
@@ -120,7 +120,7 @@ function leaseSummary(lease: LeaseRow, now: number): string {
 
 function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>): ExplainResponse {
   const { swarm, type, lender } = wish;
-  const need = { capabilities: wish.capabilities, script: false };
+  const { need } = wishOf(wish);
   const placement = placementOf(state, { kind: 'wish', swarm, type, need, lender }, 0);
   const { fitting, agents } = placement;
   const summary =

@@ -55,6 +55,9 @@ export const agent = (name: string, change: Partial<RegisterAgentRequest> = {}):
   allowScripts: false,
   region: '',
   priority: 0,
+  labels: {},
+  specialisations: [],
+  cost: 0,
   ...change,
 });
 
@@ -69,6 +72,7 @@ export const wanted = (change: Partial<RequestAgentRequest> = {}): RequestAgentR
 
 export class Pool {
   readonly run: MachineRunner<PoolShape>;
+  readonly operator: Principal = ada;
   now = START;
 
   constructor(settings: Partial<PoolSettings> = {}) {
@@ -81,11 +85,11 @@ export class Pool {
   }
 
   register(name: string, change: Partial<RegisterAgentRequest> = {}): void {
-    this.run.execute('registerAgent', agent(name, change), { principal: ada });
+    this.run.execute('registerAgent', agent(name, change), { principal: ada, now: this.now });
   }
 
   submit(id: string, change: Partial<TaskSpec> = {}): Task {
-    return present(this.run.execute('submitTask', { id, spec: spec(change) }, { principal: ada }).task);
+    return present(this.run.execute('submitTask', { id, spec: spec(change) }, { principal: ada, now: this.now }).task);
   }
 
   task(id: string): Task {
@@ -100,12 +104,12 @@ export class Pool {
   }
 
   confirm(id: string, principal: Principal = ada): { cancel: boolean } {
-    return this.run.execute('confirmAssignment', this.#current(id), { principal });
+    return this.run.execute('confirmAssignment', this.#current(id), { principal, now: this.now });
   }
 
   report(id: string, outcome: Outcome = 'OUTCOME_SUCCEEDED', result?: unknown, principal: Principal = ada): void {
     const said = { ...this.#current(id), outcome, result, reason: outcome === 'OUTCOME_SUCCEEDED' ? '' : 'said so' };
-    this.run.execute('reportTask', said, { principal });
+    this.run.execute('reportTask', said, { principal, now: this.now });
   }
 
   observe(key: string, state: 'READY' | 'SUSPECT' | 'UNREACHABLE', instance = 'i1'): void {

@@ -1,16 +1,22 @@
 import { HiveError, quote } from '../../../libs/kernel/errors.ts';
 import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { meets } from './need.ts';
+import { meets, wishOf } from './need.ts';
 import type { AgentRow } from './rows.ts';
 import type { PoolState } from './state.ts';
-import { isBetter, type Worker, type WorkerClass } from './workers.ts';
+import type { Worker, WorkerClass } from './workers.ts';
 
-/** Which agent is lent: of another swarm, at home, with a free slot; the least busy, then by priority, then by name. */
+/** Which agent is lent: of another swarm, at home, with a free slot; the highest score (score.ts), then by name. */
 export function bestToLend(state: PoolState, wanted: RequestAgentRequest): AgentRow | undefined {
+  const wish = wishOf(wanted);
   let best: Worker | undefined;
-  for (const offer of lenders(state, wanted)) {
-    const first = meets(offer, needOf(wanted)) ? offer.free.get(offer.home)?.first : undefined;
-    if (first && (!best || isBetter(first, best))) best = first;
+  let most = 0;
+  for (const offer of state.workers.ofType(wanted.type)) {
+    const { first } = offer.own;
+    if (!first || !mayLend(offer, wanted) || !meets(offer, wish.need)) continue;
+    const score = state.scoring.fit(offer, wish) + first.rank;
+    if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
+    best = first;
+    most = score;
   }
   return best?.row;
 }
@@ -20,10 +26,12 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveE
   const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 };
   let candidates = 0;
   let unfit = 0;
-  for (const offer of lenders(state, wanted)) {
+  const { need } = wishOf(wanted);
+  for (const offer of state.workers.ofType(wanted.type)) {
+    if (!mayLend(offer, wanted)) continue;
     const size = sizeOf(offer);
     candidates += size;
-    if (!meets(offer, needOf(wanted))) {
+    if (!meets(offer, need)) {
       unfit += size;
       continue;
     }
@@ -40,12 +48,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveE
   return new HiveError('RESOURCE_EXHAUSTED', message, { retryable: false, reason: 'NO_AGENT_FREE' });
 }
 
-const needOf = (wanted: RequestAgentRequest) => ({ capabilities: wanted.capabilities, script: false });
-
 const sizeOf = (offer: WorkerClass): number => Object.values(offer.counts).reduce((sum, count) => sum + count, 0);
 
-function* lenders(state: PoolState, wanted: RequestAgentRequest): Generator<WorkerClass, void, undefined> {
-  for (const offer of state.workers.ofType(wanted.type)) {
-    if (offer.home !== wanted.swarm && (wanted.lender === '' || wanted.lender === offer.home)) yield offer;
-  }
-}
+const mayLend = ({ home }: WorkerClass, { swarm, lender }: RequestAgentRequest): boolean =>
+  home !== swarm && (lender === '' || lender === home);

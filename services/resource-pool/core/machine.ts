@@ -4,6 +4,7 @@ import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
+import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
 import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
@@ -16,7 +17,9 @@ import { nextDue, tick } from './timers.ts';
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
   init: emptyState,
-  tables: ({ agents, leases, tasks, deliveries }) => ({ agents, leases, tasks, deliveries }),
+  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies }) => ({
+    ...{ agents, leases, tasks, deliveries, measures, norms, policies },
+  }),
   restored: (state) => rebuild(state, settings),
   commands: {
     ...agentCommands(settings),
@@ -25,6 +28,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...attemptCommands(settings),
     ...deliveryCommands,
     ...retireCommands(settings),
+    ...policyCommands,
   },
   queries,
   events: {
@@ -33,6 +37,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...taskEvents(settings),
     ...attemptEvents(settings),
     ...deliveryEvents,
+    ...policyEvents,
   },
   effects: (state) => state.deliveries,
   nextDue: (state, epochStart) => nextDue(state, epochStart, settings),

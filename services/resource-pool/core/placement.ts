@@ -83,7 +83,7 @@ const placeOfWish = ({ swarm, lender }: Demand): Rule[] => [
     : [{ name: 'lender', value: lender, text: `belongs to ${lender}`, holds: (row: AgentRow) => row.home === lender }]),
 ];
 
-const ableRules = ({ script, capabilities }: Need): Rule[] => [
+const ableRules = ({ script, capabilities, labels }: Need): Rule[] => [
   ...(script
     ? [{ name: 'scripts', value: '', text: 'allows scripts', holds: (row: AgentRow) => row.allowScripts }]
     : []),
@@ -92,6 +92,12 @@ const ableRules = ({ script, capabilities }: Need): Rule[] => [
     value,
     text: `can ${value}`,
     holds: (row: AgentRow) => row.capabilities.includes(value),
+  })),
+  ...Object.entries(labels).map(([key, value]) => ({
+    name: 'label',
+    value: `${key}=${value}`,
+    text: `has the label ${key}=${value}`,
+    holds: (row: AgentRow) => row.labels[key] === value,
   })),
 ];
 
@@ -122,7 +128,7 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
   }
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
-  say('capability', out('capability', 'scripts'), 'an agent that lacks only what it can do registers with it');
+  say('capability', out('capability', 'label', 'scripts'), 'an agent that lacks only what it can do registers with it');
   const where = kind === 'task' ? `for swarm ${swarm}` : `in ${demand.lender === '' ? 'another swarm' : demand.lender}`;
   found.push({
     kind: 'register',

@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
-import { meets, needOf } from './need.ts';
+import { meets, wishOf } from './need.ts';
 import { currentAttempt } from './rows.ts';
 import { hasEnded } from './task-states.ts';
+import { offerOf, type Worker } from './workers.ts';
 
 /** Random histories of a small pool; after each step the invariants of state.ts are checked by brute force. */
 
@@ -235,9 +236,8 @@ class Model {
       for (const agent of state.agents.values()) {
         const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
-        const offer = { capabilities: new Set(agent.capabilities), allowScripts: agent.allowScripts };
         const busy = state.workers.get(agent.key)?.busy ?? 0;
-        const couldRun = isOpen && fits && meets(offer, needOf(task.spec)) && busy < agent.slots;
+        const couldRun = isOpen && fits && meets(offerOf(agent), wishOf(task.spec).need) && busy < agent.slots;
         expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
       }
     }
@@ -263,11 +263,7 @@ class Model {
     expect(JSON.parse(JSON.stringify(run.rows(restored)))).toEqual(rows);
     for (const key of run.state.agents.keys()) {
       const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
-      expect([made?.busy, made?.standing, made?.offer.counts]).toEqual([
-        kept?.busy,
-        kept?.standing,
-        kept?.offer.counts,
-      ]);
+      expect(told(made)).toEqual(told(kept));
     }
     expect([restored.queue.size, restored.endedTasks.size]).toEqual([run.state.queue.size, run.state.endedTasks.size]);
   }
@@ -297,7 +293,12 @@ class Model {
   }
 }
 
-test('in every history the invariants hold, and replay and restore give the same state', () => {
+const told = (worker: Worker | undefined) => [
+  ...[worker?.busy, worker?.standing, worker?.merit, worker?.rank, worker?.offer.counts],
+  [...(worker?.offer.own.inOrder() ?? [])].map(({ row }) => row.key),
+];
+
+test('in every history the invariants hold, and replay and restore give the same state', { timeout: 120_000 }, () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) => {
       const model = new Model();

@@ -2,6 +2,7 @@ import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { explain } from './explain.ts';
 import { page } from './page.ts';
+import { policyOf } from './policy.ts';
 import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, taskView } from './view.ts';
@@ -55,6 +56,7 @@ export const queries: Machine<PoolShape>['queries'] = {
   },
 
   explain,
+  getPolicy: (state, _input, view) => ({ policy: policyOf(state), revision: String(view.revision) }),
 
   tasksById: (state, { ids }) =>
     ids.flatMap((id) => {

@@ -1,13 +1,12 @@
-import { meets, type Need, needKey, needOf, type Offer, poolKey } from './need.ts';
+import { meets, type Need, needKey, type Offer, poolKey, type Wish, wishOf } from './need.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import type { TaskRow } from './rows.ts';
 
 /** A task that waits, as the dispatcher sees it. */
 export interface Waiting extends Placed {
   readonly id: string;
-  readonly swarm: string;
   readonly type: string;
-  readonly need: Need;
+  readonly wish: Wish;
   readonly priority: number;
   readonly order: number;
   /** The number of its next attempt. */
@@ -20,15 +19,19 @@ export interface Waiting extends Placed {
 const goesFirst = (a: Waiting, b: Waiting): boolean =>
   a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
 
-export const waitingOf = (task: Pick<TaskRow, 'id' | 'spec' | 'order' | 'attempts'>): Waiting => ({
-  id: task.id,
-  swarm: task.spec.swarm,
-  type: task.spec.type,
-  need: needOf(task.spec),
-  priority: task.spec.priority,
-  order: task.order,
-  attempt: task.attempts.length + 1,
-  avoid: task.attempts.at(-1)?.agent ?? '',
+export const waitingOf = ({
+  id,
+  spec,
+  order,
+  attempts,
+}: Pick<TaskRow, 'id' | 'spec' | 'order' | 'attempts'>): Waiting => ({
+  id,
+  type: spec.type,
+  wish: wishOf(spec),
+  priority: spec.priority,
+  order,
+  attempt: attempts.length + 1,
+  avoid: attempts.at(-1)?.agent ?? '',
   place: -1,
 });
 
@@ -63,13 +66,13 @@ export class Queue {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     this.#waiting.delete(id);
-    const key = poolKey(waiting.swarm, waiting.type);
+    const key = poolKey(waiting.wish.swarm, waiting.type);
     const pool = this.#pools.get(key);
-    const line = pool?.get(needKey(waiting.need));
+    const line = pool?.get(needKey(waiting.wish.need));
     if (!pool || !line) return;
     line.tasks.remove(waiting);
     if (line.tasks.size > 0) return;
-    pool.delete(needKey(waiting.need));
+    pool.delete(needKey(waiting.wish.need));
     if (pool.size === 0) this.#pools.delete(key);
   }
 
@@ -88,14 +91,14 @@ export class Queue {
     const waiting = this.#waiting.get(id);
     if (!waiting) return 0;
     let count = 0;
-    for (const { tasks } of this.#pools.get(poolKey(waiting.swarm, waiting.type))?.values() ?? [])
+    for (const { tasks } of this.#pools.get(poolKey(waiting.wish.swarm, waiting.type))?.values() ?? [])
       for (const other of tasks.items()) if (goesFirst(other, waiting)) count++;
     return count;
   }
 
   #lineOf(waiting: Waiting): Line {
-    const pool = entry(this.#pools, poolKey(waiting.swarm, waiting.type), () => new Map<string, Line>());
-    return entry(pool, needKey(waiting.need), () => ({ need: waiting.need, tasks: new Ranked(goesFirst) }));
+    const pool = entry(this.#pools, poolKey(waiting.wish.swarm, waiting.type), () => new Map<string, Line>());
+    return entry(pool, needKey(waiting.wish.need), () => ({ need: waiting.wish.need, tasks: new Ranked(goesFirst) }));
   }
 }
 

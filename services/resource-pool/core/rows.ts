@@ -1,5 +1,13 @@
 import type { Effect } from '../../../libs/protocol/machine.ts';
-import type { AgentState, LeaseState, Outcome, TaskSpec, TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  AgentState,
+  LeaseState,
+  Outcome,
+  Policy,
+  TaskSpec,
+  TaskState,
+} from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { type Labels, NO_LABELS, NONE } from './need.ts';
 
 /** The durable rows. Times are machine time in milliseconds since 1970; 0 = has not happened. */
 
@@ -26,6 +34,9 @@ export interface AgentRow extends Registered {
   readonly allowScripts: boolean;
   readonly region: string;
   readonly priority: number;
+  readonly labels: Labels;
+  readonly specialisations: readonly string[];
+  readonly cost: number;
   /** The swarm's key that its tokens must be signed with. */
   readonly ownerKey: string;
   readonly state: AgentState;
@@ -99,6 +110,33 @@ export interface DeliveryRow extends Effect {
   readonly agent: string;
   readonly instance: string;
 }
+
+/** How well an agent has done; it has no row before its first attempt has ended. All are integers. */
+export interface MeasureRow {
+  /** Its success rate, in millionths: a running mean that forgets. */
+  readonly success: number;
+  /** How long it takes as a multiple of its type's mean, in thousandths: a running mean that forgets. */
+  readonly slowness: number;
+  /** The attempts that this rests on. */
+  readonly samples: number;
+}
+
+/** How long an attempt at a type of task takes that succeeds; it has no row before the first. */
+export interface NormRow {
+  /** A running mean that forgets, in microseconds, an integer. */
+  readonly meanUs: number;
+  readonly samples: number;
+}
+
+/** The federation's policy; the one row of its table. Not there as long as nobody has changed it. */
+export type PolicyRow = Policy;
+export const POLICY_KEY = 'policy';
+
+/** What rows of older snapshots lack. */
+const NEWER_OFFER = { labels: NO_LABELS, specialisations: NONE, cost: 0 };
+
+/** A row as it would be written today. */
+export const currentAgent = (row: AgentRow): AgentRow => (row.cost === undefined ? { ...row, ...NEWER_OFFER } : row);
 
 /** Places that one record has for events, at most. */
 const ORDERS_PER_RECORD = 65_536;

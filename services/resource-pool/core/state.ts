@@ -5,7 +5,8 @@ import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Queue } from './queue.ts';
 import { type Placed, Ranked } from './ranked.ts';
-import type { AgentRow, DeliveryRow, LeaseRow, TaskRow } from './rows.ts';
+import type { AgentRow, DeliveryRow, LeaseRow, MeasureRow, NormRow, PolicyRow, TaskRow } from './rows.ts';
+import { Scoring } from './score.ts';
 import { Workers } from './workers.ts';
 
 /**
@@ -20,7 +21,13 @@ export interface PoolState {
   readonly leases: Table<LeaseRow>;
   readonly tasks: Table<TaskRow>;
   readonly deliveries: Table<DeliveryRow>;
+  /** How well agents have done, by agent. */
+  readonly measures: Table<MeasureRow>;
+  /** How long tasks take, by type. */
+  readonly norms: Table<NormRow>;
+  readonly policies: Table<PolicyRow>;
   /** Everything below is derived from the tables above. */
+  readonly scoring: Scoring;
   readonly workers: Workers;
   readonly queue: Queue;
   /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
@@ -69,18 +76,25 @@ export class EndedOnes {
   }
 }
 
-export const emptyState = (): PoolState => ({
-  agents: new Table(),
-  leases: new Table(),
-  tasks: new Table(),
-  deliveries: new Table(),
-  workers: new Workers(),
-  queue: new Queue(),
-  due: new DueQueue(),
-  endedTasks: new EndedOnes(),
-  endedLeases: new EndedOnes(),
-  owed: new Map(),
-});
+export function emptyState(): PoolState {
+  const scoring = new Scoring();
+  return {
+    agents: new Table(),
+    leases: new Table(),
+    tasks: new Table(),
+    deliveries: new Table(),
+    measures: new Table(),
+    norms: new Table(),
+    policies: new Table(),
+    scoring,
+    workers: new Workers(scoring),
+    queue: new Queue(),
+    due: new DueQueue(),
+    endedTasks: new EndedOnes(),
+    endedLeases: new EndedOnes(),
+    owed: new Map(),
+  };
+}
 
 /** What the pool knows of swarms: it follows the registry. Soft, so a refusal may rest on it, but no event does. */
 export interface PoolSoft {
@@ -135,6 +149,7 @@ export interface PoolShape {
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
+    setPolicy: Command<wire.SetPolicyRequest, wire.SetPolicyResponse>;
     /** Internal: an agent's liveness changed. */
     observeAgent: Command<Observation, null>;
     /** Internal: ends what belongs to registrations that are over; `left`: there is more, say it again. */
@@ -148,6 +163,7 @@ export interface PoolShape {
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
     tasksById: Command<TasksById, readonly wire.Task[]>;
     explain: Command<wire.ExplainRequest, wire.ExplainResponse>;
   };
@@ -168,6 +184,7 @@ export interface PoolShape {
     'task.ended': events.TaskEnded;
     'task.forgotten': events.TaskForgotten;
     'delivery.settled': events.DeliverySettled;
+    'policy.set': events.PolicySet;
   };
 }
 

@@ -1,6 +1,16 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import { agentDue, leaseDue, taskDue } from './due.ts';
-import { type AgentRow, currentAttempt, type DeliveryRow, type LeaseRow, type TaskRow } from './rows.ts';
+import {
+  type AgentRow,
+  currentAgent,
+  currentAttempt,
+  type DeliveryRow,
+  type LeaseRow,
+  type MeasureRow,
+  POLICY_KEY,
+  type PolicyRow,
+  type TaskRow,
+} from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
@@ -8,16 +18,40 @@ import { hasEnded } from './task-states.ts';
 /** The only writers of rows: each keeps in step what is derived from its table. */
 
 export function putAgent(state: PoolState, row: AgentRow, settings: PoolSettings): void {
+  const before = state.agents.get(row.key);
   state.agents.set(row.key, row);
-  state.workers.put(row);
+  state.workers.put(row, state.scoring.merit(row, state.measures.get(row.key)));
+  if (before && before.type !== row.type) dropNorm(state, before.type);
   schedule(state.due, `agent/${row.key}`, agentDue(row, 0, settings));
 }
 
 export function deleteAgent(state: PoolState, key: string): void {
+  const before = state.agents.get(key);
   state.agents.delete(key);
+  state.measures.delete(key);
   state.workers.delete(key);
+  if (before) dropNorm(state, before.type);
   state.due.delete(`agent/${key}`);
   dropOwed(state, key);
+}
+
+/** What is known of a type goes with its last agent. */
+function dropNorm(state: PoolState, type: string): void {
+  if (state.workers.ofType(type).size === 0) state.norms.delete(type);
+}
+
+export function putMeasure(state: PoolState, agent: AgentRow, row: MeasureRow): void {
+  state.measures.set(agent.key, row);
+  state.workers.weigh(agent.key, state.scoring.merit(agent, row));
+}
+
+/** Ranks every agent anew: a decision of an operator, which is rare, and not of the pool. */
+export function putPolicy(state: PoolState, row: PolicyRow): void {
+  state.policies.set(POLICY_KEY, row);
+  state.scoring.use(row);
+  for (const agent of state.agents.values()) {
+    state.workers.weigh(agent.key, state.scoring.merit(agent, state.measures.get(agent.key)));
+  }
 }
 
 export function putLease(state: PoolState, row: LeaseRow): void {
@@ -80,7 +114,8 @@ export function dropOwed(state: PoolState, agent: string): void {
 
 /** Rebuilds everything that is derived from the tables. */
 export function rebuild(state: PoolState, settings: PoolSettings): void {
-  for (const row of state.agents.values()) putAgent(state, row, settings);
+  for (const row of state.policies.values()) state.scoring.use(row);
+  for (const row of state.agents.values()) putAgent(state, currentAgent(row), settings);
   for (const row of state.leases.values()) indexLease(state, row);
   for (const row of state.tasks.values()) {
     const holder = currentAttempt(row)?.agent;

@@ -8,6 +8,7 @@ import { keyOfSwarm, registrationOf, requireMember, requireSwarm } from './acces
 import { taskKey, withLast } from './attempt-events.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
+import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
 import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -108,6 +109,7 @@ export const taskEvents = (
       if (!to) return;
       const attempt = currentAttempt(task);
       const { outcome, reason } = data;
+      if (attempt) learn(state, attempt, outcome, at.time);
       const ended: TaskRow = {
         ...task,
         state: to,

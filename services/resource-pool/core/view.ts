@@ -1,7 +1,8 @@
-import type { Agent, Attempt, Lease, Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, Attempt, Lease, Performance, Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { leaseDue } from './due.ts';
-import { meets, needOf } from './need.ts';
-import type { AgentRow, AttemptRow, LeaseRow, TaskRow } from './rows.ts';
+import { meets, wishOf } from './need.ts';
+import type { AgentRow, AttemptRow, LeaseRow, MeasureRow, TaskRow } from './rows.ts';
+import { ALWAYS, AVERAGE } from './score.ts';
 import type { PoolState } from './state.ts';
 
 /** Rows as they are answered. */
@@ -25,7 +26,14 @@ export const agentView = (row: AgentRow, state: PoolState): Agent => ({
   lease: row.lease,
   serving: row.serving,
   revision: String(row.revision),
+  labels: { ...row.labels },
+  specialisations: [...row.specialisations],
+  cost: row.cost,
+  performance: performanceView(state.measures.get(row.key)),
 });
+
+const performanceView = (row: MeasureRow | undefined): Performance | undefined =>
+  row && { successRate: row.success / ALWAYS, relativeDuration: row.slowness / AVERAGE, samples: row.samples };
 
 /** `epochStart`: the epoch's begin, from which terms run at the earliest; 0 where it is not known (a standby's answer). */
 export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
@@ -75,7 +83,7 @@ const attemptView = (row: AttemptRow): Attempt => ({
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
 function waitingFor(task: TaskRow, state: PoolState): string {
   const { swarm, type } = task.spec;
-  const need = needOf(task.spec);
+  const { need } = wishOf(task.spec);
   const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0, unfit: 0 };
   for (const offer of state.workers.ofType(type)) {
     if (offer.home !== swarm) continue;

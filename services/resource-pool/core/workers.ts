@@ -1,6 +1,7 @@
-import { meets, type Need, type Offer, poolKey } from './need.ts';
+import { labelsKey, type Offer, poolKey } from './need.ts';
 import { Ranked } from './ranked.ts';
 import type { AgentRow } from './rows.ts';
+import type { Scoring } from './score.ts';
 
 /** Why an agent can or cannot be given work now. */
 export type Standing = 'free' | 'busy' | 'lent' | 'suspect' | 'unreachable';
@@ -12,16 +13,27 @@ export interface Spot {
   readonly offer: Offer;
   /** Slots in use. */
   readonly busy: number;
+  /** The part of its rank that its load does not change. */
+  readonly merit: number;
+  /** What it counts besides how its class fits: see score.ts. */
+  readonly rank: number;
 }
 
-/** Agents of one home and type that no task can tell apart: demands are judged once for all of them. */
+/** Agents of one home and type that no wish can tell apart: wishes are judged once for all of them. */
 export interface WorkerClass extends Offer {
   readonly key: string;
-  readonly home: string;
   readonly type: string;
   readonly counts: Counts;
-  /** The free ones by the swarm that they serve; the home swarm's are those that can be lent. */
-  readonly free: Map<string, Ranked<Worker>>;
+  /** The free ones at home: those that can be lent. */
+  readonly own: Ranked<Worker>;
+  /** All free ones, by the swarm that they serve. */
+  readonly stands: Map<string, Stand>;
+}
+
+/** A class's free agents that serve one swarm, best first. */
+export interface Stand {
+  readonly offer: WorkerClass;
+  readonly free: Ranked<Worker>;
 }
 
 /** The index's entry of one agent; only the index changes it. */
@@ -29,48 +41,53 @@ export interface Worker extends Spot {
   row: AgentRow;
   offer: WorkerClass;
   busy: number;
+  merit: number;
+  rank: number;
   standing: Standing;
   /** Tasks that it has now; undefined = none, which is how most agents rest. */
   tasks: Set<string> | undefined;
   place: number;
 }
 
+const NO_CLASSES: ReadonlySet<WorkerClass> = new Set();
+const NO_STANDS: ReadonlySet<Stand> = new Set();
+
 /** Can it be given another task? */
-export const isFree = (spot: Spot): boolean => takesWork(spot.row) && spot.busy < spot.row.slots;
+export const isFree = (spot: Pick<Spot, 'row' | 'busy'>): boolean => takesWork(spot.row) && spot.busy < spot.row.slots;
 
 const takesWork = (row: AgentRow): boolean => row.state === 'AGENT_STATE_READY' && !row.draining;
 
-/** Least busy share first, then higher priority, then by name: a total order. */
-export function isBetter(a: Spot, b: Spot): boolean {
-  const share = a.busy * b.row.slots - b.busy * a.row.slots;
-  if (share !== 0) return share < 0;
-  if (a.row.priority !== b.row.priority) return a.row.priority > b.row.priority;
-  return a.row.key < b.row.key;
-}
+/** Higher rank first, then by name: a total order. */
+const isBetter = (a: Spot, b: Spot): boolean => (a.rank === b.rank ? a.row.key < b.row.key : a.rank > b.rank);
 
 /**
- * Agents by what dispatch asks for. A class is the set of agents of one home that no task can tell apart; its free
- * agents stand in a heap for each swarm that they serve. A decision looks at the tops of the few classes that serve a
- * swarm and type, never at all agents. Derived from the rows of agents and tasks.
+ * Agents by what dispatch asks for. A class is the set of agents of one home that no wish can tell apart; its free
+ * agents stand in a heap for each swarm that they serve, by rank. A decision looks at the tops of the classes that serve
+ * a swarm and type, never at all agents. Derived from the rows of agents, tasks, measures and the policy.
  */
 export class Workers {
+  readonly #scoring: Scoring;
   readonly #workers = new Map<string, Worker>();
   readonly #classes = new Map<string, WorkerClass>();
   readonly #byType = new Map<string, Set<WorkerClass>>();
-  /** By serving swarm and type: the classes that have free agents there. */
-  readonly #serving = new Map<string, Set<WorkerClass>>();
+  /** By serving swarm and type: the stands that are not empty. */
+  readonly #serving = new Map<string, Set<Stand>>();
+
+  constructor(scoring: Scoring) {
+    this.#scoring = scoring;
+  }
 
   get(key: string): Worker | undefined {
     return this.#workers.get(key);
   }
 
-  /** Takes in an agent's new row. Its capabilities are replaced by its class's own, so that each is kept once. */
-  put(row: AgentRow): void {
+  /** Takes in an agent's new row, and its merit as it is now. */
+  put(row: AgentRow, merit: number): void {
     const offer = this.#classOf(row);
     const worker = this.#workers.get(row.key);
     if (!worker) {
       const standing = standingOf(row, 0);
-      const fresh: Worker = { row, offer, busy: 0, standing, tasks: undefined, place: -1 };
+      const fresh: Worker = { row, offer, busy: 0, merit, rank: 0, standing, tasks: undefined, place: -1 };
       this.#workers.set(row.key, fresh);
       return this.#enter(fresh);
     }
@@ -78,7 +95,16 @@ export class Workers {
     if (worker.offer !== offer) this.#dropIfEmpty(worker.offer);
     worker.row = row;
     worker.offer = offer;
+    worker.merit = merit;
     this.#enter(worker);
+  }
+
+  /** An agent's merit has changed. */
+  weigh(key: string, merit: number): void {
+    const worker = this.#workers.get(key);
+    if (!worker) return;
+    worker.merit = merit;
+    this.#reconsider(worker);
   }
 
   delete(key: string): void {
@@ -105,31 +131,27 @@ export class Workers {
     return this.#workers.get(key)?.tasks ?? [];
   }
 
-  /** The classes with free agents that serve `swarm` with this type, each with its free agents, best first. */
-  *serving(swarm: string, type: string, need: Need): Generator<[WorkerClass, Ranked<Worker>], void, undefined> {
-    for (const offer of this.#serving.get(poolKey(swarm, type)) ?? []) {
-      const free = offer.free.get(swarm);
-      if (free && meets(offer, need)) yield [offer, free];
-    }
+  /** The free agents that serve `swarm` with this type, class by class. */
+  serving(swarm: string, type: string): ReadonlySet<Stand> {
+    return this.#serving.get(poolKey(swarm, type)) ?? NO_STANDS;
   }
 
   /** All classes of a type, of every home. */
-  ofType(type: string): Iterable<WorkerClass> {
-    return this.#byType.get(type) ?? [];
+  ofType(type: string): ReadonlySet<WorkerClass> {
+    return this.#byType.get(type) ?? NO_CLASSES;
   }
 
   #classOf(row: AgentRow): WorkerClass {
-    const key = `${row.home}/${row.type}/${row.allowScripts ? '!' : ''}${[...row.capabilities].sort().join()}`;
+    const key = classKey(row);
     const known = this.#classes.get(key);
     if (known) return known;
     const made: WorkerClass = {
       key,
-      home: row.home,
       type: row.type,
-      capabilities: new Set(row.capabilities),
-      allowScripts: row.allowScripts,
+      ...offerOf(row),
       counts: { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 },
-      free: new Map(),
+      own: new Ranked<Worker>(isBetter),
+      stands: new Map(),
     };
     this.#classes.set(key, made);
     addTo(this.#byType, row.type, made);
@@ -143,6 +165,7 @@ export class Workers {
   }
 
   #enter(worker: Worker): void {
+    worker.rank = this.#scoring.rank(worker.merit, worker.busy, worker.row.slots);
     worker.standing = standingOf(worker.row, worker.busy);
     worker.offer.counts[worker.standing]++;
     if (isFree(worker)) this.#seat(worker);
@@ -154,37 +177,57 @@ export class Workers {
   }
 
   #reconsider(worker: Worker): void {
+    worker.rank = this.#scoring.rank(worker.merit, worker.busy, worker.row.slots);
     const standing = standingOf(worker.row, worker.busy);
     worker.offer.counts[worker.standing]--;
     worker.offer.counts[standing]++;
     worker.standing = standing;
     const seated = worker.place >= 0;
     if (!isFree(worker)) return seated ? this.#unseat(worker) : undefined;
-    if (seated) worker.offer.free.get(worker.row.serving)?.moved(worker);
+    if (seated) this.#standOf(worker).free.moved(worker);
     else this.#seat(worker);
   }
 
   #seat(worker: Worker): void {
-    const { offer, row } = worker;
-    let free = offer.free.get(row.serving);
-    if (!free) {
-      free = new Ranked<Worker>(isBetter);
-      offer.free.set(row.serving, free);
-    }
-    if (free.size === 0) addTo(this.#serving, poolKey(row.serving, row.type), offer);
-    free.add(worker);
+    const { serving, type } = worker.row;
+    const stand = this.#standOf(worker);
+    if (stand.free.size === 0) addTo(this.#serving, poolKey(serving, type), stand);
+    stand.free.add(worker);
   }
 
   #unseat(worker: Worker): void {
-    const { offer, row } = worker;
-    const free = offer.free.get(row.serving);
-    if (!free) return;
-    free.remove(worker);
-    if (free.size > 0) return;
-    removeFrom(this.#serving, poolKey(row.serving, row.type), offer);
-    // A borrower's heap goes when it is empty, or classes would remember every swarm they ever served.
-    if (row.serving !== row.home) offer.free.delete(row.serving);
+    const { offer } = worker;
+    const { home, serving, type } = worker.row;
+    const stand = this.#standOf(worker);
+    stand.free.remove(worker);
+    if (stand.free.size > 0) return;
+    removeFrom(this.#serving, poolKey(serving, type), stand);
+    // A borrower's goes when it is empty, or classes would remember every swarm they ever served.
+    if (serving !== home) offer.stands.delete(serving);
   }
+
+  #standOf({ offer, row }: Worker): Stand {
+    const known = offer.stands.get(row.serving);
+    if (known) return known;
+    const made: Stand = { offer, free: row.serving === row.home ? offer.own : new Ranked<Worker>(isBetter) };
+    offer.stands.set(row.serving, made);
+    return made;
+  }
+}
+
+/** What the agents of its class have in common with it. */
+export const offerOf = (row: AgentRow): Offer => ({
+  home: row.home,
+  region: row.region,
+  capabilities: new Set(row.capabilities),
+  labels: row.labels,
+  specialisations: new Set(row.specialisations),
+  allowScripts: row.allowScripts,
+});
+
+function classKey({ home, type, region, allowScripts, capabilities, specialisations, labels }: AgentRow): string {
+  const lists = [capabilities, specialisations].map((list) => [...list].sort().join());
+  return [home, type, region, allowScripts ? '!' : '', ...lists, labelsKey(labels)].join('/');
 }
 
 function standingOf(row: AgentRow, busy: number): Standing {

@@ -21,6 +21,7 @@ import {
   outcomeFromJSON,
   outcomeToJSON,
   outcomeToNumber,
+  Policy,
   TaskSpec,
   TaskState,
   taskStateFromJSON,
@@ -208,6 +209,12 @@ export interface TaskForgotten {
 export interface DeliverySettled {
   /** The effect's id. */
   effect: string;
+}
+
+/** policy.set: the rules for choosing agents have changed; no key. */
+export interface PolicySet {
+  /** The policy as it is from now on; its time is that of the journal and not repeated here. */
+  policy?: Policy | undefined;
 }
 
 function createBaseAgentRegistered(): AgentRegistered {
@@ -1761,6 +1768,64 @@ export const DeliverySettled: MessageFns<DeliverySettled> = {
     const obj: any = {};
     if (message.effect !== "") {
       obj.effect = message.effect;
+    }
+    return obj;
+  },
+};
+
+function createBasePolicySet(): PolicySet {
+  return { policy: undefined };
+}
+
+export const PolicySet: MessageFns<PolicySet> = {
+  encode(message: PolicySet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicySet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicySet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PolicySet {
+    return { policy: isSet(object.policy) ? Policy.fromJSON(object.policy) : undefined };
+  },
+
+  toJSON(message: PolicySet): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = Policy.toJSON(message.policy);
     }
     return obj;
   },

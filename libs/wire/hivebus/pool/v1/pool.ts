@@ -482,6 +482,32 @@ export interface Agent {
   serving: string;
   /** The journal's revision at its last registration. */
   revision: string;
+  /**
+   * What tasks may ask for by key and value; at most 32; keys follow the rule for names, values have at most 63
+   * characters.
+   */
+  labels: { [key: string]: string };
+  /** What it is best at, e.g. `rust`; at most 32, following the rule for names. */
+  specialisations: string[];
+  /** What a task on it costs, in whatever unit the federation counts; 0 to 1000000, cheaper is preferred. */
+  cost: number;
+  /** How well it has done its tasks; unset before the first has ended. Computed for answers. */
+  performance?: Performance | undefined;
+}
+
+export interface Agent_LabelsEntry {
+  key: string;
+  value: string;
+}
+
+/** How well an agent has done its tasks: running means that forget what is long ago. */
+export interface Performance {
+  /** Share of its attempts that succeeded, 0 to 1. */
+  successRate: number;
+  /** How long it takes, as a multiple of the mean of its type; below 1 = faster. */
+  relativeDuration: number;
+  /** How many attempts this rests on. */
+  samples: number;
 }
 
 /** An agent lent to a swarm for a time. */
@@ -540,9 +566,26 @@ export interface TaskSpec {
   labels: { [key: string]: string };
   /** For people; at most 128 characters. */
   title: string;
+  /** Which agents of the type, beyond capabilities. */
+  selector?: AgentSelector | undefined;
 }
 
 export interface TaskSpec_LabelsEntry {
+  key: string;
+  value: string;
+}
+
+/** Which agents are wanted of those of a type that have the capabilities. */
+export interface AgentSelector {
+  /** Labels that the agent must have, with these values; at most 32. */
+  labels: { [key: string]: string };
+  /** What it should be best at: the more of these it has, the better; at most 32, following the rule for names. */
+  specialisations: string[];
+  /** Where it should be if that can be had; empty or following the rule for names. */
+  region: string;
+}
+
+export interface AgentSelector_LabelsEntry {
   key: string;
   value: string;
 }
@@ -636,6 +679,20 @@ export interface RegisterAgentRequest {
   region: string;
   /** Higher is preferred between equals, 0 to 1000. */
   priority: number;
+  /**
+   * What tasks may ask for by key and value; at most 32; keys follow the rule for names, values have at most 63
+   * characters.
+   */
+  labels: { [key: string]: string };
+  /** What it is best at; at most 32, following the rule for names. */
+  specialisations: string[];
+  /** What a task on it costs, in whatever unit the federation counts, 0 to 1000000. */
+  cost: number;
+}
+
+export interface RegisterAgentRequest_LabelsEntry {
+  key: string;
+  value: string;
 }
 
 export interface RegisterAgentResponse {
@@ -716,6 +773,8 @@ export interface RequestAgentRequest {
   termMs: number;
   /** Only from this swarm; empty = from any other. */
   lender: string;
+  /** Which agents of the type, beyond capabilities. */
+  selector?: AgentSelector | undefined;
 }
 
 export interface RequestAgentResponse {
@@ -987,7 +1046,7 @@ export interface Placement {
 
 /** One condition and what it does to the agents. */
 export interface Condition {
-  /** A stable word: type, swarm, own, lender, lent, scripts, capability, reachable, ready, draining or free. */
+  /** A stable word: type, swarm, own, lender, lent, scripts, capability, label, reachable, ready, draining or free. */
   name: string;
   /** What it asks for, e.g. the type; may be empty. */
   value: string;
@@ -1138,6 +1197,75 @@ export interface AgentHeartbeat {
   busy: number;
 }
 
+/**
+ * How much each part of an agent's score counts, in thousandths; together they are 1000. Each part is 0 to 1, and the
+ * agent with the highest sum is chosen, then the one whose `swarm/name` is first.
+ */
+export interface PlacementWeights {
+  /** How often it succeeded, and how fast; an agent without history is neither best nor worst. */
+  performance: number;
+  /** Share of its slots that is free. */
+  free: number;
+  /** 1 for an agent of the asking swarm, 0.5 for one in the region that was asked for, else 0. */
+  locality: number;
+  /** Share of the specialisations asked for that it has; 1 when none was. */
+  specialisation: number;
+  /** Its declared priority, as a share of 1000. */
+  priority: number;
+  /** How cheap it is: 1 for free of cost, 0.5 at the typical cost. */
+  cost: number;
+}
+
+/** By which rules agents are chosen in a federation. */
+export interface Policy {
+  /** What counts how much. */
+  weights?:
+    | PlacementWeights
+    | undefined;
+  /** The cost at which the score's part for cost is 0.5, 1 to 1000000. */
+  typicalCost: number;
+  /** Rises with each change; 1 = the defaults, never changed. */
+  version: string;
+  /** Who changed it last. */
+  setBy: string;
+  /** When it was changed last. */
+  setAt?: string | undefined;
+}
+
+export interface GetPolicyRequest {
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface GetPolicyResponse {
+  /** The policy. */
+  policy?:
+    | Policy
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface SetPolicyRequest {
+  /** The new weights; unset = as they are. */
+  weights?:
+    | PlacementWeights
+    | undefined;
+  /** The new typical cost; 0 = as it is. */
+  typicalCost: number;
+  /** Only if this is still the version, else ABORTED; 0 = whatever it is. */
+  expectedVersion: string;
+}
+
+export interface SetPolicyResponse {
+  /** The policy as it now is. */
+  policy?:
+    | Policy
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
 function createBaseAgent(): Agent {
   return {
     swarm: "",
@@ -1155,6 +1283,10 @@ function createBaseAgent(): Agent {
     lease: "",
     serving: "",
     revision: "0",
+    labels: {},
+    specialisations: [],
+    cost: 0,
+    performance: undefined,
   };
 }
 
@@ -1204,6 +1336,18 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.revision !== "0") {
       writer.uint32(120).uint64(message.revision);
+    }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      Agent_LabelsEntry.encode({ key: key as any, value }, writer.uint32(130).fork()).join();
+    });
+    for (const v of message.specialisations) {
+      writer.uint32(138).string(v!);
+    }
+    if (message.cost !== 0) {
+      writer.uint32(144).uint32(message.cost);
+    }
+    if (message.performance !== undefined) {
+      Performance.encode(message.performance, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -1341,6 +1485,41 @@ export const Agent: MessageFns<Agent> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            const entry16 = Agent_LabelsEntry.decode(reader, reader.uint32());
+            if (entry16.value !== undefined) {
+              message.labels[entry16.key] = entry16.value;
+            }
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.specialisations.push(reader.string());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.cost = reader.uint32();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.performance = Performance.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1380,6 +1559,25 @@ export const Agent: MessageFns<Agent> = {
       lease: isSet(object.lease) ? globalThis.String(object.lease) : "",
       serving: isSet(object.serving) ? globalThis.String(object.serving) : "",
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      labels: isObject(object.labels)
+        ? (globalThis.Object.entries(object.labels) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      specialisations: globalThis.Array.isArray(object?.specialisations)
+        ? object.specialisations.map((e: any) => globalThis.String(e))
+        : [],
+      cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
+      performance: isSet(object.performance) ? Performance.fromJSON(object.performance) : undefined,
     };
   },
 
@@ -1429,6 +1627,197 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.labels) {
+      const entries = globalThis.Object.entries(message.labels) as [string, string][];
+      if (entries.length > 0) {
+        obj.labels = {};
+        entries.forEach(([k, v]) => {
+          obj.labels[k] = v;
+        });
+      }
+    }
+    if (message.specialisations?.length) {
+      obj.specialisations = message.specialisations;
+    }
+    if (message.cost !== 0) {
+      obj.cost = Math.round(message.cost);
+    }
+    if (message.performance !== undefined) {
+      obj.performance = Performance.toJSON(message.performance);
+    }
+    return obj;
+  },
+};
+
+function createBaseAgent_LabelsEntry(): Agent_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const Agent_LabelsEntry: MessageFns<Agent_LabelsEntry> = {
+  encode(message: Agent_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Agent_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgent_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Agent_LabelsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Agent_LabelsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBasePerformance(): Performance {
+  return { successRate: 0, relativeDuration: 0, samples: 0 };
+}
+
+export const Performance: MessageFns<Performance> = {
+  encode(message: Performance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.successRate !== 0) {
+      writer.uint32(9).double(message.successRate);
+    }
+    if (message.relativeDuration !== 0) {
+      writer.uint32(17).double(message.relativeDuration);
+    }
+    if (message.samples !== 0) {
+      writer.uint32(24).uint32(message.samples);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Performance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePerformance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.successRate = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.relativeDuration = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.samples = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Performance {
+    return {
+      successRate: isSet(object.successRate)
+        ? globalThis.Number(object.successRate)
+        : isSet(object.success_rate)
+        ? globalThis.Number(object.success_rate)
+        : 0,
+      relativeDuration: isSet(object.relativeDuration)
+        ? globalThis.Number(object.relativeDuration)
+        : isSet(object.relative_duration)
+        ? globalThis.Number(object.relative_duration)
+        : 0,
+      samples: isSet(object.samples) ? globalThis.Number(object.samples) : 0,
+    };
+  },
+
+  toJSON(message: Performance): unknown {
+    const obj: any = {};
+    if (message.successRate !== 0) {
+      obj.successRate = floatToJson(message.successRate);
+    }
+    if (message.relativeDuration !== 0) {
+      obj.relativeDuration = floatToJson(message.relativeDuration);
+    }
+    if (message.samples !== 0) {
+      obj.samples = Math.round(message.samples);
     }
     return obj;
   },
@@ -1684,6 +2073,7 @@ function createBaseTaskSpec(): TaskSpec {
     priority: 0,
     labels: {},
     title: "",
+    selector: undefined,
   };
 }
 
@@ -1718,6 +2108,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     });
     if (message.title !== "") {
       writer.uint32(82).string(message.title);
+    }
+    if (message.selector !== undefined) {
+      AgentSelector.encode(message.selector, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -1818,6 +2211,14 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.title = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.selector = AgentSelector.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1865,6 +2266,7 @@ export const TaskSpec: MessageFns<TaskSpec> = {
         )
         : {},
       title: isSet(object.title) ? globalThis.String(object.title) : "",
+      selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
     };
   },
 
@@ -1905,6 +2307,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.title !== "") {
       obj.title = message.title;
+    }
+    if (message.selector !== undefined) {
+      obj.selector = AgentSelector.toJSON(message.selector);
     }
     return obj;
   },
@@ -1974,6 +2379,195 @@ export const TaskSpec_LabelsEntry: MessageFns<TaskSpec_LabelsEntry> = {
   },
 
   toJSON(message: TaskSpec_LabelsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentSelector(): AgentSelector {
+  return { labels: {}, specialisations: [], region: "" };
+}
+
+export const AgentSelector: MessageFns<AgentSelector> = {
+  encode(message: AgentSelector, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      AgentSelector_LabelsEntry.encode({ key: key as any, value }, writer.uint32(10).fork()).join();
+    });
+    for (const v of message.specialisations) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.region !== "") {
+      writer.uint32(26).string(message.region);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentSelector {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentSelector();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            const entry1 = AgentSelector_LabelsEntry.decode(reader, reader.uint32());
+            if (entry1.value !== undefined) {
+              message.labels[entry1.key] = entry1.value;
+            }
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.specialisations.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.region = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentSelector {
+    return {
+      labels: isObject(object.labels)
+        ? (globalThis.Object.entries(object.labels) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      specialisations: globalThis.Array.isArray(object?.specialisations)
+        ? object.specialisations.map((e: any) => globalThis.String(e))
+        : [],
+      region: isSet(object.region) ? globalThis.String(object.region) : "",
+    };
+  },
+
+  toJSON(message: AgentSelector): unknown {
+    const obj: any = {};
+    if (message.labels) {
+      const entries = globalThis.Object.entries(message.labels) as [string, string][];
+      if (entries.length > 0) {
+        obj.labels = {};
+        entries.forEach(([k, v]) => {
+          obj.labels[k] = v;
+        });
+      }
+    }
+    if (message.specialisations?.length) {
+      obj.specialisations = message.specialisations;
+    }
+    if (message.region !== "") {
+      obj.region = message.region;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentSelector_LabelsEntry(): AgentSelector_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const AgentSelector_LabelsEntry: MessageFns<AgentSelector_LabelsEntry> = {
+  encode(message: AgentSelector_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentSelector_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentSelector_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentSelector_LabelsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: AgentSelector_LabelsEntry): unknown {
     const obj: any = {};
     if (message.key !== "") {
       obj.key = message.key;
@@ -2508,6 +3102,9 @@ function createBaseRegisterAgentRequest(): RegisterAgentRequest {
     allowScripts: false,
     region: "",
     priority: 0,
+    labels: {},
+    specialisations: [],
+    cost: 0,
   };
 }
 
@@ -2539,6 +3136,15 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
     }
     if (message.priority !== 0) {
       writer.uint32(72).uint32(message.priority);
+    }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      RegisterAgentRequest_LabelsEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
+    });
+    for (const v of message.specialisations) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.cost !== 0) {
+      writer.uint32(96).uint32(message.cost);
     }
     return writer;
   },
@@ -2628,6 +3234,33 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
             message.priority = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            const entry10 = RegisterAgentRequest_LabelsEntry.decode(reader, reader.uint32());
+            if (entry10.value !== undefined) {
+              message.labels[entry10.key] = entry10.value;
+            }
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.specialisations.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.cost = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2657,6 +3290,24 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
         : false,
       region: isSet(object.region) ? globalThis.String(object.region) : "",
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      labels: isObject(object.labels)
+        ? (globalThis.Object.entries(object.labels) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      specialisations: globalThis.Array.isArray(object?.specialisations)
+        ? object.specialisations.map((e: any) => globalThis.String(e))
+        : [],
+      cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
     };
   },
 
@@ -2688,6 +3339,96 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
     }
     if (message.priority !== 0) {
       obj.priority = Math.round(message.priority);
+    }
+    if (message.labels) {
+      const entries = globalThis.Object.entries(message.labels) as [string, string][];
+      if (entries.length > 0) {
+        obj.labels = {};
+        entries.forEach(([k, v]) => {
+          obj.labels[k] = v;
+        });
+      }
+    }
+    if (message.specialisations?.length) {
+      obj.specialisations = message.specialisations;
+    }
+    if (message.cost !== 0) {
+      obj.cost = Math.round(message.cost);
+    }
+    return obj;
+  },
+};
+
+function createBaseRegisterAgentRequest_LabelsEntry(): RegisterAgentRequest_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const RegisterAgentRequest_LabelsEntry: MessageFns<RegisterAgentRequest_LabelsEntry> = {
+  encode(message: RegisterAgentRequest_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RegisterAgentRequest_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRegisterAgentRequest_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RegisterAgentRequest_LabelsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: RegisterAgentRequest_LabelsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
     }
     return obj;
   },
@@ -3356,7 +4097,7 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
 };
 
 function createBaseRequestAgentRequest(): RequestAgentRequest {
-  return { swarm: "", type: "", capabilities: [], termMs: 0, lender: "" };
+  return { swarm: "", type: "", capabilities: [], termMs: 0, lender: "", selector: undefined };
 }
 
 export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
@@ -3375,6 +4116,9 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     }
     if (message.lender !== "") {
       writer.uint32(42).string(message.lender);
+    }
+    if (message.selector !== undefined) {
+      AgentSelector.encode(message.selector, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -3432,6 +4176,14 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
             message.lender = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.selector = AgentSelector.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3457,6 +4209,7 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
         ? globalThis.Number(object.term_ms)
         : 0,
       lender: isSet(object.lender) ? globalThis.String(object.lender) : "",
+      selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
     };
   },
 
@@ -3476,6 +4229,9 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     }
     if (message.lender !== "") {
       obj.lender = message.lender;
+    }
+    if (message.selector !== undefined) {
+      obj.selector = AgentSelector.toJSON(message.selector);
     }
     return obj;
   },
@@ -7189,6 +7945,585 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
   },
 };
 
+function createBasePlacementWeights(): PlacementWeights {
+  return { performance: 0, free: 0, locality: 0, specialisation: 0, priority: 0, cost: 0 };
+}
+
+export const PlacementWeights: MessageFns<PlacementWeights> = {
+  encode(message: PlacementWeights, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.performance !== 0) {
+      writer.uint32(8).uint32(message.performance);
+    }
+    if (message.free !== 0) {
+      writer.uint32(16).uint32(message.free);
+    }
+    if (message.locality !== 0) {
+      writer.uint32(24).uint32(message.locality);
+    }
+    if (message.specialisation !== 0) {
+      writer.uint32(32).uint32(message.specialisation);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(40).uint32(message.priority);
+    }
+    if (message.cost !== 0) {
+      writer.uint32(48).uint32(message.cost);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlacementWeights {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlacementWeights();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.performance = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.free = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.locality = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.specialisation = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.priority = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.cost = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlacementWeights {
+    return {
+      performance: isSet(object.performance) ? globalThis.Number(object.performance) : 0,
+      free: isSet(object.free) ? globalThis.Number(object.free) : 0,
+      locality: isSet(object.locality) ? globalThis.Number(object.locality) : 0,
+      specialisation: isSet(object.specialisation) ? globalThis.Number(object.specialisation) : 0,
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
+    };
+  },
+
+  toJSON(message: PlacementWeights): unknown {
+    const obj: any = {};
+    if (message.performance !== 0) {
+      obj.performance = Math.round(message.performance);
+    }
+    if (message.free !== 0) {
+      obj.free = Math.round(message.free);
+    }
+    if (message.locality !== 0) {
+      obj.locality = Math.round(message.locality);
+    }
+    if (message.specialisation !== 0) {
+      obj.specialisation = Math.round(message.specialisation);
+    }
+    if (message.priority !== 0) {
+      obj.priority = Math.round(message.priority);
+    }
+    if (message.cost !== 0) {
+      obj.cost = Math.round(message.cost);
+    }
+    return obj;
+  },
+};
+
+function createBasePolicy(): Policy {
+  return { weights: undefined, typicalCost: 0, version: "0", setBy: "", setAt: undefined };
+}
+
+export const Policy: MessageFns<Policy> = {
+  encode(message: Policy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.weights !== undefined) {
+      PlacementWeights.encode(message.weights, writer.uint32(10).fork()).join();
+    }
+    if (message.typicalCost !== 0) {
+      writer.uint32(16).uint32(message.typicalCost);
+    }
+    if (message.version !== "0") {
+      writer.uint32(24).uint64(message.version);
+    }
+    if (message.setBy !== "") {
+      writer.uint32(34).string(message.setBy);
+    }
+    if (message.setAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.setAt), writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Policy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.weights = PlacementWeights.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.typicalCost = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = reader.uint64().toString();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.setBy = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.setAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Policy {
+    return {
+      weights: isSet(object.weights) ? PlacementWeights.fromJSON(object.weights) : undefined,
+      typicalCost: isSet(object.typicalCost)
+        ? globalThis.Number(object.typicalCost)
+        : isSet(object.typical_cost)
+        ? globalThis.Number(object.typical_cost)
+        : 0,
+      version: isSet(object.version) ? globalThis.String(object.version) : "0",
+      setBy: isSet(object.setBy)
+        ? globalThis.String(object.setBy)
+        : isSet(object.set_by)
+        ? globalThis.String(object.set_by)
+        : "",
+      setAt: isSet(object.setAt)
+        ? globalThis.String(object.setAt)
+        : isSet(object.set_at)
+        ? globalThis.String(object.set_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Policy): unknown {
+    const obj: any = {};
+    if (message.weights !== undefined) {
+      obj.weights = PlacementWeights.toJSON(message.weights);
+    }
+    if (message.typicalCost !== 0) {
+      obj.typicalCost = Math.round(message.typicalCost);
+    }
+    if (message.version !== "0") {
+      obj.version = message.version;
+    }
+    if (message.setBy !== "") {
+      obj.setBy = message.setBy;
+    }
+    if (message.setAt !== undefined) {
+      obj.setAt = message.setAt;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetPolicyRequest(): GetPolicyRequest {
+  return { minRevision: "0" };
+}
+
+export const GetPolicyRequest: MessageFns<GetPolicyRequest> = {
+  encode(message: GetPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.minRevision !== "0") {
+      writer.uint32(8).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetPolicyRequest {
+    return {
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: GetPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetPolicyResponse(): GetPolicyResponse {
+  return { policy: undefined, revision: "0" };
+}
+
+export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
+  encode(message: GetPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetPolicyResponse {
+    return {
+      policy: isSet(object.policy) ? Policy.fromJSON(object.policy) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = Policy.toJSON(message.policy);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetPolicyRequest(): SetPolicyRequest {
+  return { weights: undefined, typicalCost: 0, expectedVersion: "0" };
+}
+
+export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
+  encode(message: SetPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.weights !== undefined) {
+      PlacementWeights.encode(message.weights, writer.uint32(10).fork()).join();
+    }
+    if (message.typicalCost !== 0) {
+      writer.uint32(16).uint32(message.typicalCost);
+    }
+    if (message.expectedVersion !== "0") {
+      writer.uint32(24).uint64(message.expectedVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.weights = PlacementWeights.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.typicalCost = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expectedVersion = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetPolicyRequest {
+    return {
+      weights: isSet(object.weights) ? PlacementWeights.fromJSON(object.weights) : undefined,
+      typicalCost: isSet(object.typicalCost)
+        ? globalThis.Number(object.typicalCost)
+        : isSet(object.typical_cost)
+        ? globalThis.Number(object.typical_cost)
+        : 0,
+      expectedVersion: isSet(object.expectedVersion)
+        ? globalThis.String(object.expectedVersion)
+        : isSet(object.expected_version)
+        ? globalThis.String(object.expected_version)
+        : "0",
+    };
+  },
+
+  toJSON(message: SetPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.weights !== undefined) {
+      obj.weights = PlacementWeights.toJSON(message.weights);
+    }
+    if (message.typicalCost !== 0) {
+      obj.typicalCost = Math.round(message.typicalCost);
+    }
+    if (message.expectedVersion !== "0") {
+      obj.expectedVersion = message.expectedVersion;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetPolicyResponse(): SetPolicyResponse {
+  return { policy: undefined, revision: "0" };
+}
+
+export const SetPolicyResponse: MessageFns<SetPolicyResponse> = {
+  encode(message: SetPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      Policy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = Policy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetPolicyResponse {
+    return {
+      policy: isSet(object.policy) ? Policy.fromJSON(object.policy) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SetPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = Policy.toJSON(message.policy);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
 /**
  * Agents of many swarms as one pool: who is there, who lends whom, which task runs where.
  *
@@ -7414,6 +8749,26 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: ReportTaskResponse): Buffer => Buffer.from(ReportTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReportTaskResponse => ReportTaskResponse.decode(value),
   },
+  /** By which rules agents are chosen in this federation. */
+  getPolicy: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetPolicyRequest): Buffer => Buffer.from(GetPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetPolicyRequest => GetPolicyRequest.decode(value),
+    responseSerialize: (value: GetPolicyResponse): Buffer => Buffer.from(GetPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetPolicyResponse => GetPolicyResponse.decode(value),
+  },
+  /** Changes these rules, from the next decision on. By an operator. */
+  setPolicy: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SetPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetPolicyRequest): Buffer => Buffer.from(SetPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetPolicyRequest => SetPolicyRequest.decode(value),
+    responseSerialize: (value: SetPolicyResponse): Buffer => Buffer.from(SetPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetPolicyResponse => SetPolicyResponse.decode(value),
+  },
 } as const;
 
 export interface ResourcePoolServiceServer extends UntypedServiceImplementation {
@@ -7473,6 +8828,10 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
    * A repeat of the report that was accepted is answered like the first.
    */
   reportTask: handleUnaryCall<ReportTaskRequest, ReportTaskResponse>;
+  /** By which rules agents are chosen in this federation. */
+  getPolicy: handleUnaryCall<GetPolicyRequest, GetPolicyResponse>;
+  /** Changes these rules, from the next decision on. By an operator. */
+  setPolicy: handleUnaryCall<SetPolicyRequest, SetPolicyResponse>;
 }
 
 export interface ResourcePoolServiceClient extends Client {
@@ -7771,6 +9130,38 @@ export interface ResourcePoolServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReportTaskResponse) => void,
   ): ClientUnaryCall;
+  /** By which rules agents are chosen in this federation. */
+  getPolicy(
+    request: GetPolicyRequest,
+    callback: (error: ServiceError | null, response: GetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getPolicy(
+    request: GetPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getPolicy(
+    request: GetPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes these rules, from the next decision on. By an operator. */
+  setPolicy(
+    request: SetPolicyRequest,
+    callback: (error: ServiceError | null, response: SetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  setPolicy(
+    request: SetPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  setPolicy(
+    request: SetPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetPolicyResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ResourcePoolServiceClient = makeGenericClientConstructor(
@@ -7781,6 +9172,10 @@ export const ResourcePoolServiceClient = makeGenericClientConstructor(
   service: typeof ResourcePoolServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 function toTimestamp(dateStr: string): Timestamp {
   const date = new globalThis.Date(dateStr);
