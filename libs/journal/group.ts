@@ -1,11 +1,13 @@
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
-import type { Call } from '../protocol/call.ts';
+import type { Call, RequestId } from '../protocol/call.ts';
 import type { Ctx, Decision, EventOf, Shape } from '../protocol/machine.ts';
 import { describePrincipal, type Principal } from '../protocol/principal.ts';
+import { contentDigest } from './content-digest.ts';
 import type { Announcement } from './ports.ts';
-import { type DecidedJson, encodeDecided, encodeGroup } from './record.ts';
+import { encodeDecided, encodeGroup } from './record.ts';
 import type { Replica } from './replica.ts';
+import type { Answered, Asking } from './sessions.ts';
 
 /** What waits for the leader's next group. */
 export interface Waiting {
@@ -15,6 +17,9 @@ export interface Waiting {
   readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'>;
   settle(outcome: Outcome): void;
 }
+
+/** A request id with what its command's input is known by. */
+type Digested = RequestId & { readonly digest: string };
 
 export type Outcome = { readonly reply: unknown } | { readonly error: HiveError };
 
@@ -78,7 +83,7 @@ export class Group<M extends Shape, Soft> {
       case 'tick':
         return this.#decide(waiting, undefined);
       case 'command':
-        return this.#repeated(waiting) || this.#decide(waiting, waiting.call.request);
+        return this.#command(waiting);
     }
   }
 
@@ -106,11 +111,16 @@ export class Group<M extends Shape, Soft> {
     this.#settlements.push([waiting, outcome]);
   }
 
-  #repeated(waiting: Waiting): boolean {
-    const request = waiting.call.request;
-    if (!request) return false;
+  #command(waiting: Waiting): boolean {
+    const { call, name, input } = waiting;
+    if (!call.request) return this.#decide(waiting, undefined);
+    const request = { ...call.request, digest: contentDigest(input) };
+    return this.#repeated(waiting, request, { name, digest: request.digest }) || this.#decide(waiting, request);
+  }
+
+  #repeated(waiting: Waiting, request: RequestId, asking: Asking): boolean {
     try {
-      const before = this.#replica.sessions.lookup(describePrincipal(waiting.call.principal), request, waiting.name);
+      const before = this.#replica.sessions.lookup(describePrincipal(waiting.call.principal), request, asking);
       if (!before) return false;
       this.#answer(waiting, before.x ? { error: HiveError.fromJSON(before.x) } : { reply: before.y });
     } catch (error) {
@@ -124,14 +134,15 @@ export class Group<M extends Shape, Soft> {
       const { queries } = this.#replica.machine;
       const query = Object.hasOwn(queries, waiting.name) ? queries[waiting.name] : undefined;
       if (!query) throw new HiveError('UNIMPLEMENTED', `query ${waiting.name} is not known to this version`);
-      const view = { now: this.time, revision: this.revision, soft: this.#soft };
+      const epochStart = this.#replica.epoch.time;
+      const view = { now: this.time, revision: this.revision, epochStart, soft: this.#soft };
       return { reply: query(this.#replica.state, waiting.input as never, view) };
     } catch (error) {
       return { error: HiveError.from(error) };
     }
   }
 
-  #decide(waiting: Waiting, request: Call['request']): boolean {
+  #decide(waiting: Waiting, request: Digested | undefined): boolean {
     const { principal } = waiting.call;
     let decision: Decision<M, unknown>;
     let texts: string[];
@@ -189,7 +200,7 @@ export class Group<M extends Shape, Soft> {
     });
   }
 
-  #refuse(waiting: Waiting, principal: Principal, request: Call['request'], error: HiveError): void {
+  #refuse(waiting: Waiting, principal: Principal, request: Digested | undefined, error: HiveError): void {
     if (request) {
       const x = error.toJSON();
       this.#keep(principal, [], request, { n: waiting.name, x }, `"x":${JSON.stringify(x)}`);
@@ -200,14 +211,17 @@ export class Group<M extends Shape, Soft> {
   #keep(
     principal: Principal,
     events: readonly string[],
-    request: Call['request'],
-    outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>,
+    request: Digested | undefined,
+    outcome: Answered,
     text: string,
   ): void {
     const by = describePrincipal(principal);
-    if (request) this.#replica.sessions.remember(by, request.client, request.counter, outcome);
-    else if (events.length === 0) return;
-    const decided = encodeDecided(by, events, request, outcome.n ?? '', text);
+    if (request) {
+      const { client, counter, digest: h } = request;
+      const { n, ...answer } = outcome;
+      this.#replica.sessions.remember(by, client, counter, { n, h, ...answer });
+    } else if (events.length === 0) return;
+    const decided = encodeDecided(by, events, request, outcome.n ?? '', text, request?.digest);
     this.#decided.push(decided);
     this.#bytes += Buffer.byteLength(decided);
   }

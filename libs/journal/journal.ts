@@ -26,7 +26,10 @@ export interface Journal<M extends Shape> extends AsyncDisposable {
   readonly role: Role;
   /** The last committed revision that this replica knows. */
   readonly revision: number;
-  /** The state at `revision`, to be read and never changed. On a leader with a record in flight it may be ahead. */
+  /**
+   * The state at `revision`, to be read and never changed. On a leader with a record in flight it may be ahead: what
+   * rests on committed rows asks its tables for `committed`.
+   */
   readonly state: M['state'];
   /** Resolves when this replica has caught up and somebody leads; rejects when it cannot. */
   ready(signal?: AbortSignal): Promise<void>;

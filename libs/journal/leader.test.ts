@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { Table } from '../kernel/table.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import { Leader, type LeaderDeps } from './leader.ts';
+import type { Appended, Envelope } from './ports.ts';
 import { Replica } from './replica.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
@@ -50,22 +51,44 @@ function manualClock() {
   return { clock, fire, waits: () => timers.map(({ ms }) => ms) };
 }
 
-test('a timer that runs early waits for the rest, and what is due is done then', async () => {
-  const { clock, fire, waits } = manualClock();
-  const replica = new Replica(alarm);
+const ENVELOPE: Envelope = { id: 'w.1', kind: 'group', epoch: 1, writer: 'w' };
+
+function lead(replica: Replica<AlarmShape>, clock: Clock, append: () => Promise<Appended>): Leader<AlarmShape> {
   const deps: Partial<LeaderDeps<AlarmShape>> = {
     ...{ clock, settings: DEFAULT_SETTINGS, soft: undefined },
-    log: { append: async () => ({ outcome: 'committed' }) } as never,
+    log: { append } as never,
     announcer: { announce: () => {} },
     observer: { appending: () => undefined, count: () => {}, log: () => {} },
-    envelope: () => ({ id: 'w.1', kind: 'group', epoch: 1, writer: 'w' }),
+    envelope: () => ENVELOPE,
     committed: () => {},
     deposed: () => {},
   };
-  new Leader(replica, deps as LeaderDeps<AlarmShape>);
+  return new Leader(replica, deps as LeaderDeps<AlarmShape>);
+}
+
+test('a timer that runs early waits for the rest, and what is due is done then', async () => {
+  const { clock, fire, waits } = manualClock();
+  const replica = new Replica(alarm);
+  lead(replica, clock, async () => ({ outcome: 'committed' }));
   expect(waits()).toEqual([500]);
   await fire(497.2);
   expect(waits()).toEqual([500, 3]);
   await fire(500);
   expect([...replica.state.alarms.entries()]).toEqual([['a', DUE]]);
+});
+
+test('while a record is in flight its rows can be told from those that are committed', async () => {
+  const { clock, fire } = manualClock();
+  const replica = new Replica(alarm);
+  let commit: (appended: Appended) => void = () => {};
+  const acknowledged = new Promise<Appended>((resolve) => {
+    commit = resolve;
+  });
+  const leader = lead(replica, clock, () => acknowledged);
+  await fire(500);
+  const { alarms } = replica.state;
+  expect([alarms.get('a'), alarms.committed('a')]).toEqual([DUE, undefined]);
+  commit({ outcome: 'committed' });
+  await leader.drained();
+  expect(alarms.committed('a')).toBe(DUE);
 });

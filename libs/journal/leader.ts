@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import type { Table } from '../kernel/table.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import { Group, type Waiting } from './group.ts';
 import type { Announcer, Envelope, Log, Observer, Sabotage } from './ports.ts';
@@ -50,6 +51,7 @@ export class Leader<M extends Shape> {
   readonly #timeBase: number;
   readonly #monotonicBase: number;
   readonly #sabotage: Sabotage;
+  readonly #tables: readonly Table<unknown>[];
   #queue: Waiting[] = [];
   #head = 0;
   #inFlight: Group<M, M['soft']> | undefined;
@@ -67,6 +69,8 @@ export class Leader<M extends Shape> {
     this.#deps = deps;
     this.#machine = replica.machine;
     this.#sabotage = sabotage;
+    this.#tables = Object.values(this.#machine.tables(replica.state));
+    for (const table of this.#tables) table.stage();
     this.#timeBase = Math.max(replica.time, deps.clock.now());
     this.#monotonicBase = deps.clock.monotonic();
     this.#armTimer();
@@ -124,6 +128,8 @@ export class Leader<M extends Shape> {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
+    // A state that is ahead of the journal is thrown away; another is what a standby goes on with.
+    if (!this.#inFlight) for (const table of this.#tables) table.unstage();
     const waiting = this.#takeQueue();
     this.#inFlight?.fail(error);
     this.#inFlight = undefined;
@@ -203,6 +209,7 @@ export class Leader<M extends Shape> {
     this.#inFlight = undefined;
     this.#replica.seq = group.revision;
     this.#replica.time = Math.max(this.#replica.time, group.time);
+    for (const table of this.#tables) table.commit();
     this.#deps.committed(group);
     group.settle();
     this.#runAfterCommit();

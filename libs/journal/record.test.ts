@@ -6,7 +6,7 @@ const entry = (body: string) => ({ seq: 7, envelope: undefined, body: Buffer.fro
 test('a group is read as it was written', () => {
   const event = '{"type":"note.put","data":{"key":"a\\"b"}}';
   const decided = [
-    encodeDecided('swarm:code', [event, event], { client: 'c', counter: 3 }, 'put', '"y":{"n":1}'),
+    encodeDecided('swarm:code', [event, event], { client: 'c', counter: 3 }, 'put', '"y":{"n":1}', 'd1g'),
     encodeDecided('service:clock', [event], undefined, '', ''),
   ];
   const group = decodeGroup(entry(encodeGroup(12, decided)));
@@ -14,7 +14,7 @@ test('a group is read as it was written', () => {
   expect(group).toEqual({
     t: 12,
     c: [
-      { r: ['c', 3], n: 'put', p: 'swarm:code', e: [e, e], y: { n: 1 } },
+      { r: ['c', 3], n: 'put', h: 'd1g', p: 'swarm:code', e: [e, e], y: { n: 1 } },
       { p: 'service:clock', e: [e] },
     ],
   });

@@ -8,6 +8,8 @@ export interface DecidedJson {
   r?: [client: string, counter: number];
   /** The command's name, when there is a request id. */
   n?: string;
+  /** What its input is known by (`contentDigest`), when there is a request id; not there in old records. */
+  h?: string;
   /** Who asked, e.g. `swarm:code`. */
   p: string;
   /** Events, in order. */
@@ -45,11 +47,12 @@ export function encodeDecided(
   request: RequestId | undefined,
   command: string,
   outcome: string,
+  digest = '',
 ): string {
   const p = JSON.stringify(principal);
   const e = events.length === 1 ? events[0] : events.join(',');
   if (!request) return `{"p":${p},"e":[${e}]}`;
-  return `{"r":[${JSON.stringify(request.client)},${Number(request.counter)}],"n":"${command}","p":${p},"e":[${e}],${outcome}}`;
+  return `{"r":[${JSON.stringify(request.client)},${Number(request.counter)}],"n":"${command}","h":"${digest}","p":${p},"e":[${e}],${outcome}}`;
 }
 
 export const encodeGroup = (time: number, decided: readonly string[]): string =>

@@ -136,8 +136,8 @@ export class Replica<M extends Shape> {
     events.forEach((event, index) => {
       this.apply(event, { revision: entry.seq, index, time: group.t });
     });
-    for (const { r, n, p, y, x } of group.c) {
-      if (r) this.sessions.remember(p, r[0], r[1], x ? { n, x } : { n, y });
+    for (const { r, n, h, p, y, x } of group.c) {
+      if (r) this.sessions.remember(p, r[0], r[1], { n, ...(h ? { h } : {}), ...(x ? { x } : { y }) });
     }
     this.time = Math.max(this.time, group.t);
     this.seq = entry.seq;

@@ -193,7 +193,8 @@ export class Runner<M extends Shape> implements Journal<M> {
           const replica = this.#serving;
           if (!replica) throw this.#failure ?? notReady(this.#deps.machine.service);
           const now = Math.max(replica.time, this.#deps.clock.now());
-          const view = { now, revision: this.revision, soft: this.#deps.soft };
+          const epochStart = replica.epoch.time;
+          const view = { now, revision: this.revision, epochStart, soft: this.#deps.soft };
           resolve(this.#deps.machine.queries[name](replica.state, input as never, view));
         } catch (error) {
           reject(HiveError.from(error));

@@ -1,21 +1,24 @@
 import { expect, test } from 'vitest';
+import { contentDigest } from './content-digest.ts';
 import { ANSWERS_PER_CLIENT, MAX_CLIENTS, MAX_CLIENTS_OF_ONE, Sessions } from './sessions.ts';
+
+const PUT = { name: 'put', digest: 'd' };
 
 test('the last answers of a client are known, older ones are refused as forgotten', () => {
   const sessions = new Sessions();
   for (let counter = 1; counter <= ANSWERS_PER_CLIENT + 5; counter++)
     sessions.remember('p', 'c', counter, { n: 'put', y: counter });
-  expect(sessions.lookup('p', { client: 'c', counter: 6 }, 'put')).toEqual({ n: 'put', y: 6 });
-  expect(sessions.lookup('p', { client: 'c', counter: ANSWERS_PER_CLIENT + 6 }, 'put')).toBeUndefined();
-  expect(() => sessions.lookup('p', { client: 'c', counter: 5 }, 'put')).toThrow(/too old/);
-  expect(sessions.lookup('p', { client: 'other', counter: 1 }, 'put')).toBeUndefined();
-  expect(sessions.lookup('q', { client: 'c', counter: 6 }, 'put')).toBeUndefined();
+  expect(sessions.lookup('p', { client: 'c', counter: 6 }, PUT)).toEqual({ n: 'put', y: 6 });
+  expect(sessions.lookup('p', { client: 'c', counter: ANSWERS_PER_CLIENT + 6 }, PUT)).toBeUndefined();
+  expect(() => sessions.lookup('p', { client: 'c', counter: 5 }, PUT)).toThrow(/too old/);
+  expect(sessions.lookup('p', { client: 'other', counter: 1 }, PUT)).toBeUndefined();
+  expect(sessions.lookup('q', { client: 'c', counter: 6 }, PUT)).toBeUndefined();
 });
 
 test('a counter that was skipped and comes late is new while nothing was dropped', () => {
   const sessions = new Sessions();
   sessions.remember('p', 'c', 5, { y: 1 });
-  expect(sessions.lookup('p', { client: 'c', counter: 3 }, 'put')).toBeUndefined();
+  expect(sessions.lookup('p', { client: 'c', counter: 3 }, PUT)).toBeUndefined();
 });
 
 test('the client that was silent longest is forgotten first', () => {
@@ -32,12 +35,39 @@ test('one principal with many clients makes only its own be forgotten', () => {
   const sessions = new Sessions();
   sessions.remember('victim', 'v', 1, { n: 'put', y: 1 });
   for (let i = 0; i < 5000; i++) sessions.remember('greedy', `c${i}`, 1, { n: 'put', y: i });
-  expect(sessions.lookup('victim', { client: 'v', counter: 1 }, 'put')).toEqual({ n: 'put', y: 1 });
+  expect(sessions.lookup('victim', { client: 'v', counter: 1 }, PUT)).toEqual({ n: 'put', y: 1 });
   expect(sessions.table.size).toBe(MAX_CLIENTS_OF_ONE + 1);
 });
 
 test('a number that was used for another command is refused', () => {
   const sessions = new Sessions();
   sessions.remember('p', 'c', 1, { n: 'put', y: 1 });
-  expect(() => sessions.lookup('p', { client: 'c', counter: 1 }, 'delete')).toThrow(/was for put, not for delete/);
+  expect(() => sessions.lookup('p', { client: 'c', counter: 1 }, { ...PUT, name: 'delete' })).toThrow(
+    /used for something else, put;/,
+  );
+});
+
+test('a number that was used for the same command with another content is refused, unless an old record does not tell', () => {
+  const sessions = new Sessions();
+  const other = { name: 'put', digest: 'e' };
+  sessions.remember('p', 'c', 1, { n: 'put', h: 'd', y: 1 });
+  sessions.remember('p', 'c', 2, { n: 'put', y: 2 });
+  expect(sessions.lookup('p', { client: 'c', counter: 1 }, PUT)?.y).toBe(1);
+  expect(() => sessions.lookup('p', { client: 'c', counter: 1 }, other)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT', reason: 'REQUEST_ID_REUSED' }),
+  );
+  expect(sessions.lookup('p', { client: 'c', counter: 2 }, other)?.y).toBe(2);
+});
+
+test('fields with their default value make no other content', () => {
+  const old = { id: 'a', spec: { labels: { x: '1' } } };
+  const now = {
+    id: 'a',
+    spec: { labels: { x: '1' }, tags: [], note: '', kind: 'KIND_UNSPECIFIED' },
+    from: '0',
+    dry: false,
+  };
+  expect(contentDigest(now)).toBe(contentDigest(old));
+  expect(contentDigest({ ...now, dry: true })).not.toBe(contentDigest(old));
+  expect(contentDigest({ ...old, spec: { labels: { x: '2' } } })).not.toBe(contentDigest(old));
 });

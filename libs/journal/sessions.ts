@@ -8,8 +8,16 @@ export interface SessionRow {
   readonly answers: readonly Answer[];
 }
 
-/** A counter, the command that it was for, and the reply or the refusal that it got. */
-export type Answer = readonly [counter: number, outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>];
+/** The command that an answer was for, what its input is known by, and the reply or the refusal that it got. */
+export type Answered = Pick<DecidedJson, 'n' | 'h' | 'y' | 'x'>;
+export type Answer = readonly [counter: number, outcome: Answered];
+
+/** What a request asks for. */
+export interface Asking {
+  readonly name: string;
+  /** See `contentDigest`. */
+  readonly digest: string;
+}
 
 /** Answers kept for each client: a client may have this many requests unanswered and still repeat any of them. */
 export const ANSWERS_PER_CLIENT = 32;
@@ -31,12 +39,12 @@ export class Sessions {
    * The first answer to this request; undefined when it is new.
    * Refuses a counter older than all that are kept: whether it was done before is not known any more.
    */
-  lookup(principal: string, request: RequestId, command: string): Pick<DecidedJson, 'y' | 'x'> | undefined {
+  lookup(principal: string, request: RequestId, asking: Asking): Answered | undefined {
     const answers = this.table.get(keyOf(principal, request.client))?.answers;
     if (!answers) return undefined;
     let oldest = Number.POSITIVE_INFINITY;
     for (const [counter, outcome] of answers) {
-      if (counter === request.counter) return sameCommand(request, outcome, command);
+      if (counter === request.counter) return sameCommand(request, outcome, asking);
       if (counter < oldest) oldest = counter;
     }
     if (answers.length < ANSWERS_PER_CLIENT || request.counter > oldest) return undefined;
@@ -47,7 +55,7 @@ export class Sessions {
     );
   }
 
-  remember(principal: string, client: string, counter: number, outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>): void {
+  remember(principal: string, client: string, counter: number, outcome: Answered): void {
     const key = keyOf(principal, client);
     const before = this.table.get(key)?.answers ?? [];
     const kept = before.length < ANSWERS_PER_CLIENT ? before : before.slice(1);
@@ -79,16 +87,13 @@ export class Sessions {
   }
 }
 
-/** What was answered to another command is no answer to this one: the client has used its number twice. */
-function sameCommand(
-  { client, counter }: RequestId,
-  outcome: Pick<DecidedJson, 'n' | 'y' | 'x'>,
-  command: string,
-): Pick<DecidedJson, 'y' | 'x'> {
-  if (outcome.n === undefined || outcome.n === command) return outcome;
-  throw new HiveError('FAILED_PRECONDITION', `request ${client}:${counter} was for ${outcome.n}, not for ${command}`, {
-    reason: 'REQUEST_ID_REUSED',
-  });
+/** What was answered to something else is no answer to this: the client has used its number twice. */
+function sameCommand({ client, counter }: RequestId, outcome: Answered, { name, digest }: Asking): Answered {
+  const isSame = (outcome.n ?? name) === name && (outcome.h ?? digest) === digest;
+  if (isSame) return outcome;
+  const was = outcome.n === name ? `another ${name}` : outcome.n;
+  const message = `request ${client}:${counter} was used for something else, ${was}; each request needs a number of its own`;
+  throw new HiveError('INVALID_ARGUMENT', message, { reason: 'REQUEST_ID_REUSED' });
 }
 
 /** Neither part has a space. */

@@ -44,3 +44,20 @@ test('tracking tells each key that was set or deleted since the last look, and t
   expect([...table.drainChanged()].sort()).toEqual(['a', 'old']);
   expect(table.drainChanged()).toEqual([]);
 });
+
+test('what is staged is not committed until it is said to be', () => {
+  const table = new Table<number>();
+  table.set('a', 1);
+  table.stage();
+  table.set('a', 2);
+  table.set('a', 3);
+  table.set('b', 1);
+  expect([table.get('a'), table.get('b')]).toEqual([3, 1]);
+  expect([table.committed('a'), table.committed('b')]).toEqual([1, undefined]);
+  table.commit();
+  table.delete('a');
+  expect([table.committed('a'), table.committed('b')]).toEqual([3, 1]);
+  table.unstage();
+  table.set('b', 2);
+  expect([table.committed('a'), table.committed('b')]).toEqual([undefined, 2]);
+});

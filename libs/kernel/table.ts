@@ -1,14 +1,17 @@
 /**
  * A table of durable rows: a machine's state is nothing but such tables and indexes that can be rebuilt from them.
  *
- * Rows are JSON values and never changed in place: `set` replaces the row. That buys three things for one rule: a
+ * Rows are JSON values and never changed in place: `set` replaces the row. That buys four things for one rule: a
  * snapshot is written in slices while the leader goes on (`freeze` keeps the rows as they were, copy on write),
- * changes can be followed by key (`track`), and a row that was handed out stays what it was.
+ * changes can be followed by key (`track`), what is not committed yet can be told from what is (`stage`), and a row that
+ * was handed out stays what it was.
  */
 export class Table<Row> {
   readonly #rows = new Map<string, Row>();
   #kept: Map<string, Row | undefined> | undefined;
   #changed: Set<string> | undefined;
+  /** Rows as they were before what is not committed yet; undefined = everything is. */
+  #staged: Map<string, Row | undefined> | undefined;
 
   get size(): number {
     return this.#rows.size;
@@ -16,6 +19,26 @@ export class Table<Row> {
 
   get(key: string): Readonly<Row> | undefined {
     return this.#rows.get(key);
+  }
+
+  /** The row as it is committed: while changes are staged, as it was before them. */
+  committed(key: string): Readonly<Row> | undefined {
+    return this.#staged?.has(key) ? this.#staged.get(key) : this.#rows.get(key);
+  }
+
+  /** What is set or deleted from now on is not committed until `commit`. */
+  stage(): void {
+    this.#staged ??= new Map();
+  }
+
+  /** What was staged is committed, and what comes is staged again. */
+  commit(): void {
+    if (this.#staged && this.#staged.size > 0) this.#staged = new Map();
+  }
+
+  /** What was staged is committed, and so is what comes. */
+  unstage(): void {
+    this.#staged = undefined;
   }
 
   has(key: string): boolean {
@@ -83,6 +106,7 @@ export class Table<Row> {
   #keep(key: string): void {
     this.#changed?.add(key);
     if (this.#kept && !this.#kept.has(key)) this.#kept.set(key, this.#rows.get(key));
+    if (this.#staged && !this.#staged.has(key)) this.#staged.set(key, this.#rows.get(key));
   }
 }
 

@@ -33,6 +33,8 @@ export interface View<Soft> {
   readonly now: number;
   /** The revision that the answer belongs to. */
   readonly revision: number;
+  /** Machine time at which the epoch began: nobody's time runs out sooner than a full term after it. */
+  readonly epochStart: number;
   readonly soft: Soft;
 }
 
@@ -40,8 +42,6 @@ export interface View<Soft> {
 export interface Ctx<Soft = unknown> extends View<Soft> {
   /** The leader's epoch: the fencing token of everything that follows from this decision. */
   readonly epoch: number;
-  /** Machine time at which the epoch began: nobody's time runs out sooner than a full term after it. */
-  readonly epochStart: number;
   readonly principal: Principal;
   readonly trace: Trace;
   /** A new random id, valid as a name: `<prefix>-<12 characters>`. */

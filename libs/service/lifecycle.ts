@@ -18,8 +18,9 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 /**
  * Runs a process's main and ends the process with it; nobody else calls process.exit. `main` opens what it needs with
  * `await using`, waits for `signal`, and returns: everything is then closed in reverse order.
- * SIGTERM and SIGINT abort `signal`; a second one ends the process at once. What nobody caught is logged, stops the
- * process in order, and makes its exit code 1.
+ * SIGTERM and SIGINT abort `signal`; a second one ends the process at once. What nobody caught is logged and ends it at
+ * once, with exit code 1: nobody knows what its state is worth, and the sooner it is gone, the sooner another replica
+ * leads. A main that fails is closed in order, with exit code 1.
  */
 export function run(main: (signal: AbortSignal) => Promise<void>, options: RunOptions): void {
   const { log, stopMs } = options;
@@ -33,10 +34,14 @@ export function run(main: (signal: AbortSignal) => Promise<void>, options: RunOp
     }, stopMs).unref();
     stopping.abort();
   };
-  const fail = (error: unknown, what: string) => {
+  const fail = (error: unknown) => {
     exitCode = 1;
-    log.fatal(describe(error), what);
+    log.fatal(describe(error), error instanceof HiveError ? error.message : 'failed');
     stop();
+  };
+  const die = (what: string) => (error: unknown) => {
+    log.fatal(describe(error), `${what}: ${error instanceof Error ? error.message : String(error)}; ending now`);
+    process.exit(1);
   };
   for (const [name, code] of Object.entries(SIGNALS)) {
     process.on(name, () => {
@@ -45,10 +50,10 @@ export function run(main: (signal: AbortSignal) => Promise<void>, options: RunOp
       stop();
     });
   }
-  process.on('uncaughtException', (error) => fail(error, 'an error that nobody caught'));
-  process.on('unhandledRejection', (error) => fail(error, 'a rejection that nobody caught'));
+  process.on('uncaughtException', die('an error that nobody caught'));
+  process.on('unhandledRejection', die('a rejection that nobody caught'));
   main(stopping.signal)
-    .catch((error: unknown) => fail(error, error instanceof HiveError ? error.message : 'failed'))
+    .catch(fail)
     .finally(() => process.exit(exitCode));
 }
 

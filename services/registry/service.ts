@@ -38,7 +38,7 @@ export function createRegistry(config: RegistryConfig, deps: ServiceDeps): Regis
     description: 'Heartbeats and discovery messages that were not taken, by what and why',
   });
   const swarmKey: KeyRing['swarmKey'] = (federation, swarm) =>
-    host.get(federation).journal.state.swarms.get(swarm)?.publicKey;
+    host.get(federation).journal.state.swarms.committed(swarm)?.publicKey;
   const authenticate = createAuthenticator({ operatorKey: deps.operatorKey, swarmKey }, clock);
 
   const host: FederationHost<FederationUnit> = new FederationHost<FederationUnit>({

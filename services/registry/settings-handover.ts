@@ -23,11 +23,14 @@ export async function handOverSettings(
 ): Promise<void> {
   const main = units.find(([federation]) => federation === MAIN)?.[1];
   if (!main || !isServing(main)) return;
-  const { federations } = main.journal.state;
-  const handingOver = units.map(async ([federation, { journal }]) => {
+  // By queries: on a leader the state itself may be ahead of the commit, and what is handed over must not be.
+  const settingsIn = async ({ journal }: FederationUnit, name: string): Promise<FederationSettings | undefined> =>
+    (await journal.query('settings', { name }, internalCall(journal.federation, 'settings', signal))).settings;
+  const handingOver = units.map(async ([federation, unit]) => {
+    const { journal } = unit;
     if (journal.role !== 'leader') return;
-    const wanted = federations.get(federation) ?? (federation === MAIN ? FIRST_SETTINGS : undefined);
-    const has = journal.state.federations.get(federation);
+    const wanted = (await settingsIn(main, federation)) ?? (federation === MAIN ? FIRST_SETTINGS : undefined);
+    const has = await settingsIn(unit, federation);
     if (!wanted || (has && sameSettings(has, wanted))) return;
     await journal.execute('adoptFederation', wanted, internalCall(federation, 'settings', signal));
     log('info', 'settings handed over', { federation });

@@ -68,12 +68,12 @@ test('stopping that hangs ends after the stated time; exit code 1', async () => 
   expect(lines.at(-1)).toBe('stopping took too long, ending now');
 });
 
-test('what nobody caught stops it in order; exit code 1', async () => {
-  const { ended } = await start(script("setTimeout(() => { throw new Error('oops'); });"));
-  expect(await ended).toEqual({
-    code: 1,
-    lines: ['open', 'an error that nobody caught', 'closed second', 'closed first'],
-  });
+test.each([
+  ["setTimeout(() => { throw new Error('oops'); });", 'an error that nobody caught: oops; ending now'],
+  ["void Promise.reject(new Error('oops'));", 'a rejection that nobody caught: oops; ending now'],
+])('what nobody caught ends it at once, with the reason; exit code 1: %s', async (code, reason) => {
+  const { ended } = await start(script(code, 'await new Promise(() => {})'));
+  expect(await ended).toEqual({ code: 1, lines: ['open', reason] });
 });
 
 test('a main that fails ends with exit code 1', async () => {

@@ -70,6 +70,12 @@ export const getFederation = (state: RegistryState, { name }: { name: string }):
   federation: federationOf(state, name),
 });
 
+/** Internal: a federation's settings; undefined when it is not known here. */
+export const settingsIn = (state: RegistryState, { name }: { name: string }): { settings?: FederationSettings } => {
+  const row = state.federations.get(name);
+  return row ? { settings: settingsOf(row) } : {};
+};
+
 export const listFederations = (state: RegistryState, view: View<unknown>): rpc.ListFederationsResponse => ({
   federations: [...state.federations.values()].sort((a, b) => byText(a.name, b.name)).map(viewOfFederation),
   revision: String(view.revision),

@@ -22,6 +22,7 @@ import {
   getFederation,
   initFederation,
   listFederations,
+  settingsIn,
   updateFederation,
 } from './federation.ts';
 import { applyLiveness, nextRemoval, observeLiveness, removeUnreachable } from './liveness.ts';
@@ -57,6 +58,7 @@ export const registryMachine = (federation: string): Machine<RegistryShape> => (
   },
   queries: {
     getFederation,
+    settings: settingsIn,
     listFederations: (state, _, view) => listFederations(state, view),
     census: (state, _, view) => census(state, view),
     getSwarm,

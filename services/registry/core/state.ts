@@ -132,6 +132,8 @@ export type RegistryShape = {
   };
   queries: {
     getFederation: { input: { name: string }; reply: { federation: rpc.Federation } };
+    /** Internal, see `adoptFederation`. */
+    settings: { input: { name: string }; reply: { settings?: FederationSettings } };
     listFederations: { input: rpc.ListFederationsRequest; reply: rpc.ListFederationsResponse };
     census: { input: object; reply: Omit<rpc.GetFederationResponse, 'federation'> };
     getSwarm: { input: { name: string }; reply: rpc.GetSwarmResponse };

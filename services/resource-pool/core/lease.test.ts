@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Lease } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { Pool, queen, wanted } from './fixtures.ts';
+import { Pool, queen, START, wanted } from './fixtures.ts';
 
 const borrow = (pool: Pool, change = {}): Lease =>
   pool.run.execute('requestAgent', wanted(change), { principal: queen('a') }).lease as Lease;
@@ -19,6 +19,16 @@ test('the least busy agent of another swarm is lent, and takes what waits at onc
   expect(borrow(pool)).toMatchObject({ agent: 'c/idle', lender: 'c', borrower: 'a', termMs: 60_000 });
   expect(pool.where('t1')).toBe('ASSIGNED on c/idle');
   expect(pool.task('t1').attempts[0]?.lease).not.toBe('');
+});
+
+test('a list says when a lease ends: after a takeover a full term after it', () => {
+  const pool = new Pool();
+  pool.register('x', { swarm: 'b' });
+  borrow(pool);
+  const ask = { swarm: '', includeEnded: false, pageSize: 0, pageToken: '', minRevision: '0' };
+  const endsAt = (epochStart: number) => pool.run.query('listLeases', ask, { epochStart }).leases[0]?.expiresAt;
+  expect(endsAt(START)).toBe(new Date(START + 60_000).toISOString());
+  expect(endsAt(START + 5000)).toBe(new Date(START + 65_000).toISOString());
 });
 
 test('a refusal counts what stood in the way', () => {

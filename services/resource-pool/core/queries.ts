@@ -33,7 +33,7 @@ export const queries: Machine<PoolShape>['queries'] = {
       found,
       input,
       (row) => row.order,
-      (row) => leaseView(row, 0),
+      (row) => leaseView(row, view.epochStart),
     );
     return { leases, nextPageToken, total: found.length, revision: String(view.revision) };
   },

@@ -35,7 +35,7 @@ export const agentView = (row: AgentRow, state: PoolState): Agent => ({
 const performanceView = (row: MeasureRow | undefined): Performance | undefined =>
   row && { successRate: row.success / ALWAYS, relativeDuration: row.slowness / AVERAGE, samples: row.samples };
 
-/** `epochStart`: the epoch's begin, from which terms run at the earliest; 0 where it is not known (a standby's answer). */
+/** `epochStart`: the epoch's begin, from which terms run at the earliest. */
 export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
   id: row.id,
   agent: row.agent,
