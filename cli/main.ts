@@ -5,6 +5,7 @@ import { addAgent } from './commands/agent.ts';
 import { addApply } from './commands/apply.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
+import { addExplain } from './commands/explain.ts';
 import { addFederation } from './commands/federation.ts';
 import { addGet } from './commands/get.ts';
 import { addRegisterSwarm } from './commands/register-swarm.ts';
@@ -12,6 +13,7 @@ import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
 import { addUp } from './commands/up.ts';
+import { addWatch } from './commands/watch.ts';
 import { type GlobalOptions, homeOf } from './context.ts';
 import { forPeople } from './error-text.ts';
 import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
@@ -37,6 +39,8 @@ for (const add of [
   addStatus,
   addApply,
   addGet,
+  addWatch,
+  addExplain,
   addFederation,
   addRegisterSwarm,
   addResource,

@@ -73,20 +73,32 @@ const WHOLE = 12;
  * Of the others the widest give way, cells being cut with …; then the last columns are left out.
  */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], width = terminalWidth()): string {
+  return grid(columnWidths(head, rows, width), rows, head);
+}
+
+/** Widths of the columns that `table` shows. */
+export function columnWidths(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width = terminalWidth(),
+): number[] {
   const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => visibleLength(row[i] ?? ''))));
-  const widths = fitting(natural, width);
-  const grid = new Table({
+  return fitting(natural, width);
+}
+
+/** Rows in columns of these widths; what is wider is cut. */
+export function grid(widths: readonly number[], rows: readonly (readonly string[])[], head: readonly string[] = []) {
+  const drawn = new Table({
     head: head.slice(0, widths.length).map((title) => colors.dim(title)),
     colWidths: widths.map((each) => each + GAP),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
     chars: NO_LINES,
   });
-  grid.push(...rows.map((row) => row.slice(0, widths.length)));
-  const lines = grid.toString().split('\n');
+  drawn.push(...rows.map((row) => row.slice(0, widths.length)));
+  const lines = drawn.toString().split('\n');
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
-/** Widths of the columns that are shown. */
 function fitting(natural: readonly number[], width: number): number[] {
   const widths = [...natural];
   const excess = () => widths.reduce((sum, each) => sum + each + GAP, -GAP) - width;

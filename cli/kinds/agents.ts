@@ -4,7 +4,9 @@ import { colors, facts } from '../output.ts';
 import { allAgents } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, present, textOf } from './kind.ts';
+import { LEASES } from './leases.ts';
+import { TASKS } from './tasks.ts';
 
 const nameOf = ({ swarm, name }: Agent): string => `${swarm}/${name}`;
 
@@ -13,6 +15,13 @@ export function agentName(name: string): { swarm: string; name: string } {
   const [swarm = '', own = '', ...rest] = name.split('/');
   if (swarm !== '' && own !== '' && rest.length === 0) return { swarm, name: own };
   throw invalid([{ field: 'agent', value: quote(name), rule: 'must be SWARM/NAME' }]);
+}
+
+/** The agent of something that may be forgotten already. */
+async function agentsOf<T>(asked: Promise<T>, agentOf: (item: T) => string): Promise<string[]> {
+  const item = await asked.catch(() => undefined);
+  const agent = item && agentOf(item);
+  return agent ? [agent] : [];
 }
 
 const servesText = (agent: Agent): string =>
@@ -52,6 +61,22 @@ export const AGENTS: Kind<Agent> = {
       ['instance', agent.instance],
       ['revision', agent.revision],
     ]),
+  swarmsOf: ({ swarm, serving }) => [swarm, serving],
+  touched: async (event, hive) => {
+    const own = textOf(event, 'agent');
+    if (own !== '') return [own];
+    switch (event.type) {
+      case 'agent.registered':
+        return event.data?.agent ? [nameOf(event.data.agent)] : [];
+      case 'lease.ended':
+        return agentsOf(LEASES.get(hive, textOf(event, 'lease')), ({ agent }) => agent);
+      case 'task.attempt-ended':
+      case 'task.ended':
+        return agentsOf(TASKS.get(hive, textOf(event, 'task')), ({ attempts }) => attempts.at(-1)?.agent ?? '');
+      default:
+        return [];
+    }
+  },
   remove: {
     means: 'it is given no more work; its running tasks are given to others',
     run: async (hive, name) => {

@@ -2,7 +2,7 @@ import type { Cluster } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { facts, yamlOf } from '../output.ts';
 import { allClusters } from '../queries.ts';
 import { ago } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, named, present } from './kind.ts';
 
 const scaleText = ({ spec }: Cluster): string => {
   const { enabled = false, minAgents = 0, maxAgents = 0 } = spec?.autoscaling ?? {};
@@ -40,6 +40,8 @@ export const CLUSTERS: Kind<Cluster> = {
     ]);
     return `${known}\n\n${yamlOf({ spec: cluster.spec ?? {} })}`;
   },
+  swarmsOf: ({ swarm }) => [swarm],
+  touched: named('cluster', 'name'),
   remove: {
     means: 'what was wanted is forgotten; the swarm stays',
     run: async (hive, name) => {

@@ -2,7 +2,7 @@ import { formatDuration } from '../../libs/kernel/durations.ts';
 import type { Federation } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { facts } from '../output.ts';
 import { ago, word } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, named, present } from './kind.ts';
 
 const joinText = ({ joinPolicy }: Federation): string => word(joinPolicy, 'JOIN_POLICY');
 const removalText = ({ removeAfterMs }: Federation): string =>
@@ -35,4 +35,6 @@ export const FEDERATIONS: Kind<Federation> = {
       ['created', ago(federation.createdAt)],
       ['revision', federation.revision],
     ]),
+  swarmsOf: () => [],
+  touched: named('federation', 'name'),
 };

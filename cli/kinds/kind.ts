@@ -1,5 +1,6 @@
 import { notFound } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
+import type { JournalEvent } from '../../libs/wire/hivebus/journal/v1/journal.ts';
 import { table } from '../output.ts';
 
 /** A column of a kind's table. */
@@ -43,6 +44,10 @@ export interface Kind<T> {
   get(hive: Hive, name: string): Promise<T>;
   /** All that is known of an item, for people. */
   details(item: T): string;
+  /** The swarms that an item has to do with. */
+  swarmsOf(item: T): readonly string[];
+  /** Names of the items that an event of the service touches. */
+  touched(event: JournalEvent, hive: Hive): readonly string[] | Promise<readonly string[]>;
   /** Undefined where nothing can be removed. */
   readonly remove?: {
     /** What removing means, for help. */
@@ -65,3 +70,15 @@ export function present<T>(item: T | undefined, kind: string, name: string): T {
   if (item === undefined) throw notFound(kind, name);
   return item;
 }
+
+/** The text of an event's field; empty = it has none. */
+export function textOf({ data }: JournalEvent, field: string): string {
+  const value: unknown = data?.[field];
+  return typeof value === 'string' ? value : '';
+}
+
+/** For events `<noun>.…` that hold the item's name. */
+export const named =
+  (noun: string, field: string) =>
+  (event: JournalEvent): string[] =>
+    event.type.startsWith(`${noun}.`) && textOf(event, field) !== '' ? [textOf(event, field)] : [];

@@ -3,7 +3,7 @@ import { facts } from '../output.ts';
 import { allLeases } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, named, present } from './kind.ts';
 
 const endsText = (lease: Lease): string =>
   lease.expiresAt && lease.state === 'LEASE_STATE_ACTIVE'
@@ -49,6 +49,8 @@ export const LEASES: Kind<Lease> = {
       ['granted', ago(lease.grantedAt)],
       ['revision', lease.revision],
     ]),
+  swarmsOf: ({ lender, borrower }) => [lender, borrower],
+  touched: (event) => (event.type === 'lease.forgotten' ? (event.data?.leases ?? []) : named('lease', 'lease')(event)),
   remove: {
     means: 'the agent goes home; what it runs for the borrower is finished first',
     run: async (hive, name) => {

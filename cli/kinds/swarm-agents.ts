@@ -3,7 +3,7 @@ import { facts, yamlOf } from '../output.ts';
 import { allDeclaredAgents } from '../queries.ts';
 import { ago } from '../values.ts';
 import { agentName } from './agents.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, present, textOf } from './kind.ts';
 
 const nameOf = ({ swarm, name }: DeclaredAgent): string => `${swarm}/${name}`;
 
@@ -37,6 +37,9 @@ export const SWARM_AGENTS: Kind<DeclaredAgent> = {
     ]);
     return `${known}\n\n${yamlOf({ spec: agent.spec ?? {} })}`;
   },
+  swarmsOf: ({ swarm }) => [swarm],
+  touched: (event) =>
+    event.type.startsWith('declared-agent.') ? [`${textOf(event, 'swarm')}/${textOf(event, 'name')}`] : [],
   remove: {
     means: 'the declaration is forgotten; agents that run stay',
     run: async (hive, name) => {

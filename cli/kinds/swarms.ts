@@ -3,7 +3,7 @@ import { facts } from '../output.ts';
 import { allSwarms } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, named, present } from './kind.ts';
 
 const SINCE_MATTERS: readonly Liveness[] = ['LIVENESS_SUSPECT', 'LIVENESS_UNREACHABLE'];
 
@@ -60,6 +60,8 @@ export const SWARMS: Kind<Swarm> = {
       ['updated', ago(swarm.updatedAt)],
       ['revision', swarm.revision],
     ]),
+  swarmsOf: ({ name }) => [name],
+  touched: named('swarm', 'name'),
   remove: {
     means: 'its name is free from then on',
     run: async (hive, name) => {

@@ -3,7 +3,7 @@ import { facts, table } from '../output.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between } from '../values.ts';
-import { type Kind, present } from './kind.ts';
+import { type Kind, named, present } from './kind.ts';
 
 export const TASKS: Kind<Task> = {
   name: 'task',
@@ -27,6 +27,8 @@ export const TASKS: Kind<Task> = {
   list: (hive, { swarm = '', labels = {} }) => allTasks(hive, { swarm, labels }),
   get: async (hive, name) => present((await hive.pool.getTask({ id: name })).task, 'task', name),
   details: taskDetails,
+  swarmsOf: ({ spec }) => (spec ? [spec.swarm] : []),
+  touched: (event) => (event.type === 'task.forgotten' ? (event.data?.tasks ?? []) : named('task', 'task')(event)),
   remove: {
     means: 'it is asked to end; what has ended is forgotten by itself',
     run: async (hive, name) => {

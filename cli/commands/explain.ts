@@ -1,0 +1,113 @@
+import type { Command } from 'commander';
+import { invalid } from '../../libs/kernel/errors.ts';
+import type { ExplainRequest, ExplainResponse, Placement, Unblocker } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { action, withHive } from '../action.ts';
+import type { Context } from '../context.ts';
+import { colors, facts, table } from '../output.ts';
+import { stateText } from '../render.ts';
+import { between, list } from '../values.ts';
+
+const HELP = `
+Of a task or a lease: where it is, why, and what has happened to it. Of a task that waits: which agents there are, how many
+of them each condition rules out, and what would let it go on. With --borrow: the same of an agent that is wished for.
+
+Examples:
+  hivebus explain nightly
+  hivebus explain lease-3de8knasftcs
+  hivebus explain --borrow --swarm code --type linter --capability eslint`;
+
+interface ExplainOptions {
+  borrow?: boolean;
+  swarm?: string;
+  type?: string;
+  capability: string[];
+  from: string;
+}
+
+export function addExplain(program: Command): void {
+  program
+    .command('explain')
+    .description('why something is where it is, and what it waits for')
+    .argument('[id]', "a task's or a lease's id")
+    .option('--borrow', 'instead: why an agent can or cannot be borrowed now')
+    .option('--swarm <name>', 'with --borrow: the swarm that would borrow')
+    .option('--type <type>', 'with --borrow: the type of agent')
+    .option('--capability <name>', 'with --borrow: what it must be able to do; may be repeated', list, [])
+    .option('--from <swarm>', 'with --borrow: only from this swarm', '')
+    .addHelpText('after', HELP)
+    .action(action(explain));
+}
+
+async function explain(context: Context, id: string | undefined, options: ExplainOptions): Promise<void> {
+  const request = requestOf(id, options);
+  await withHive(context, async (hive) => {
+    const answer = await hive.pool.explain(request);
+    context.output.data(answer, () => explanation(answer));
+  });
+}
+
+function requestOf(id: string | undefined, options: ExplainOptions): Partial<ExplainRequest> {
+  const { borrow, swarm = '', type = '', capability, from } = options;
+  if (!borrow) {
+    const name = id?.replace(/^(task|lease)s?\//, '');
+    if (name) return { id: name };
+    throw invalid([{ field: 'id', value: 'none', rule: "must be a task's or a lease's id, or --borrow be given" }]);
+  }
+  if (id) throw invalid([{ field: 'id', value: `"${id}"`, rule: 'does not go with --borrow' }]);
+  const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
+  if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
+  return { wish: { swarm, type, capabilities: capability, termMs: 0, lender: from } };
+}
+
+/** An answer for people; not wider than `width`. */
+export function explanation(answer: ExplainResponse, width?: number): string {
+  const { task, lease, history, placement } = answer;
+  const parts = [
+    facts([
+      ['task', task?.id ?? ''],
+      ['lease', lease?.id ?? ''],
+      ['state', task ? stateText(task.state, 'TASK_STATE') : lease ? stateText(lease.state, 'LEASE_STATE') : ''],
+      ['why', answer.summary],
+      ['swarm', task?.spec?.swarm ?? ''],
+      ['needs', task?.spec ? [task.spec.type, ...task.spec.capabilities].join(' ') : ''],
+      [
+        'ahead',
+        placement && placement.ahead > 0 ? `${placement.ahead} tasks wait for the same agents and go first` : '',
+      ],
+    ]),
+  ];
+  if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers));
+  if (history.length > 0) parts.push(historyText(history, width));
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+/** Conditions that rule nobody out and leave nobody are of no interest. */
+function placementText({ agents, conditions, fitting }: Placement, width?: number): string {
+  if (agents === 0) return 'no agents are registered in this federation';
+  const rows = conditions
+    .filter(({ ruledOut, left }) => ruledOut > 0 || left > 0)
+    .map(({ text, ruledOut, left, examples }) => [
+      text,
+      String(left),
+      ruledOut === 0 ? '-' : colors.yellow(String(ruledOut)),
+      examples.join(' ') + (ruledOut > examples.length ? ' …' : '') || '-',
+    ]);
+  const all = ['agents of this federation', String(agents), '-', '-'];
+  const last = ['can have it', String(fitting), '-', '-'];
+  return table(['AN AGENT THAT', 'LEFT', 'RULED OUT', 'E.G.'], [all, ...rows, ...(fitting > 0 ? [last] : [])], width);
+}
+
+function unblockersText(unblockers: readonly Unblocker[]): string {
+  const lines = unblockers.map(({ text, agents, at }) => {
+    const when = at ? `, in ${between(new Date().toISOString(), at)} unless it is renewed` : '';
+    return `  - ${text}${agents > 0 ? ` (${agents})` : ''}${when}`;
+  });
+  return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
+}
+
+const historyText = (history: ExplainResponse['history'], width?: number): string =>
+  table(
+    ['WHEN', 'AFTER', 'WHAT'],
+    history.map(({ at, text }) => [(at ?? '').slice(11, 23), between(history[0]?.at, at), text]),
+    width,
+  );
