@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { HiveError, invalid } from '../libs/kernel/errors.ts';
 import type { Hive, Identity } from '../libs/sdk/hive.ts';
+import { refuseUnknown } from '../libs/service/config.ts';
 import { type Context, contextOf, type GlobalOptions } from './context.ts';
 
 /** What a command does with its arguments and options; a number is its exit code. */
@@ -26,6 +27,7 @@ export function action<Args extends unknown[]>(
     const command = parameters.at(-1) as Command;
     const args = [...command.processedArgs, command.opts()] as Args;
     if (command.optsWithGlobals<GlobalOptions>().output === 'name' && !options.names) throw nameless(command.name());
+    refuseUnknown(process.env);
     const stop = new AbortController();
     const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort(interrupted()));
     process.on('SIGINT', onSignal);

@@ -8,7 +8,7 @@ import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
 import { addFederation } from './commands/federation.ts';
 import { addGet } from './commands/get.ts';
-import { addRegisterSwarm } from './commands/register-swarm.ts';
+import { addDeregisterSwarm, addRegisterSwarm } from './commands/register-swarm.ts';
 import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
@@ -43,6 +43,7 @@ for (const add of [
   addExplain,
   addFederation,
   addRegisterSwarm,
+  addDeregisterSwarm,
   addResource,
   addAgent,
   addTask,

@@ -86,6 +86,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
     context.output.data(run, () => welcome(run, data, server));
     await untilAborted(AbortSignal.any([context.signal, crash.signal]));
     if (crash.signal.aborted) throw crash.signal.reason;
+    context.output.note('stopping; a second Ctrl-C ends it at once');
   } finally {
     await removeRun(data);
   }

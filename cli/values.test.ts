@@ -19,6 +19,14 @@ test('JSON that is none is told with its option and value', async () => {
   await expect(jsonOf('--payload', '@/nowhere')).rejects.toThrow(/cannot read "\/nowhere"/);
 });
 
+test('a number that JSON cannot hold is refused, and not sent as null', async () => {
+  await expect(jsonOf('--payload', '{"a": [1, {"b": -1e400}]}')).rejects.toThrow(
+    /--payload: .* has a number that is too large for JSON readers at a\.1\.b/,
+  );
+  await expect(jsonOf('--payload', '1e400')).rejects.toThrow('too large');
+  expect(await jsonOf('--payload', '[1e300, "1e400"]')).toEqual([1e300, '1e400']);
+});
+
 test('times and words for people', () => {
   expect(word('TASK_STATE_TIMED_OUT', 'TASK_STATE')).toBe('timed-out');
   const now = Date.parse('2026-01-01T00:01:00Z');

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { formatDuration, parseDuration } from '../libs/kernel/durations.ts';
-import { HiveError, quote } from '../libs/kernel/errors.ts';
+import { HiveError, invalid, quote } from '../libs/kernel/errors.ts';
 
 /** Parsers and renderers of what people type and read. */
 
@@ -51,12 +51,31 @@ export async function textOf(value: string): Promise<string> {
 /** JSON given as by `textOf`. */
 export async function jsonOf(option: string, value: string): Promise<unknown> {
   const text = await textOf(value);
+  const parsed = parseJson(option, text);
+  const fault = infinityIn(parsed);
+  if (fault === undefined) return parsed;
+  const rule = `has a number that is too large for JSON readers${fault && ` at ${fault}`}; write it as a string`;
+  throw invalid([{ field: option, value: quote(text), rule }]);
+}
+
+function parseJson(option: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     const why = (cause as Error).message;
     throw new HiveError('INVALID_ARGUMENT', `${option}: ${quote(text)} must be JSON, @file or -: ${why}`, { cause });
   }
+}
+
+/** Where a value holds a number that was read as infinity (1e400), and would be sent as null; undefined when nowhere. */
+function infinityIn(value: unknown): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : '';
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, part] of Object.entries(value)) {
+    const rest = infinityIn(part);
+    if (rest !== undefined) return rest === '' ? key : `${key}.${rest}`;
+  }
+  return undefined;
 }
 
 /** `TASK_STATE_RUNNING` as `running`. */

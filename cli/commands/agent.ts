@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { systemClock } from '../../libs/kernel/clock.ts';
+import { formatDuration } from '../../libs/kernel/durations.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { createAgent } from '../../libs/sdk/agent.ts';
@@ -9,8 +10,11 @@ import type { Hive } from '../../libs/sdk/hive.ts';
 import { untilSettled } from '../../libs/sdk/retry.ts';
 import { keepAlive } from '../../libs/sdk/swarm.ts';
 import { action, untilAborted } from '../action.ts';
+import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
+import { AGENTS } from '../kinds/agents.ts';
 import { countingNumber, duration, list, wholeNumber } from '../values.ts';
+import { addList } from './list.ts';
 
 interface RunOptions {
   swarm: string;
@@ -50,9 +54,9 @@ Examples:
 const DEFAULT_GRACE_MS = 5000;
 
 export function addAgent(program: Command): void {
-  program
-    .command('agent')
-    .description('workers')
+  const agent = program.command('agent').description('workers');
+  addList(agent, AGENTS);
+  agent
     .command('run')
     .description('run a program for each task; makes and registers the swarm if need be')
     .requiredOption('--swarm <name>', 'its swarm')
@@ -98,19 +102,18 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   const end = new AbortController();
   void keepAlive(hive, swarm, 1000, undefined, systemClock, end.signal);
   const failure = await Promise.race([untilAborted(signal), agent.closed]);
-  if (!failure && agent.running > 0) output.note(`waiting for ${agent.running} tasks to finish`);
+  if (!failure) output.note(leaving(agent.running, options.drain));
   await agent.stop(options.drain);
   end.abort();
   if (failure) throw failure;
+  output.note(`agent ${swarm}/${name} has left`);
 }
 
-function commandOf(words: string[], options: RunOptions): readonly string[] | undefined {
-  const ways = [options.exec !== undefined, words.length > 0].filter(Boolean).length;
-  if (ways > 1) throw new HiveError('INVALID_ARGUMENT', 'give either --exec or a command after --, not both');
-  if (options.exec !== undefined) return ['sh', '-c', options.exec];
-  if (words.length > 0) return words;
-  if (options.allowScripts) return undefined;
-  throw new HiveError('INVALID_ARGUMENT', "what shall it run? Give --exec 'CMD', -- CMD ARGS, or --allow-scripts");
+function leaving(running: number, drainMs: number): string {
+  if (running === 0) return 'leaving';
+  const tasks = running === 1 ? 'a task' : `${running} tasks`;
+  const after = 'what is not done then is given to others; a second Ctrl-C stops it at once';
+  return `leaving: ${tasks} may finish within ${formatDuration(drainMs)}, ${after}`;
 }
 
 /** An agent needs a registered swarm; on a laptop nobody wants to think of that. */

@@ -16,6 +16,7 @@ import {
   type Told,
 } from '../journal-events.ts';
 import { followConnection, Outage } from '../outage.ts';
+import { warnOfUnknown } from '../unknown-names.ts';
 
 interface EventOptions {
   all?: boolean;
@@ -54,9 +55,10 @@ export function addEvents(program: Command): void {
 
 async function events(context: Context, options: EventOptions): Promise<void> {
   const start = startOf(options);
-  await withHive(context, (hive) =>
-    start ? fromJournals(context, hive, options, start) : live(context, hive, options),
-  );
+  await withHive(context, (hive) => {
+    if (options.follow) void warnOfUnknown(hive, options, context.output);
+    return start ? fromJournals(context, hive, options, start) : live(context, hive, options);
+  });
 }
 
 function startOf({ since, service, all, follow: follows }: EventOptions): Start | undefined {

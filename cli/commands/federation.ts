@@ -2,12 +2,14 @@ import { type Command, Option } from 'commander';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { AGENTS } from '../kinds/agents.ts';
+import { FEDERATIONS } from '../kinds/federations.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { LEASES } from '../kinds/leases.ts';
 import { SWARMS } from '../kinds/swarms.ts';
 import { fields } from '../output.ts';
 import { allAgents, allSwarms } from '../queries.ts';
 import { duration, word } from '../values.ts';
+import { addList } from './list.ts';
 import { type RegisterOptions, registerOptions, runRegister } from './register-swarm.ts';
 
 export function addFederation(program: Command): void {
@@ -32,6 +34,7 @@ export function addFederation(program: Command): void {
     .option('--tag <tag...>', 'only those with all of these tags')
     .option('--type <type>', 'only those that have agents of this type', '')
     .action(action(swarms));
+  addList(federation, FEDERATIONS);
   federation.command('resources').description('the agents of all swarms, and who lends whom').action(action(resources));
 }
 

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../../libs/kernel/clock.ts';
+import type { Hive } from '../../libs/sdk/hive.ts';
 import { keepAlive } from '../../libs/sdk/swarm.ts';
 import type { Capability } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { action } from '../action.ts';
+import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { list } from '../values.ts';
 
@@ -22,6 +23,22 @@ export function addRegisterSwarm(program: Command): void {
   )
     .argument('<name>', "the swarm's name")
     .action(action(runRegister, { heedsSignal: true }));
+}
+
+export function addDeregisterSwarm(program: Command): void {
+  program
+    .command('deregister-swarm')
+    .description('remove a swarm with its tasks, agents and leases; its name is free then. By its key or an operator')
+    .argument('<name>', "the swarm's name")
+    .action(action(deregister));
+}
+
+async function deregister(context: Context, name: string): Promise<void> {
+  const work = async (hive: Hive) => {
+    const answer = await hive.registry.deregisterSwarm({ name });
+    context.output.data(answer, () => `swarm ${name} is removed from ${context.federation}`);
+  };
+  await withHive(context, work, { kind: 'swarm', swarm: name });
 }
 
 export function registerOptions(command: Command): Command {
@@ -56,6 +73,7 @@ export async function runRegister(context: Context, name: string, options: Regis
   const { intervalMs } = await hive.registry.heartbeat({ swarm: name });
   output.note(`sending heartbeats every ${intervalMs} ms; Ctrl-C ends them`);
   await keepAlive(hive, name, intervalMs, undefined, systemClock, signal);
+  output.note(`no more heartbeats: swarm ${name} stays registered, and is shown as unreachable`);
 }
 
 /** `type[:capacity[:skill,…]]` */

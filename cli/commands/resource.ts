@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../libs/kernel/clock.ts';
+import { formatDuration } from '../../libs/kernel/durations.ts';
 import { borrow } from '../../libs/sdk/lease.ts';
 import { action, untilAborted, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { LEASES } from '../kinds/leases.ts';
 import { duration, list } from '../values.ts';
+import { addList } from './list.ts';
 
 interface RequestOptions {
   swarm: string;
@@ -17,6 +19,7 @@ interface RequestOptions {
 }
 
 export function addResource(program: Command): void {
+  addList(program.command('lease').description('agents that are lent'), LEASES);
   program
     .command('request-resource')
     .description('borrow an agent of another swarm')
@@ -56,6 +59,10 @@ async function request(context: Context, options: RequestOptions): Promise<void>
       output.note('renewing the lease; Ctrl-C gives the agent back');
       await untilAborted(AbortSignal.any([signal, held.signal]));
       if (!signal.aborted) throw held.signal.reason;
+      const { agent, termMs } = held.lease;
+      output.note(`giving ${agent} back; a second Ctrl-C leaves it to the lease's term of ${formatDuration(termMs)}`);
+      await held.release();
+      output.note(`${agent} is given back; what it runs for ${options.swarm} is finished first`);
     },
     { kind: 'swarm', swarm: options.swarm },
   );

@@ -99,6 +99,11 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
       const { lost: onFault, back } = new Outage(context);
       const ended = await waitForTask(hive, id, {
         ...{ signal, onChange: changes(context), onFault, onBack: () => back() },
+      }).catch((error) => {
+        if (!signal.aborted) throw error;
+        const look = `hivebus task get ${id} shows it, hivebus task cancel ${id} ends it`;
+        output.note(`task ${id} goes on without anybody waiting; ${look}`);
+        throw signal.reason;
       });
       output.data(
         ended,
@@ -117,6 +122,10 @@ async function specOf(options: SubmitOptions): Promise<TaskSpec> {
   const swarm = options.swarm || manifest?.swarm || '';
   const type = options.type || manifest?.type || '';
   const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
+  if (options.payload !== undefined && (options.script ?? manifest?.script) !== undefined) {
+    const value = options.script === undefined ? 'a script in the manifest' : '--script';
+    throw invalid([{ field: '--payload', value, rule: 'is given too; a task has one of them' }]);
+  }
   if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
   return {
     ...{ swarm, type },
@@ -190,6 +199,12 @@ async function logs(context: Context, id: string, options: { follow?: boolean })
   const { lost: onFault, back } = new Outage(context);
   await withHive(context, async (hive) => {
     const lines = readTaskLog(hive, id, { follow: options.follow, signal, onFault, onBack: () => back() });
-    for await (const line of lines) show(line);
+    try {
+      for await (const line of lines) show(line);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      output.note(`task ${id} goes on; hivebus task logs -f ${id} reads its output again`);
+      throw signal.reason;
+    }
   });
 }

@@ -16,6 +16,7 @@ export function addUp(program: Command): void {
           // Only this command needs the services: the others start in half the time without them.
           const { up } = await import('../up.ts');
           await up(context, options);
+          context.output.note(`Hivebus has stopped; everything is kept in ${options.data}`);
         },
         { heedsSignal: true },
       ),

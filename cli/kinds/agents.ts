@@ -27,6 +27,8 @@ async function agentsOf<T>(asked: Promise<T>, agentOf: (item: T) => string): Pro
 const servesText = (agent: Agent): string =>
   agent.lease === '' ? agent.serving || agent.swarm : colors.cyan(`${agent.serving} (lent)`);
 
+const heardText = ({ lastHeartbeatAt }: Agent): string => ago(lastHeartbeatAt);
+
 export const AGENTS: Kind<Agent> = {
   name: 'agent',
   plural: 'agents',
@@ -39,8 +41,9 @@ export const AGENTS: Kind<Agent> = {
     { title: 'AGENT', of: nameOf },
     { title: 'STATE', of: ({ state }) => stateText(state, 'AGENT_STATE') },
     { title: 'BUSY', of: ({ busy, slots }) => `${busy}/${slots}` },
-    { title: 'SERVES', of: servesText },
+    { title: 'HEARD', of: heardText },
     { title: 'TYPE', of: ({ type }) => type },
+    { title: 'SERVES', of: servesText },
     { title: 'CAPABILITIES', of: ({ capabilities }) => capabilities.join(' ') || '-' },
   ],
   nameOf,
@@ -51,6 +54,7 @@ export const AGENTS: Kind<Agent> = {
       ['agent', nameOf(agent)],
       ['state', `${stateText(agent.state, 'AGENT_STATE')} since ${ago(agent.stateSince)}`],
       ['busy', `${agent.busy} of ${agent.slots} slots`],
+      ['heartbeat', agent.lastHeartbeatAt ? heardText(agent) : 'none was heard'],
       ['type', agent.type],
       ['can', agent.capabilities.join(' ')],
       ['scripts', agent.allowScripts ? 'allowed' : 'not allowed'],

@@ -88,6 +88,7 @@ const agents: Agent[] = [
     labels: {},
     specialisations: [],
     cost: 0,
+    lastHeartbeatAt: at('11:59:59.100'),
   },
   {
     swarm: 'a-swarm-with-quite-a-long-name',

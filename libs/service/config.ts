@@ -13,6 +13,7 @@ import {
   readSettings,
   type Setting,
   text,
+  unknownNames,
   type Values,
   wholeNumberOf,
 } from './settings.ts';
@@ -77,6 +78,16 @@ const ELSEWHERE = [
   ...['FEDERATION', 'AS', 'OPERATOR', 'DEBUG', 'NATS_SERVER', 'REDIS_SERVER', 'ETCD'],
   ...['TASK_ID', 'ATTEMPT', 'SWARM', 'AGENT', 'TYPE', 'TITLE', 'TIMEOUT_MS', 'CORRELATION_ID', 'HOPS', 'TASK_MARK'],
 ].map((name) => `HIVEBUS_${name}`);
+
+/**
+ * Refuses variables HIVEBUS_… that nobody reads, for a program that reads only some of the others.
+ * @throws HiveError INVALID_ARGUMENT with every one at once.
+ */
+export function refuseUnknown(env: NodeJS.ProcessEnv): void {
+  const own = Object.values(settings({ grpcPort: 0 })).map(({ name }) => name);
+  const faults = unknownNames(env, [...own, ...ELSEWHERE, ...BUS_ACCESS_NAMES]);
+  if (faults.length > 0) throw invalid(faults);
+}
 
 /** Reads a service's configuration. Only mains call it; everything else takes what it needs as an argument. */
 export function readConfig(env: NodeJS.ProcessEnv, defaults: ServiceDefaults): ServiceConfig {

@@ -53,7 +53,8 @@ function readOne(text: string | undefined, setting: Setting<unknown>, faults: Vi
 /** Errors are logged: what somebody put before the `@` of an address must not be. */
 const withoutLogin = (text: string): string => text.replace(/[^\s/,]*@/g, '***@');
 
-function unknownNames(env: NodeJS.ProcessEnv, known: readonly string[]): Violation[] {
+/** Variables of ours that nobody knows, with what was meant. */
+export function unknownNames(env: NodeJS.ProcessEnv, known: readonly string[]): Violation[] {
   const names = Object.keys(env).filter((name) => name.startsWith('HIVEBUS_') && !known.includes(name));
   return names.map((field) => {
     const guess = nearest(field, known);

@@ -4,11 +4,13 @@ import type { Machine } from '../../libs/protocol/machine.ts';
 import type { Api } from '../../libs/rpc/api.ts';
 import { watchEvents } from '../../libs/service/watch-events.ts';
 import type {
+  Agent,
   ReadTaskLogRequest,
   ReadTaskLogResponse,
   ResourcePoolServiceService,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolShape } from './core/state.ts';
+import type { Liveness } from './liveness.ts';
 import type { TaskLogs } from './task-logs.ts';
 import * as check from './validation.ts';
 import { taskEnded, watchTasks } from './watching.ts';
@@ -18,6 +20,7 @@ export type PoolApi = Api<ResourcePoolServiceService>;
 export interface ApiDeps {
   readonly journal: Journal<PoolShape>;
   readonly logs: TaskLogs;
+  readonly liveness: Pick<Liveness, 'heardAt'>;
   /** The machine's events, for their keys. */
   readonly events: Machine<PoolShape>['events'];
   /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
@@ -25,7 +28,7 @@ export interface ApiDeps {
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
-export function poolApi({ journal, logs, events, lookUp }: ApiDeps): PoolApi {
+export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
       check.checkRegistration(request);
@@ -38,11 +41,13 @@ export function poolApi({ journal, logs, events, lookUp }: ApiDeps): PoolApi {
     },
     async getAgent(request, call) {
       check.checkAgentName(request);
-      return journal.query('getAgent', request, call);
+      const answer = await journal.query('getAgent', request, call);
+      return { ...answer, agent: answer.agent && heard(answer.agent, liveness) };
     },
     async listAgents(request, call) {
       check.checkAgentList(request);
-      return journal.query('listAgents', request, call, atLeast(request));
+      const answer = await journal.query('listAgents', request, call, atLeast(request));
+      return { ...answer, agents: answer.agents.map((agent) => heard(agent, liveness)) };
     },
 
     async requestAgent(request, call) {
@@ -119,6 +124,12 @@ export function poolApi({ journal, logs, events, lookUp }: ApiDeps): PoolApi {
       return journal.execute('setPolicy', request, call);
     },
   };
+}
+
+/** What this replica knows and no journal: when the agent was last heard. */
+function heard(agent: Agent, liveness: Pick<Liveness, 'heardAt'>): Agent {
+  const at = liveness.heardAt(`${agent.swarm}/${agent.name}`, agent.instance);
+  return at === undefined ? agent : { ...agent, lastHeartbeatAt: new Date(at).toISOString() };
 }
 
 const atLeast = (request: { minRevision: string }): QueryOptions => ({

@@ -97,7 +97,7 @@ export async function openFederation(
   };
   const api = poolApi({
     journal,
-    logs,
+    ...{ logs, liveness },
     events: machine.events,
     lookUp: (swarm, until) => follower.lookUp(swarm, until),
   });

@@ -29,6 +29,8 @@ interface Member {
   instance: string;
   detector: PhiDetector;
   probedAt: number;
+  /** Of its last heartbeat, by the wall clock. */
+  heardAt: number | undefined;
 }
 
 const STATES: Readonly<Record<Verdict, AgentState>> = {
@@ -93,10 +95,17 @@ export class Liveness implements Disposable {
 
   /** A heartbeat of the agent's current instance has come. */
   beat(row: AgentRow): void {
-    const { detector } = this.#member(row);
-    detector.beat(this.#now());
+    const member = this.#member(row);
+    member.detector.beat(this.#now());
+    member.heardAt = this.#options.clock.now();
     if (row.state === 'AGENT_STATE_READY' || !this.#leads()) return;
     this.#tell(row.key, row.instance, 'AGENT_STATE_READY', 'its heartbeats are back');
+  }
+
+  /** When an agent's instance last beat, in milliseconds since 1970; undefined when it was not heard here. */
+  heardAt(agent: string, instance: string): number | undefined {
+    const member = this.#members.get(agent);
+    return member?.instance === instance ? member.heardAt : undefined;
   }
 
   /** The bus is gone: until `hearing` nobody is judged. */
@@ -136,7 +145,12 @@ export class Liveness implements Disposable {
   #member({ key, instance }: AgentRow): Member {
     const there = this.#members.get(key);
     if (there?.instance === instance) return there;
-    const member = { instance, detector: new PhiDetector(this.#now(), this.#options.phi), probedAt: 0 };
+    const member = {
+      instance,
+      detector: new PhiDetector(this.#now(), this.#options.phi),
+      probedAt: 0,
+      heardAt: undefined,
+    };
     this.#members.set(key, member);
     return member;
   }

@@ -492,7 +492,11 @@ export interface Agent {
   /** What a task on it costs, in whatever unit the federation counts; 0 to 1000000, cheaper is preferred. */
   cost: number;
   /** How well it has done its tasks; unset before the first has ended. Computed for answers. */
-  performance?: Performance | undefined;
+  performance?:
+    | Performance
+    | undefined;
+  /** When the replica that answers last heard a heartbeat of this instance; unset when it has heard none. */
+  lastHeartbeatAt?: string | undefined;
 }
 
 export interface Agent_LabelsEntry {
@@ -1287,6 +1291,7 @@ function createBaseAgent(): Agent {
     specialisations: [],
     cost: 0,
     performance: undefined,
+    lastHeartbeatAt: undefined,
   };
 }
 
@@ -1348,6 +1353,9 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.performance !== undefined) {
       Performance.encode(message.performance, writer.uint32(154).fork()).join();
+    }
+    if (message.lastHeartbeatAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastHeartbeatAt), writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -1520,6 +1528,14 @@ export const Agent: MessageFns<Agent> = {
             message.performance = Performance.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.lastHeartbeatAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1578,6 +1594,11 @@ export const Agent: MessageFns<Agent> = {
         : [],
       cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
       performance: isSet(object.performance) ? Performance.fromJSON(object.performance) : undefined,
+      lastHeartbeatAt: isSet(object.lastHeartbeatAt)
+        ? globalThis.String(object.lastHeartbeatAt)
+        : isSet(object.last_heartbeat_at)
+        ? globalThis.String(object.last_heartbeat_at)
+        : undefined,
     };
   },
 
@@ -1645,6 +1666,9 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.performance !== undefined) {
       obj.performance = Performance.toJSON(message.performance);
+    }
+    if (message.lastHeartbeatAt !== undefined) {
+      obj.lastHeartbeatAt = message.lastHeartbeatAt;
     }
     return obj;
   },
