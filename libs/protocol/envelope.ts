@@ -92,7 +92,7 @@ export function encodeHeaders(record: Readonly<Record<string, string>>): Uint8Ar
 export type HeaderMap = ReadonlyMap<string, string>;
 
 const NONE: HeaderMap = new Map();
-const isOurs = (name: string): boolean => !name.startsWith('ce-') && name !== 'content-type';
+const isOurs = (name: string): boolean => !name.startsWith('ce-');
 
 /** Reads what NATS has on the wire. CloudEvents headers are only for others and left out unless `all`. */
 export function decodeHeaders(bytes: Uint8Array | undefined, all = false): HeaderMap {
@@ -132,6 +132,8 @@ export interface HeaderSource {
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const CORRELATION_ID = /^[!-~]{1,128}$/;
 const REQUEST_ID = /^([a-z0-9][-a-z0-9]{0,62}):([1-9]\d{0,14})$/;
+const CONTENT_TYPE = 'content-type';
+const JSON_TYPE = /^(application\/json *(; *charset *= *"?utf-8"? *)?)?$/i;
 const MAX_TIMEOUT_MS = 86_400_000;
 
 /** Reads a request's headers. Throws INVALID_ARGUMENT with all faults, or FAILED_PRECONDITION for too many hops. */
@@ -147,6 +149,7 @@ export function readCallHeaders(headers: HeaderSource): CallHeaders {
     request: requestId(headers.get(HEADERS.requestId), faults),
     timeoutMs: wholeNumber(HEADERS.timeout, headers.get(HEADERS.timeout), MAX_TIMEOUT_MS, faults),
   };
+  checkContentType(headers.get(CONTENT_TYPE), faults);
   if (faults.length > 0) {
     const text = faults.map((each) => `header ${each.field}: ${each.value} ${each.rule}`).join('; ');
     throw new HiveError('INVALID_ARGUMENT', text, { violations: faults });
@@ -175,6 +178,13 @@ function bearer(value: string | undefined, faults: Violation[]): string {
   if (/^bearer +./i.test(value)) return value.slice(6).trim(); // what a token is, is the authenticator's to say
   faults.push({ field: HEADERS.authorization, value: '(hidden)', rule: 'must be `Bearer <token>`' });
   return '';
+}
+
+/** Who names none sends JSON by hand. gRPC has its own, and never gets here with another. */
+function checkContentType(value: string | undefined, faults: Violation[]): void {
+  if (value === undefined || JSON_TYPE.test(value)) return;
+  const rule = 'must be application/json, or left out';
+  faults.push({ field: CONTENT_TYPE, value: quote(value), rule });
 }
 
 /** W3C: who cannot parse a traceparent starts a new trace. */

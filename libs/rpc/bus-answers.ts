@@ -27,22 +27,24 @@ export class BusAnswers {
     return (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY) / 4;
   }
 
-  /** Sends a message of `type`. One that the bus cannot carry is answered by an error. */
-  send(to: string, type: string, message: unknown, trace: Trace, reply = ''): void {
+  /** Sends a message of `type`; gives its size in bytes. One that the bus cannot carry is answered by an error. */
+  send(to: string, type: string, message: unknown, trace: Trace, reply = ''): number {
     try {
-      this.sendText(to, type, JSON.stringify(message), trace, reply);
+      return this.sendText(to, type, JSON.stringify(message), trace, reply);
     } catch (cause) {
       this.fail(to, HiveError.from(cause), trace);
+      return 0;
     }
   }
 
   /** The same for a message that is JSON text already. Throws RESOURCE_EXHAUSTED for one that the bus cannot carry. */
-  sendText(to: string, type: string, json: string, trace: Trace, reply = ''): void {
+  sendText(to: string, type: string, json: string, trace: Trace, reply = ''): number {
     const body = Buffer.from(json);
     const headers = encodeLines(this.#lines(type, trace));
     const limit = this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
     if (body.length + headers.length > limit) throw tooLarge(body.length, limit);
     this.#publish(to, body, headers, reply);
+    return body.length;
   }
 
   fail(to: string, error: HiveError, trace: Trace): void {

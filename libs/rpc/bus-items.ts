@@ -10,7 +10,7 @@ import type { CallOptions } from './api.ts';
 import { backoffMs, mayRetry, type Patience } from './backoff.ts';
 import type { Method } from './binding.ts';
 import { errorOf } from './bus-answers.ts';
-import { type BusPeer, encodeRequest, gaveUp, nobodyServes, requestLines, sending, traceOf } from './bus-request.ts';
+import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending, traceOf } from './bus-request.ts';
 import { PING_MS } from './bus-stream.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
@@ -70,7 +70,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#signal = options.signal;
     this.#startedAt = peer.clock.monotonic();
     this.#patience = { timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY, briefMs: peer.patienceMs };
-    this.#body = encodeRequest(peer.nc, JSON.stringify(request));
+    this.#body = Buffer.from(JSON.stringify(request));
     this.#trace = traceOf(peer);
     this.#timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
     const link = Link.of(peer.nc);
@@ -136,11 +136,10 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#inbox = inbox;
     const id = inbox.slice(inbox.indexOf('.') + 1);
     const lines = requestLines(this.#peer, this.#method.requestType, this.#trace, token(), id) + this.#timeout;
-    const options = { headers: rawHeaders(encodeLines(lines)), reply: inbox };
     try {
       const callback = (_: unknown, message: Msg) => this.#onMessage(message);
       this.#subscription = sending(() => nc.subscribe(inbox, { callback }));
-      sending(() => nc.publish(rpcSubject(federation, service, this.#method.name), this.#body, options));
+      publishRequest(nc, rpcSubject(federation, service, this.#method.name), this.#body, lines, inbox);
     } catch (error) {
       return this.#end(HiveError.from(error));
     }

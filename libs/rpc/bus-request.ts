@@ -52,11 +52,15 @@ export function requestLines(peer: BusPeer, type: string, trace: Trace, token: s
   return eventLines(event) + traceLines(trace) + authorization;
 }
 
-export function encodeRequest(nc: NatsConnection, json: string): Buffer {
-  const body = Buffer.from(json);
+/** Publishes a request whose headers are these lines. Throws RESOURCE_EXHAUSTED for one that the bus cannot carry. */
+export function publishRequest(nc: NatsConnection, subject: string, body: Buffer, lines: string, reply: string): void {
+  const headers = encodeLines(lines);
   const limit = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
-  if (body.length < limit) return body;
-  throw new HiveError('RESOURCE_EXHAUSTED', `the request has ${body.length} bytes, the bus carries less than ${limit}`);
+  if (body.length + headers.length > limit) {
+    const message = `the request has ${body.length} bytes and ${headers.length} of headers, the bus carries ${limit}`;
+    throw new HiveError('RESOURCE_EXHAUSTED', `${message}: send less at once, or use gRPC`, { reason: 'TOO_LARGE' });
+  }
+  sending(() => nc.publish(subject, body, { headers: rawHeaders(headers), reply }));
 }
 
 export const nobodyServes = ({ service, federation }: BusPeer): HiveError =>
@@ -185,12 +189,10 @@ export class BusRequest {
     const { nc, service, federation, token } = this.#peer;
     const { requestType, name } = this.#method;
     try {
-      const body = encodeRequest(nc, this.json);
       // The whole rest of the time, not the attempt's: a late answer still counts.
       const own = `${HEADERS.requestId}: ${this.id}\r\n${HEADERS.timeout}: ${Math.ceil(this.#remainingMs())}\r\n`;
       const lines = requestLines(this.#peer, requestType, this.trace, token(), this.id) + own;
-      const options = { headers: rawHeaders(encodeLines(lines)), reply: this.#replyTo };
-      sending(() => nc.publish(subjectOf(federation, service, name), body, options));
+      publishRequest(nc, subjectOf(federation, service, name), Buffer.from(this.json), lines, this.#replyTo);
     } catch (error) {
       this.fail(HiveError.from(error));
     }

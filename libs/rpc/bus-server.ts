@@ -17,7 +17,7 @@ import { type Binding, invoke, type Method, type Methods, methodsOf } from './bi
 import { BusAnswers } from './bus-answers.ts';
 import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
 import { BusStream } from './bus-stream.ts';
-import { InFlight, type Running } from './in-flight.ts';
+import { cameTooLate, InFlight, type Running } from './in-flight.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
@@ -39,14 +39,20 @@ export interface BusServerOptions {
   readonly maxRequestBytes?: number;
   /** For requests that name no deadline. */
   readonly defaultTimeoutMs?: number;
+  /** A stream's client that takes nothing for so long is ended with RESOURCE_EXHAUSTED, in milliseconds. */
+  readonly stallMs?: number;
 }
 
 export interface BusServer extends AsyncDisposable {
   /** Takes no new requests, ends streams, answers what is running; what still is after `graceMs` gets UNAVAILABLE. */
   stop(graceMs?: number): Promise<void>;
+  /** What is being worked on. */
+  load(): { readonly requests: number; readonly streams: number };
 }
 
-const DEFAULTS = { maxRequests: 4096, maxStreams: 1024, maxRequestBytes: 4 << 20, defaultTimeoutMs: 30_000 };
+const DEFAULTS = {
+  ...{ maxRequests: 4096, maxStreams: 1024, maxRequestBytes: 4 << 20, defaultTimeoutMs: 30_000, stallMs: 300_000 },
+};
 const STOP_GRACE_MS = 5000;
 const NO_TRACE: Trace = { traceparent: '', correlationId: '-', hops: 0 };
 
@@ -56,7 +62,11 @@ export async function serveBus(options: BusServerOptions): Promise<BusServer> {
   const stop = async (graceMs = STOP_GRACE_MS) => {
     await Promise.all(servers.map((server) => server.stop(graceMs)));
   };
-  return { stop, [Symbol.asyncDispose]: () => stop() };
+  const load = () => ({
+    requests: servers.reduce((sum, { load: { requests } }) => sum + requests, 0),
+    streams: servers.reduce((sum, { load: { streams } }) => sum + streams, 0),
+  });
+  return { stop, load, [Symbol.asyncDispose]: () => stop() };
 }
 
 /** A method with what handling it needs, compiled once. */
@@ -135,6 +145,10 @@ class BindingServer {
     };
   }
 
+  get load(): { requests: number; streams: number } {
+    return { requests: this.#requests.size, streams: this.#streams.size };
+  }
+
   async stop(graceMs: number): Promise<void> {
     const stopping = new HiveError('UNAVAILABLE', `this ${this.#binding.name} server is stopping: try again`);
     for (const subscription of this.#repeats) subscription.unsubscribe();
@@ -162,7 +176,7 @@ class BindingServer {
   #onRequest(endpoint: Endpoint, incoming: Incoming): void {
     let trace = NO_TRACE;
     try {
-      if (!isReplySubject(incoming.replyTo)) throw notForAnswers(incoming.replyTo);
+      if (incoming.replyTo === '' || !isReplySubject(incoming.replyTo)) throw notForAnswers(incoming.replyTo);
       const headers = readCallHeaders(incoming.headers);
       trace = headers.trace;
       const open = this.#open(endpoint, incoming, headers);
@@ -183,6 +197,7 @@ class BindingServer {
     const api = this.#binding.apiOf(federation); // before the token, which is for a federation
     this.#federations.set(subject, federation);
     const principal = this.#options.authenticate(headers.token, federation);
+    if (headers.timeoutMs === 0) throw cameTooLate();
     const term = this.#term(method, headers.timeoutMs);
     const call = new ServerCall(federation, principal, headers, term);
     const limit = this.#options.maxRequestBytes;
@@ -225,7 +240,7 @@ class BindingServer {
   #stream(method: Method, { api, call, request, term }: Open, to: string): void {
     const running: Running = { deadline: term.deadline, streams: true, end: (error) => call.abort(error) };
     this.#streams.add(running);
-    const stream = new BusStream(this.#options.nc, this.#answers, to, call, this.#clock);
+    const stream = new BusStream(this.#options, this.#answers, to, call, this.#clock);
     this.#observed(method, call, async () => {
       const items = invoke(api, method.key, request, call);
       await stream.run(items as AsyncIterable<unknown>, method.responseType);
@@ -248,9 +263,9 @@ class BindingServer {
   }
 }
 
-/** Counted, and told to nobody: there is nowhere to say it. */
+/** Counted, and told to nobody: there is nowhere to say it. Nor is it done, since nobody would know of it. */
 const notForAnswers = (to: string): HiveError =>
-  new HiveError('INVALID_ARGUMENT', `${quote(to)} is no subject for answers: use an inbox`);
+  new HiveError('INVALID_ARGUMENT', `${to === '' ? 'nothing' : quote(to)} is no subject for answers: use an inbox`);
 
 const notBundled = (method: string): HiveError =>
   new HiveError('UNIMPLEMENTED', `there is no unary method ${quote(method)} to be called with others`);

@@ -6,20 +6,28 @@ import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { decodeHeaders, HEADERS } from '../protocol/envelope.ts';
 import type { BusAnswers } from './bus-answers.ts';
+import { takesNothing } from './in-flight.ts';
 import { pump } from './interruptible.ts';
 import type { ServerCall } from './server-call.ts';
 
 /**
- * The server's side of a server stream over the bus. It says `hive-stream: open` when it has taken the request. Each item is a message to the request's inbox; an empty message
- * with the header `hive-stream: end` ends it, as does an error. After 64 items and every 5 s the server sends
- * `hive-stream: ping`. The client answers with an empty message when its consumer has taken what came before, which is
- * the flow control; until then it may answer `hive-stream: wait`, which says that it lives, and it may say so unasked
- * to find out whether the server does. Items and pings are requests, so that the bus itself says when nobody listens any
- * more ("no responders"); a client may also leave by answering any of them with `hive-stream: close`. Two pings without
- * an answer: the client is gone. A server that loses its connection ends the stream: an item may be lost.
+ * The server's side of a server stream over the bus. It says `hive-stream: open` when it has taken the request. Each item
+ * is a message to the request's inbox; an empty message with the header `hive-stream: end` ends it, as does an error.
+ * After 64 items or 1 MiB, and every 5 s, the server sends `hive-stream: ping`. The client answers with an empty message
+ * when its consumer has taken what came before, which is the flow control; until then it may answer `hive-stream: wait`,
+ * which says that it lives, and it may say so unasked to find out whether the server does. Items and pings are requests,
+ * so that the bus itself says when nobody listens any more ("no responders"); a client may also leave by answering any of
+ * them with `hive-stream: close`. Two pings without an answer: the client is gone. One that lives and takes nothing for
+ * `stallMs` is ended. A server that loses its connection ends the stream: an item may be lost.
  */
 const WINDOW = 64;
+const WINDOW_BYTES = 1 << 20;
 export const PING_MS = 5000;
+
+export interface BusStreamOptions {
+  readonly nc: NatsConnection;
+  readonly stallMs: number;
+}
 
 export class BusStream {
   readonly #nc: NatsConnection;
@@ -27,18 +35,23 @@ export class BusStream {
   readonly #to: string;
   readonly #call: ServerCall;
   readonly #clock: Clock;
+  readonly #stallMs: number;
   readonly #inbox = createInbox();
   readonly #pongs: Subscription;
   /** Items sent since the client last said that it has taken all. */
   #untaken = 0;
+  #untakenBytes = 0;
   /** A ping is out; how many went without an answer. */
   #pinged = false;
   #missed = 0;
   #timer: Disposable | undefined;
+  #stalled: Disposable | undefined;
   #taken: (() => void) | undefined;
 
-  constructor(nc: NatsConnection, answers: BusAnswers, to: string, call: ServerCall, clock: Clock) {
+  constructor(options: BusStreamOptions, answers: BusAnswers, to: string, call: ServerCall, clock: Clock) {
+    const { nc, stallMs } = options;
     this.#nc = nc;
+    this.#stallMs = stallMs;
     this.#answers = answers;
     this.#to = to;
     this.#call = call;
@@ -54,18 +67,20 @@ export class BusStream {
     using _ = Link.of(this.#nc).whenLost(() => this.#call.abort(connectionLost()));
     try {
       await pump(items, signal, (item) => {
-        this.#answers.send(this.#to, type, item, trace, this.#inbox);
-        return ++this.#untaken < WINDOW ? undefined : this.#allTaken();
+        this.#untakenBytes += this.#answers.send(this.#to, type, item, trace, this.#inbox);
+        return ++this.#untaken < WINDOW && this.#untakenBytes < WINDOW_BYTES ? undefined : this.#allTaken();
       });
       this.#answers.signal(this.#to, 'end', trace);
     } finally {
       this.#timer?.[Symbol.dispose]();
+      this.#stalled?.[Symbol.dispose]();
       this.#pongs.unsubscribe();
     }
   }
 
   #allTaken(): Promise<void> {
     return new Promise((resolve) => {
+      this.#stalled = this.#clock.after(this.#stallMs, () => this.#call.abort(takesNothing(this.#stallMs)));
       this.#taken = resolve;
       this.#ping();
     });
@@ -92,7 +107,8 @@ export class BusStream {
     if (word === 'wait') return;
     if (word === 'close') return this.#clientGone();
     this.#pinged = false;
-    this.#untaken = 0;
+    this.#untaken = this.#untakenBytes = 0;
+    this.#stalled?.[Symbol.dispose]();
     this.#taken?.();
   }
 

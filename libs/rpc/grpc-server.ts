@@ -1,4 +1,3 @@
-import { createServer } from 'node:net';
 import {
   type Metadata,
   Server,
@@ -14,14 +13,16 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { FEDERATION_KEY, readCallHeaders } from '../protocol/envelope.ts';
+import { type CallHeaders, FEDERATION_KEY, readCallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Binding, fullNameOf, invoke, type Method, type Methods, methodsOf } from './binding.ts';
 import { fileDescriptors } from './descriptors.ts';
 import { toGrpc } from './error-wire.ts';
+import { GrpcListener } from './grpc-listener.ts';
 import { checked, readable, readableItems } from './grpc-requests.ts';
-import { InFlight, type Running } from './in-flight.ts';
+import { type Leavable, Untaken } from './grpc-untaken.ts';
+import { cameTooLate, InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
 import { pump } from './interruptible.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { ServerCall } from './server-call.ts';
@@ -41,28 +42,47 @@ export interface GrpcServerOptions {
   readonly maxStreams?: number;
   /** Of one message, either way; larger ones are refused with RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes?: number;
+  /** Connections at once; more are closed at once. */
+  readonly maxConnections?: number;
+  /** By when a connection must have begun to speak HTTP/2, in milliseconds; else it is closed. */
+  readonly greetingMs?: number;
+  /** A client that takes nothing of what is sent to it for so long is ended with RESOURCE_EXHAUSTED, in milliseconds. */
+  readonly stallMs?: number;
 }
 
 export interface GrpcServer extends AsyncDisposable {
   /** `host:port` */
   readonly address: string;
   readonly port: number;
+  /** How many are open, of people who speak HTTP/2 and of those who have yet to say so. */
+  readonly connections: number;
+  /** What is being worked on, and what is answered and has not been taken yet. */
+  load(): { readonly calls: number; readonly streams: number; readonly untaken: number };
   /** What health checks say: of the server and of each of its services. Serving from the start. */
   setServing(serving: boolean): void;
   /** Takes no new calls, ends streams, answers what is running; what still is after `graceMs` is cut off. */
   stop(graceMs?: number): Promise<void>;
 }
 
-const DEFAULTS = { host: '127.0.0.1', maxCalls: 4096, maxStreams: 1024, maxMessageBytes: 4 << 20 };
+const DEFAULTS = {
+  ...{ host: '127.0.0.1', maxCalls: 4096, maxStreams: 1024, maxMessageBytes: 4 << 20, maxConnections: 10_000 },
+  ...{ greetingMs: 10_000, stallMs: 300_000 },
+};
 const STOP_GRACE_MS = 5000;
 /** For answers that are written and not yet on their way. */
 const FLUSH_MS = 200;
+/** For a stream's client to take why it was ended. */
+const LAST_WORDS_MS = 1000;
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 /** Serves bindings over gRPC, with the standard health check and server reflection. */
 export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { host, maxCalls, maxStreams, maxMessageBytes, clock = systemClock, ...rest } = { ...DEFAULTS, ...options };
+  const { host, maxCalls, maxStreams, maxMessageBytes, maxConnections, greetingMs, stallMs, ...rest } = {
+    ...DEFAULTS,
+    ...options,
+  };
+  const { clock = systemClock } = rest;
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
@@ -71,7 +91,13 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     // Also bounds what is opened and never said to its end, which no handler hears of.
     'grpc.max_concurrent_streams': maxCalls,
   });
-  const calls: InFlights = { unary: new InFlight(clock, maxCalls), streams: new InFlight(clock, maxStreams) };
+  const calls: Calls = {
+    unary: new InFlight(clock, maxCalls),
+    streams: new InFlight(clock, maxStreams),
+    untaken: new Untaken(clock, maxCalls),
+    clock,
+    stallMs,
+  };
   const names = rest.bindings.map(({ definition }) => fullNameOf(definition));
   const health = new HealthImplementation(Object.fromEntries(['', ...names].map((name) => [name, 'SERVING'])));
   health.addToServer(server);
@@ -80,17 +106,28 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     const handlers = new GrpcHandlers(binding, rest.authenticate, rest.observe, calls);
     server.addService(checked(binding.definition), handlers.all());
   }
-  const port = await listen(server, host, rest.port);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = await GrpcListener.listen({
+    ...{ host, port: rest.port, clock, maxConnections, greetingMs },
+    take: (socket) => injector.injectConnection(socket),
+  });
+  const { port } = listener;
   const setServing = (serving: boolean) => {
     for (const name of ['', ...names]) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
   };
   let stopped: Promise<void> | undefined;
   const stop = (graceMs = STOP_GRACE_MS) => {
     setServing(false);
-    stopped ??= shutDown(server, calls, clock, graceMs);
+    stopped ??= shutDown(server, listener, calls, graceMs);
     return stopped;
   };
-  return { address: `${host}:${port}`, port, setServing, stop, [Symbol.asyncDispose]: () => stop() };
+  return {
+    ...{ address: `${host}:${port}`, port, setServing, stop, [Symbol.asyncDispose]: () => stop() },
+    get connections() {
+      return listener.connections;
+    },
+    load: () => ({ calls: calls.unary.size, streams: calls.streams.size, untaken: calls.untaken.size }),
+  };
 }
 
 /**
@@ -105,44 +142,23 @@ const reflected = (): MessageTypeDefinition<object, object> => ({
   deserialize: () => ({}),
 });
 
-async function shutDown(server: Server, { unary, streams }: InFlights, clock: Clock, graceMs: number): Promise<void> {
+async function shutDown(server: Server, listener: GrpcListener, calls: Calls, graceMs: number): Promise<void> {
+  const { unary, streams, clock } = calls;
   const stopping = new HiveError('UNAVAILABLE', 'this server is stopping: try again');
+  listener.close();
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   streams.endStreams(stopping);
   await Promise.all([unary.drain(graceMs, stopping), streams.drain(graceMs, stopping)]);
   await Promise.race([closed, pause(clock, FLUSH_MS)]);
   server.forceShutdown();
-}
-
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  // gRPC tells of a port in use only in prose, so it is asked for before.
-  if (port !== 0) await checkFree(host, port);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (cause, bound) => {
-      if (!cause) return resolve(bound);
-      const message = `cannot serve gRPC on ${host}:${port}: ${cause.message}`;
-      reject(new HiveError('FAILED_PRECONDITION', message, { cause }));
-    });
-  });
-}
-
-function checkFree(host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', (cause: NodeJS.ErrnoException) => {
-      const inUse = cause.code === 'EADDRINUSE';
-      const why = inUse ? 'something already listens there' : cause.message;
-      const message = `cannot serve gRPC on ${host}:${port}: ${why}; end it, or choose another address`;
-      reject(new HiveError('FAILED_PRECONDITION', message, { cause, reason: inUse ? 'PORT_IN_USE' : 'BAD_ADDRESS' }));
-    });
-    probe.listen(port, host, () => probe.close(() => resolve()));
-  });
+  listener.cut();
 }
 
 /** What grpc-js has of every call. */
-interface Incoming {
+interface Incoming extends Leavable {
   readonly metadata: Metadata;
-  on(event: 'cancelled', listener: () => void): unknown;
+  /** Wall clock; never = infinite. */
+  getDeadline(): Date | number;
 }
 
 /** A call on its way, whatever its kind. */
@@ -151,19 +167,22 @@ interface Open {
   readonly call: ServerCall;
 }
 
-/** What is running, bounded apart. */
-interface InFlights {
+/** What is running, bounded apart, and what is over for us and not for the client. */
+interface Calls {
   readonly unary: InFlight<Running>;
   readonly streams: InFlight<Running>;
+  readonly untaken: Untaken;
+  readonly clock: Clock;
+  readonly stallMs: number;
 }
 
 class GrpcHandlers {
   readonly #binding: Binding;
   readonly #authenticate: Authenticate;
   readonly #observe: Observe | undefined;
-  readonly #calls: InFlights;
+  readonly #calls: Calls;
 
-  constructor(binding: Binding, authenticate: Authenticate, observe: Observe | undefined, calls: InFlights) {
+  constructor(binding: Binding, authenticate: Authenticate, observe: Observe | undefined, calls: Calls) {
     this.#binding = binding;
     this.#authenticate = authenticate;
     this.#observe = observe;
@@ -193,26 +212,37 @@ class GrpcHandlers {
   /** Answers with one message. `input` gives the request, or throws. */
   #answer(method: Method, incoming: Incoming, callback: sendUnaryData<unknown>, input: () => unknown): void {
     let settled = false;
-    const fail = (error: HiveError) => {
-      if (!settled) callback(toGrpc(error));
+    const settle = (error: HiveError | undefined, answer?: unknown) => {
+      if (settled) return;
       settled = true;
+      callback(error ? toGrpc(error) : null, answer);
+      this.#calls.untaken.add(incoming, this.#calls.stallMs);
     };
-    this.#run(method, incoming, fail, async ({ api, call }) => {
-      const answer = await invoke(api, method.key, input(), call);
-      if (!settled) callback(null, answer);
-      settled = true;
+    this.#run(method, incoming, settle, async ({ api, call }) => {
+      settle(undefined, await invoke(api, method.key, input(), call));
     });
   }
 
   #stream(method: Method, outgoing: ServerWritableStream<unknown, unknown>): void {
-    const fail = (error: HiveError) => void outgoing.emit('error', toGrpc(error));
+    const { clock, stallMs, untaken } = this.#calls;
+    const fail = (error: HiveError) => {
+      outgoing.emit('error', toGrpc(error));
+      untaken.add(outgoing, Math.min(stallMs, LAST_WORDS_MS));
+    };
     this.#run(method, outgoing, fail, async ({ api, call }) => {
       const items = invoke(api, method.key, readable(outgoing.request), call) as AsyncIterable<unknown>;
       await pump(items, call.signal, (item) => {
         if (outgoing.write(item)) return undefined;
-        return new Promise<void>((resolve) => outgoing.once('drain', resolve));
+        return new Promise<void>((resolve) => {
+          const stalled = clock.after(stallMs, () => call.abort(takesNothing(stallMs)));
+          outgoing.once('drain', () => {
+            stalled[Symbol.dispose]();
+            resolve();
+          });
+        });
       });
       outgoing.end();
+      untaken.add(outgoing, stallMs);
     });
   }
 
@@ -230,17 +260,19 @@ class GrpcHandlers {
   ): void {
     const calls = method.kind === 'unary' ? this.#calls.unary : this.#calls.streams;
     try {
-      const open = this.#open(incoming);
+      const headers = readCallHeaders({ get: (name) => incoming.metadata.get(name)[0]?.toString() });
+      const deadline = this.#deadline(incoming, headers);
+      const open = this.#open(incoming, headers);
       const { call } = open;
       const end = (error: HiveError) => {
         call.abort(error);
         // A method that does not listen is answered over its head; a stream out is ended by its pump.
         if (method.kind !== 'serverStream' && calls.remove(running)) fail(error);
       };
-      const running: Running = { deadline: Number.POSITIVE_INFINITY, streams: method.kind !== 'unary', end };
+      const running: Running = { deadline, streams: method.kind !== 'unary', end };
       calls.add(running);
-      // At the deadline too.
-      incoming.on('cancelled', () => call.abort(new HiveError('CANCELLED', 'the client gave up')));
+      // At the deadline too, and when all is over.
+      incoming.on('cancelled', () => call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp()));
       this.#observed(method, call, () => run(open))
         .catch((error: unknown) => fail(HiveError.from(error)))
         .finally(() => calls.remove(running));
@@ -251,9 +283,15 @@ class GrpcHandlers {
     }
   }
 
-  #open({ metadata }: Incoming): Open {
-    const get = (name: string) => metadata.get(name)[0]?.toString();
-    const headers = readCallHeaders({ get });
+  /** By the clock's `monotonic`: the caller's own deadline, and the one that it names as it would on the bus. */
+  #deadline(incoming: Incoming, { timeoutMs = Number.POSITIVE_INFINITY }: CallHeaders): number {
+    const ms = Math.min(leftMs(incoming), timeoutMs);
+    if (ms <= 0) throw cameTooLate();
+    if (incoming.cancelled) throw gaveUp(); // while its federation was waited for
+    return this.#calls.clock.monotonic() + ms;
+  }
+
+  #open({ metadata }: Incoming, headers: CallHeaders): Open {
     const federation = federationIn(metadata);
     const api = this.#binding.apiOf(federation); // before the token, which is for a federation
     const principal = this.#authenticate(headers.token, federation);
@@ -272,5 +310,9 @@ class GrpcHandlers {
     return { side: 'server', transport: 'grpc', service: this.#binding.name, method: method.name, federation, trace };
   }
 }
+
+const leftMs = (incoming: Incoming): number => Number(incoming.getDeadline()) - Date.now();
+
+const gaveUp = (): HiveError => new HiveError('CANCELLED', 'the client gave up');
 
 const federationIn = (metadata: Metadata): string => metadata.get(FEDERATION_KEY)[0]?.toString() || 'main';

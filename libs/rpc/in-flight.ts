@@ -30,6 +30,10 @@ export class InFlight<R extends Running> {
     return this.#running.size;
   }
 
+  get oldest(): R | undefined {
+    return this.#running.values().next().value;
+  }
+
   /** Throws RESOURCE_EXHAUSTED, retryable, when there is too much of it. */
   add(entry: R): void {
     if (this.#running.size >= this.#limit) {
@@ -75,8 +79,18 @@ export class InFlight<R extends Running> {
   }
 }
 
-const tooLate = (): HiveError =>
+/** For a request whose deadline passed on the way. */
+export const cameTooLate = (): HiveError =>
+  new HiveError('DEADLINE_EXCEEDED', 'the deadline had passed when the request arrived: nothing was done');
+
+export const tooLate = (): HiveError =>
   new HiveError(
     'DEADLINE_EXCEEDED',
     'the deadline passed before the answer was there; what was asked may still happen',
   );
+
+/** A client that lets what is sent to it wait for so long keeps memory and places from others. It may go on where it was. */
+export const takesNothing = (ms: number): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `the client took nothing of what was sent to it for ${ms} ms`, {
+    ...{ retryable: true, reason: 'SLOW_CONSUMER' },
+  });

@@ -1,4 +1,4 @@
-import { type Attributes, type Histogram, type Meter, SpanKind, trace } from '@opentelemetry/api';
+import { type Attributes, type Histogram, type Meter, SpanKind, trace, type UpDownCounter } from '@opentelemetry/api';
 import { HiveError } from '../kernel/errors.ts';
 import type { Observe, Observed } from '../rpc/observe.ts';
 import { withSpan } from './span.ts';
@@ -12,17 +12,30 @@ export interface ObserveOptions {
 
 /** Spans, times and outcomes of calls, for both sides and both transports. */
 export function createObserve({ meter, keeps }: ObserveOptions): Observe {
-  const seconds = meter?.createHistogram('rpc_seconds', {
+  const measures = meter && measuresOf(meter);
+  return (info, run) => {
+    const inSpan = trace.getActiveSpan() || keeps(info.trace.traceparent) ? () => spanned(info, run) : run;
+    return measures ? measured(measures, labelsOf(info), inSpan) : inSpan();
+  };
+}
+
+interface Measures {
+  readonly seconds: Histogram;
+  readonly active: UpDownCounter;
+}
+
+function measuresOf(meter: Meter): Measures {
+  const seconds = meter.createHistogram('rpc_seconds', {
     description: 'Time of a call by side, transport, method and outcome; of a stream until its end',
     unit: 's',
     advice: {
       explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     },
   });
-  return (info, run) => {
-    const inSpan = trace.getActiveSpan() || keeps(info.trace.traceparent) ? () => spanned(info, run) : run;
-    return seconds ? timed(seconds, labelsOf(info), inSpan) : inSpan();
-  };
+  const active = meter.createUpDownCounter('rpc_active', {
+    description: 'Calls and streams that are running, by side, transport and method',
+  });
+  return { seconds, active };
 }
 
 const labelsOf = ({ side, transport, service, method }: Observed): Attributes => ({ side, transport, service, method });
@@ -34,15 +47,17 @@ function spanned<T>(info: Observed, run: () => Promise<T>): Promise<T> {
   return withSpan(`${info.service}.${info.method}`, { kind, parent: traceparent, attributes }, run);
 }
 
-async function timed<T>(seconds: Histogram, attributes: Attributes, run: () => Promise<T>): Promise<T> {
+async function measured<T>({ seconds, active }: Measures, labels: Attributes, run: () => Promise<T>): Promise<T> {
   const startedAt = performance.now();
   let code = 'OK';
+  active.add(1, labels);
   try {
     return await run();
   } catch (error) {
     code = HiveError.from(error).code;
     throw error;
   } finally {
-    seconds.record((performance.now() - startedAt) / 1000, { ...attributes, code });
+    active.add(-1, labels);
+    seconds.record((performance.now() - startedAt) / 1000, { ...labels, code });
   }
 }
