@@ -41,7 +41,7 @@ test('event and trace headers are written in the form of the wire and read back'
     'hive-correlation-id': 'c',
     'hive-hops': '2',
   });
-  expect([...decodeHeaders(bytes).keys()]).toEqual(['traceparent', 'hive-correlation-id', 'hive-hops']);
+  expect([...decodeHeaders(bytes).keys()]).toEqual(['content-type', 'traceparent', 'hive-correlation-id', 'hive-hops']);
 });
 
 test.each(['a\r\nb', 'a\nb', 'a\0'])('a value that would end its line is refused: %j', (value) => {
