@@ -56,7 +56,7 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   if (id) throw invalid([{ field: 'id', value: `"${id}"`, rule: 'does not go with --borrow' }]);
   const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
   if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
-  return { wish: { swarm, type, capabilities: capability, termMs: 0, lender: from } };
+  return { wish: { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0 } };
 }
 
 /** An answer for people; not wider than `width`. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../libs/kernel/clock.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
-import { borrow } from '../../libs/sdk/lease.ts';
+import { borrow, waitingCall } from '../../libs/sdk/lease.ts';
 import { action, untilAborted, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { kindTable } from '../kinds/kind.ts';
@@ -14,6 +14,7 @@ interface RequestOptions {
   type: string;
   capability: string[];
   term?: number;
+  wait?: number;
   from: string;
   hold?: boolean;
 }
@@ -28,6 +29,7 @@ export function addResource(program: Command): void {
     .option('--capability <name>', 'what it must be able to do; may be repeated', list, [])
     .option('--term <duration>', 'how long, from now or the last renewal (default: 1m)', duration)
     .option('--from <swarm>', 'only from this swarm', '')
+    .option('--wait <duration>', 'how long to wait for one if none is free (default: not at all)', duration)
     .option('--hold', 'renew the lease until interrupted, then give the agent back')
     .action(action(request, { heedsSignal: true }));
   program
@@ -48,9 +50,10 @@ async function request(context: Context, options: RequestOptions): Promise<void>
         capabilities: options.capability,
         termMs: options.term ?? 0,
         lender: options.from,
+        waitMs: options.wait ?? 0,
       };
       if (!options.hold) {
-        const answer = await hive.pool.requestAgent(wish, { signal });
+        const answer = await hive.pool.requestAgent(wish, { signal, ...waitingCall(wish.waitMs) });
         output.data(answer, () => kindTable(LEASES, answer.lease ? [answer.lease] : []));
         return;
       }

@@ -26,7 +26,7 @@ function fixture() {
     ...{ revision: '1', reason: '' },
   };
   const pool = {
-    requestAgent: async () => ({ lease, revision: '1' }),
+    requestAgent: async () => ({ lease, revision: '1', request: '' }),
     renewLease: async () => {
       state.renewals++;
       if (state.error) throw state.error;

@@ -16,16 +16,27 @@ export interface BorrowedAgent extends AsyncDisposable {
 /** What a lease needs of a connection. */
 type Lender = { readonly pool: Pick<Hive['pool'], 'requestAgent' | 'renewLease' | 'releaseLease'> };
 
-/** Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free. */
+/** Besides `waitMs`, for the call itself, in milliseconds. */
+const CALL_MS = 10_000;
+
+/** How a request that may wait is called: its call ends after it. */
+export const waitingCall = (waitMs: number | undefined): { timeoutMs?: number } =>
+  waitMs ? { timeoutMs: waitMs + CALL_MS } : {};
+
+/** Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free, at once or after `waitMs`. */
 export async function borrow(
   hive: Lender,
   request: Partial<RequestAgentRequest>,
   clock: Clock,
 ): Promise<BorrowedAgent> {
   const sentAt = clock.monotonic();
-  const { lease } = await hive.pool.requestAgent(request);
+  const { lease, request: waited } = await hive.pool.requestAgent(request, waitingCall(request.waitMs));
   if (!lease) throw new HiveError('INTERNAL', 'the pool answered without a lease');
-  return new HeldLease(hive, lease, sentAt, clock);
+  if (waited === '') return new HeldLease(hive, lease, sentAt, clock);
+  // Nobody here knows when it was granted; when a renewal was sent is known.
+  const renewedAt = clock.monotonic();
+  await hive.pool.renewLease({ lease: lease.id });
+  return new HeldLease(hive, lease, renewedAt, clock);
 }
 
 class HeldLease implements BorrowedAgent {

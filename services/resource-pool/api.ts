@@ -10,6 +10,7 @@ import type {
   ResourcePoolServiceService,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolShape } from './core/state.ts';
+import { awaitGrant } from './grants.ts';
 import type { Liveness } from './liveness.ts';
 import type { TaskLogs } from './task-logs.ts';
 import * as check from './validation.ts';
@@ -53,7 +54,15 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async requestAgent(request, call) {
       check.checkBorrowing(request);
       await lookUp(request.swarm, call.signal);
-      return journal.execute('requestAgent', request, call);
+      return awaitGrant(journal, await journal.execute('requestAgent', request, call), call);
+    },
+    async listAgentRequests(request, call) {
+      check.checkLeaseList(request);
+      return journal.query('listAgentRequests', request, call, atLeast(request));
+    },
+    async withdrawAgentRequest(request, call) {
+      check.checkId('id', request.id);
+      return journal.execute('withdrawAgentRequest', request, call);
     },
     async renewLease(request, call) {
       check.checkId('lease', request.lease);

@@ -12,6 +12,7 @@ const MAX_PAYLOAD_BYTES = 256 * 1024;
 const MAX_SCRIPT_BYTES = 64 * 1024;
 const MAX_PAGE = 1000;
 const DAY_MS = 86_400_000;
+const MAX_WAIT_MS = 3_600_000;
 const MAX_LABELS = 32;
 const MAX_AGENT_LABEL = 63;
 const MAX_COST = 1_000_000;
@@ -80,6 +81,8 @@ function borrowing(checks: Checks, request: rpc.RequestAgentRequest): void {
   checks.nameOrEmpty('lender', lender);
   checks.rule(lender === '' || lender !== request.swarm, 'lender', lender, 'must be another swarm than the borrower');
   if (request.selector) selector(checks, 'selector', request.selector);
+  checks.range('waitMs', request.waitMs, 0, MAX_WAIT_MS);
+  checks.range('priority', request.priority, 0, 1000);
 }
 
 export function checkId(field: string, id: string): void {
@@ -88,7 +91,7 @@ export function checkId(field: string, id: string): void {
   checks.done();
 }
 
-export function checkLeaseList(request: rpc.ListLeasesRequest): void {
+export function checkLeaseList(request: rpc.ListLeasesRequest | rpc.ListAgentRequestsRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('swarm', request.swarm);
   page(checks, request.pageSize, request.pageToken, /^\d+$/);
@@ -262,6 +265,7 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   deregisterAgent: checkAgentName,
   requestAgent: checkBorrowing,
   renewLease: ({ lease }) => checkId('lease', lease),
+  withdrawAgentRequest: ({ id }) => checkId('id', id),
   releaseLease: ({ lease }) => checkId('lease', lease),
   submitTask: checkSubmission,
   cancelTask: checkCancel,

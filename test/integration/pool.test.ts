@@ -259,6 +259,28 @@ test('a lease brings another swarm’s agent, and its release sends it home', as
   expect(agent).toMatchObject({ serving: rich.name, lease: '' });
 });
 
+test('a request waits for an agent to come, is refused when its time runs out, and can be taken back', async () => {
+  await using closing = new Closing();
+  const [poor, rich] = [await swarm(closing), await swarm(closing)];
+  const type = `t-${randomId(6)}`;
+  const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
+  const ask = (waitMs: number) => poor.hive.pool.requestAgent({ swarm: poor.name, type, waitMs });
+  expect(await refusal(ask(1))).toMatchObject({ reason: 'NO_AGENT_FREE', message: /^waited 1ms; no agent/ });
+
+  const taken = refusal(ask(60_000));
+  const [waiting] = await until(async () => ((await requests()).length > 0 ? requests() : undefined));
+  await poor.hive.pool.withdrawAgentRequest({ id: waiting?.id ?? '' });
+  expect(await taken).toMatchObject({ code: 'CANCELLED', reason: 'REQUEST_WITHDRAWN' });
+
+  const borrowing = poor.requestAgent({ type, waitMs: 60_000 });
+  await until(async () => (await requests()).length > 0);
+  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
+  const borrowed = closing.use(await borrowing);
+  expect(borrowed.lease.agent).toBe(`${rich.name}/x`);
+  const { id } = await poor.submitTask({ type });
+  await inState(id, 'SUCCEEDED');
+});
+
 test('a swarm that is deregistered takes its tasks with it, and the next owner of its name has no part in them', async () => {
   await using closing = new Closing();
   const name = `s-${randomId(8)}`;

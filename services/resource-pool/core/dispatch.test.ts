@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Pool } from './fixtures.ts';
+import { Pool, wanted } from './fixtures.ts';
 
 describe('which agent', () => {
   test('a task is given out in the decision that accepts it', () => {
@@ -43,7 +43,7 @@ describe('which agent', () => {
   test('own agents at home go before borrowed ones, however busy', () => {
     const pool = new Pool();
     pool.register('lent', { swarm: 'b', priority: 9 });
-    pool.run.execute('requestAgent', { swarm: 'a', type: 'lint', capabilities: [], termMs: 0, lender: '' });
+    pool.run.execute('requestAgent', wanted());
     pool.register('own', { slots: 2 });
     pool.submit('t1');
     pool.submit('t2');

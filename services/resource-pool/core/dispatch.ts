@@ -1,7 +1,9 @@
+import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import { FairShare, planned, weightOf } from './fair-share.ts';
 import { meets } from './need.ts';
 import { byOrder, type Waiting, waitingOf } from './queue.ts';
 import type { Ranked } from './ranked.ts';
-import { type AgentRow, currentAttempt, type TaskRow } from './rows.ts';
+import { type AgentRow, currentAttempt, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { isFree, offerOf, type Spot, type Worker } from './workers.ts';
 
@@ -28,6 +30,9 @@ export class Plan {
   readonly #taken = new Set<string>();
   /** Tasks whose attempts end. */
   readonly #vacated = new Set<string>();
+  /** Waiting requests that this plan has granted, or that end. */
+  readonly #answered = new Set<string>();
+  #fair: FairShare | undefined;
 
   constructor(state: PoolState) {
     this.#state = state;
@@ -63,6 +68,11 @@ export class Plan {
     this.#queued.push(waitingOf(task));
   }
 
+  /** The request will no longer wait. */
+  dropRequest(id: string): void {
+    this.#answered.add(id);
+  }
+
   /** The agent as it will be. */
   spot(key: string): Spot | undefined {
     return this.#changed.has(key) ? this.#changed.get(key) : this.#state.workers.get(key);
@@ -73,18 +83,41 @@ export class Plan {
     return [...this.#changed.values()].filter((spot) => spot !== undefined);
   }
 
-  /** The assignments that follow from the changes, after the events that bring these about. */
+  /** The assignments and grants that follow from the changes, after the events that bring these about. */
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
     let tasks = [...this.#queued, ...this.#forOpened()];
-    while (tasks.length > 0) {
-      if (tasks.length > 1) tasks.sort(byOrder);
-      const before = events.length;
-      for (const task of tasks) this.#assign(task, events);
-      // Another round only when agents got less than they were offered, because others took their tasks.
-      tasks = events.length > before ? this.#forOpened() : [];
-    }
+    do {
+      while (tasks.length > 0) {
+        if (tasks.length > 1) tasks.sort(byOrder);
+        const before = events.length;
+        for (const task of tasks) this.#assign(task, events);
+        // Another round only when agents got less than they were offered, because others took their tasks.
+        tasks = events.length > before ? this.#forOpened() : [];
+      }
+      if (this.#grant(events)) tasks = [...this.#queued.filter(({ id }) => !this.#taken.has(id)), ...this.#forOpened()];
+    } while (tasks.length > 0);
     return events;
+  }
+
+  /** Lends what has become free and its home has no task for to those who wait. */
+  #grant(events: PoolEvent[]): boolean {
+    const { asking, shares } = this.#state;
+    if (asking.size === 0) return false;
+    const before = events.length;
+    this.#fair ??= new FairShare(planned(shares), weightOf);
+    for (const key of this.#opened) {
+      const spot = this.spot(key);
+      if (!spot || !isFree(spot) || spot.row.lease !== '') continue;
+      const request = asking.next(spot.row.type, spot.offer, this.#fair, this.#answered);
+      if (!request) continue;
+      const granted = grantOf(request, spot.row);
+      events.push({ type: 'lease.granted', data: granted });
+      this.#answered.add(request.id);
+      this.#fair.grant(granted.borrower, granted.termMs);
+      this.changeRow({ ...spot.row, lease: granted.lease, serving: granted.borrower });
+    }
+    return events.length > before;
   }
 
   #loaded({ row, offer, merit }: Omit<Spot, 'busy' | 'rank'>, busy: number): Spot {
@@ -155,6 +188,17 @@ export class Plan {
     return undefined;
   }
 }
+
+/** A request leads to one lease at most, which is named after it. */
+const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): LeaseGranted => ({
+  lease: `lease-${id.slice(id.indexOf('-') + 1)}`,
+  agent: agent.key,
+  lender: agent.home,
+  borrower: wish.swarm,
+  termMs: wish.termMs,
+  registration,
+  request: id,
+});
 
 const isCandidate = (spot: Spot, { type, wish }: Waiting): boolean =>
   spot.row.serving === wish.swarm && spot.row.type === type && isFree(spot) && meets(spot.offer, wish.need);

@@ -1,4 +1,4 @@
-import type { AgentRow, LeaseRow, TaskRow } from './rows.ts';
+import type { AgentRow, LeaseRow, RequestRow, TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 
 /**
@@ -25,6 +25,10 @@ export const cancelDue = (task: TaskRow, epochStart: number, settings: PoolSetti
 
 export const leaseDue = (lease: LeaseRow, epochStart: number): number | undefined =>
   lease.state === 'LEASE_STATE_ACTIVE' ? Math.max(lease.since, epochStart) + lease.termMs : undefined;
+
+/** When a waiting request is refused. */
+export const requestDue = (request: RequestRow, epochStart: number): number =>
+  Math.max(request.queuedAt, epochStart) + request.wish.waitMs;
 
 export const agentDue = (agent: AgentRow, epochStart: number, settings: PoolSettings): number | undefined =>
   agent.state === 'AGENT_STATE_UNREACHABLE'

@@ -8,9 +8,10 @@ import type {
   ExplainResponse,
   RequestAgentRequest,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { requestDue } from './due.ts';
 import { wishOf } from './need.ts';
 import { type Demand, placementOf } from './placement.ts';
-import { type AttemptRow, currentAttempt, type LeaseRow, type TaskRow } from './rows.ts';
+import { type AttemptRow, currentAttempt, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
 import { leaseView, taskView } from './view.ts';
 
@@ -21,7 +22,9 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
   if (task) return ofTask(state, task, view);
   const lease = state.leases.get(id);
   if (lease) return ofLease(lease, view);
-  throw notFound('task or lease', id, 'it never was, or it ended long ago and is no longer kept');
+  const request = state.requests.get(id);
+  if (request) return ofRequest(state, request, view);
+  throw notFound('task, lease or request', id, 'it never was, or it ended long ago and is no longer kept');
 }
 
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
@@ -116,6 +119,14 @@ function leaseSummary(lease: LeaseRow, now: number): string {
     default:
       return `ended ${formatDuration(Math.max(0, now - lease.endedAt))} ago: ${lease.reason}`;
   }
+}
+
+function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>): ExplainResponse {
+  const { wish, queuedAt } = request;
+  const left = formatDuration(Math.max(0, requestDue(request, 0) - view.now));
+  const summary = `has waited ${formatDuration(Math.max(0, view.now - queuedAt))} for an agent, for another ${left} at most`;
+  const history = [step(queuedAt, `asked for by ${wish.swarm}`)];
+  return { ...ofWish(state, wish, view), summary, history };
 }
 
 function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>): ExplainResponse {

@@ -11,7 +11,7 @@ import { createPoolMachine } from './machine.ts';
 import { DEFAULT_SETTINGS, type PoolSettings } from './settings.ts';
 import type { PoolShape, PoolSoft } from './state.ts';
 
-/** What the pool's tests share: a pool whose swarms are `a`, `b` and `c`, each owned by the key `key-<swarm>`. */
+/** What the pool's tests share: a pool whose swarms are `a`, `b`, `c` and `d`, each owned by the key `key-<swarm>`. */
 
 export const START = 1_700_000_000_000;
 const ada: Principal = { kind: 'operator', name: 'ada', key: 'key-ada' };
@@ -67,6 +67,8 @@ export const wanted = (change: Partial<RequestAgentRequest> = {}): RequestAgentR
   capabilities: [],
   termMs: 0,
   lender: '',
+  waitMs: 0,
+  priority: 0,
   ...change,
 });
 
@@ -80,7 +82,7 @@ export class Pool {
       principal: ada,
       now: START,
       epochStart: START,
-      soft: knownSwarms('a', 'b', 'c'),
+      soft: knownSwarms('a', 'b', 'c', 'd'),
     });
   }
 

@@ -2,31 +2,16 @@ import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
 import type { LeaseState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
+import { requireSwarm } from './access.ts';
 import { Plan } from './dispatch.ts';
-import { bestToLend, noneToLend } from './lending.ts';
+import { sweepShares } from './fair-share.ts';
 import { type AgentRow, currentAttempt, type LeaseRow, orderOf, registered } from './rows.ts';
-import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
+import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
-import { deleteLease, putAgent, putLease } from './store.ts';
+import { deleteLease, deleteRequest, putAgent, putLease } from './store.ts';
 import { leaseView } from './view.ts';
 
-export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'requestAgent' | 'renewLease' | 'releaseLease'> = {
-  requestAgent(state, input, ctx) {
-    requireSwarm(ctx, [input.swarm], 'borrow an agent');
-    keyOfSwarm(ctx, input.swarm);
-    const agent = bestToLend(state, input);
-    if (!agent) throw noneToLend(state, input);
-    const lease = ctx.id('lease');
-    const termMs = input.termMs || DEFAULT_LEASE_TERM_MS;
-    const borrower = input.swarm;
-    const registration = registrationOf(ctx, borrower);
-    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration };
-    const plan = new Plan(state);
-    plan.changeRow({ ...agent, lease, serving: input.swarm });
-    return { events: [{ type: 'lease.granted', data }, ...plan.assignments()], reply: () => answer(state, lease, ctx) };
-  },
-
+export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 'releaseLease'> = {
   renewLease(state, input, ctx) {
     const lease = find(state, input.lease);
     requireSwarm(ctx, [lease.borrower], 'renew a lease');
@@ -75,6 +60,9 @@ export const leaseEvents = (
       });
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
+      if (data.request) deleteRequest(state, data.request);
+      state.fair.grant(data.borrower, data.termMs);
+      sweepShares(state.shares);
     },
     key: (data) => `${data.borrower}.${data.lease}`,
   },
@@ -82,7 +70,9 @@ export const leaseEvents = (
   'lease.renewed': {
     apply(state, data, at) {
       const lease = state.leases.get(data.lease);
-      if (lease) putLease(state, { ...lease, since: at.time, revision: at.revision });
+      if (!lease) return;
+      state.fair.prolong(lease.borrower, at.time - lease.since);
+      putLease(state, { ...lease, since: at.time, revision: at.revision });
     },
     key: (data, state) => leaseKey(state, data.lease),
   },
@@ -103,6 +93,8 @@ export const leaseEvents = (
     apply(state, data, at) {
       const lease = state.leases.get(data.lease);
       if (!lease) return;
+      // What it had in the end is what it costs: less than its term, or more when it had to drain.
+      state.fair.prolong(lease.borrower, at.time - (lease.since + lease.termMs));
       putLease(state, { ...lease, state: data.state, reason: data.reason, endedAt: at.time, revision: at.revision });
       const agent = state.agents.get(lease.agent);
       if (agent) putAgent(state, atHome(agent), settings);
@@ -180,7 +172,7 @@ function find(state: PoolState, id: string): LeaseRow {
   return lease;
 }
 
-function answer(state: PoolState, id: string, ctx: Ctx<PoolSoft>) {
+export function answer(state: PoolState, id: string, ctx: Ctx<PoolSoft>) {
   const lease = state.leases.get(id);
   return { lease: lease && leaseView(lease, ctx.epochStart), revision: String(ctx.revision) };
 }

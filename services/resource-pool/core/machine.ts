@@ -6,6 +6,7 @@ import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
+import { requestCommands, requestEvents } from './request.ts';
 import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
 import { emptyState, type PoolShape } from './state.ts';
@@ -17,13 +18,14 @@ import { nextDue, tick } from './timers.ts';
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
   init: emptyState,
-  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies }) => ({
-    ...{ agents, leases, tasks, deliveries, measures, norms, policies },
+  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares }) => ({
+    ...{ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
     ...agentCommands(settings),
     ...leaseCommands,
+    ...requestCommands(settings),
     ...taskCommands(settings),
     ...attemptCommands(settings),
     ...deliveryCommands,
@@ -34,6 +36,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
   events: {
     ...agentEvents(settings),
     ...leaseEvents(settings),
+    ...requestEvents,
     ...taskEvents(settings),
     ...attemptEvents(settings),
     ...deliveryEvents,

@@ -5,6 +5,7 @@ import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
 import { currentAttempt } from './rows.ts';
+import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 import { offerOf, type Worker } from './workers.ts';
 
@@ -77,6 +78,7 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deregister' as const), swarm, agent: agentIndex }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('ask' as const), swarm, type, capabilities }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), lease: fc.nat({ max: 10 }) }) },
   {
@@ -130,6 +132,8 @@ class Model {
         return void run.execute('deregisterAgent', { swarm: one.swarm, name: `n${one.agent}`, instance: '' });
       case 'borrow':
         return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000 }));
+      case 'ask':
+        return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000, waitMs: 60_000 }));
       case 'release':
         return void run.execute('releaseLease', { lease: this.#lease(one.lease) });
       case 'renew':
@@ -176,6 +180,7 @@ class Model {
     this.#checkTasks();
     this.#checkAgents();
     this.#checkDispatch();
+    this.#checkRequests();
     this.#checkDeliveries();
   }
 
@@ -243,6 +248,19 @@ class Model {
     }
   }
 
+  #checkRequests(): void {
+    const { state } = this.pool.run;
+    expect(state.asking.size).toBe(state.requests.size);
+    for (const { id, wish } of state.requests.values()) {
+      for (const agent of state.agents.values()) {
+        const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
+        const busy = state.workers.get(agent.key)?.busy ?? 0;
+        const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
+        expect(isOpen && fits && busy < agent.slots, `${id} waits and ${agent.key} could be lent`).toBe(false);
+      }
+    }
+  }
+
   #checkDeliveries(): void {
     const { state } = this.pool.run;
     for (const task of state.tasks.values()) {
@@ -265,7 +283,8 @@ class Model {
       const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
       expect(told(made)).toEqual(told(kept));
     }
-    expect([restored.queue.size, restored.endedTasks.size]).toEqual([run.state.queue.size, run.state.endedTasks.size]);
+    const sizes = ({ queue, endedTasks, asking }: PoolState) => [queue.size, endedTasks.size, asking.size];
+    expect(sizes(restored)).toEqual(sizes(run.state));
   }
 
   /** With time and a willing agent of every kind, every task ends. */

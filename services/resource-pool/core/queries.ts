@@ -5,7 +5,7 @@ import { page } from './page.ts';
 import { policyOf } from './policy.ts';
 import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
-import { agentView, leaseView, taskView } from './view.ts';
+import { agentView, leaseView, requestView, taskView } from './view.ts';
 
 export const queries: Machine<PoolShape>['queries'] = {
   getAgent(state, input, view) {
@@ -53,6 +53,23 @@ export const queries: Machine<PoolShape>['queries'] = {
       (row) => taskView(row, state),
     );
     return { tasks, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  listAgentRequests(state, input, view) {
+    const found = filter(state.requests.values(), (row) => input.swarm === '' || row.wish.swarm === input.swarm);
+    const { items: requests, nextPageToken } = page(
+      found,
+      input,
+      (row) => row.order,
+      (row) => requestView(row),
+    );
+    return { requests, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  grantedLease(state, { lease }, view) {
+    const row = state.leases.get(lease);
+    if (!row) throw notFound('lease', lease, 'it ended long ago and is no longer kept');
+    return { lease: leaseView(row, 0), request: '', revision: String(view.revision) };
   },
 
   explain,

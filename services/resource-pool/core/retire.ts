@@ -3,6 +3,7 @@ import { requireService } from './access.ts';
 import { removeAgent } from './agent.ts';
 import { Plan } from './dispatch.ts';
 import { endLease } from './lease.ts';
+import { withdrawn } from './request.ts';
 import type { Registered, TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState, Retirement } from './state.ts';
@@ -11,7 +12,7 @@ import { hasEnded } from './task-states.ts';
 
 /**
  * A name belongs to whoever registers it next, but what was begun under it does not. So what belongs to a registration
- * that is over ends with it: its tasks are cancelled, what it has borrowed goes home, its agents leave the pool.
+ * that is over ends with it: its tasks are cancelled, its requests for agents taken back, what it has borrowed goes home, its agents leave the pool.
  */
 
 /** Tasks and leases that end in one record, at most: about 200 bytes each. */
@@ -31,6 +32,8 @@ function retire(state: PoolState, { swarm, registrations }: Retirement, settings
   const reason = `swarm ${swarm} was deregistered`;
   const tasks = first(state.tasks.values(), (row) => row.spec.swarm === swarm && isOpen(row) && isOver(row));
   if (tasks.length > 0) return tasks.map((task) => cancellation(task, 'pool', reason));
+  const requests = first(state.requests.values(), (row) => row.wish.swarm === swarm && isOver(row));
+  if (requests.length > 0) return requests.map((request) => withdrawn(request, reason));
   const isHeld = 'LEASE_STATE_ACTIVE';
   const leases = first(state.leases.values(), (row) => row.borrower === swarm && row.state === isHeld && isOver(row));
   if (leases.length > 0) {
@@ -67,6 +70,7 @@ export function strays(state: PoolState, registrationOf: (swarm: string) => stri
     else found.set(swarm, new Set([registration]));
   };
   for (const row of state.tasks.values()) if (isOpen(row)) look(row.spec.swarm, row);
+  for (const row of state.requests.values()) look(row.wish.swarm, row);
   for (const row of state.leases.values()) if (row.state === 'LEASE_STATE_ACTIVE') look(row.borrower, row);
   for (const row of state.agents.values()) look(row.home, row);
   return [...found].map(([swarm, registrations]) => ({ swarm, registrations: [...registrations] }));

@@ -4,6 +4,7 @@ import type {
   LeaseState,
   Outcome,
   Policy,
+  RequestAgentRequest,
   TaskSpec,
   TaskState,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -67,6 +68,21 @@ export interface LeaseRow extends Registered {
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;
+}
+
+/** A request for an agent that waits. It leaves when it is granted, taken back, or out of time. */
+export interface RequestRow extends Registered {
+  readonly id: string;
+  readonly wish: RequestAgentRequest;
+  readonly queuedAt: number;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  readonly revision: number;
+}
+
+/** How much of others' agents a swarm has had: see fair-share.ts. */
+export interface ShareRow {
+  readonly served: number;
 }
 
 export interface AttemptRow {

@@ -19,6 +19,8 @@ export interface PoolSettings {
   readonly maxAgents: number;
   /** Waiting tasks of one federation; more are refused. */
   readonly maxQueued: number;
+  /** Waiting requests for agents of one federation; more are refused. */
+  readonly maxRequests: number;
   /** Ended tasks that are kept, at least; `retentionBatch` more are tolerated, so that many leave at once. */
   readonly keepTasks: number;
   /** Ended leases that are kept, at least. */
@@ -37,6 +39,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   removeUnreachableMs: 3_600_000,
   maxAgents: 100_000,
   maxQueued: 100_000,
+  maxRequests: 10_000,
   keepTasks: 10_000,
   keepLeases: 1000,
   keepMs: 86_400_000,

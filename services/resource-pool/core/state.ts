@@ -3,9 +3,21 @@ import { Table } from '../../../libs/kernel/table.ts';
 import type { EventOf } from '../../../libs/protocol/machine.ts';
 import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { FairShare, weightOf } from './fair-share.ts';
 import { Queue } from './queue.ts';
 import { type Placed, Ranked } from './ranked.ts';
-import type { AgentRow, DeliveryRow, LeaseRow, MeasureRow, NormRow, PolicyRow, TaskRow } from './rows.ts';
+import { Requests } from './requests.ts';
+import type {
+  AgentRow,
+  DeliveryRow,
+  LeaseRow,
+  MeasureRow,
+  NormRow,
+  PolicyRow,
+  RequestRow,
+  ShareRow,
+  TaskRow,
+} from './rows.ts';
 import { Scoring } from './score.ts';
 import { Workers } from './workers.ts';
 
@@ -14,7 +26,8 @@ import { Workers } from './workers.ts';
  * - an agent never has more current attempts than slots;
  * - a task has at most one current attempt, and exactly one outcome once it has ended;
  * - no task waits while an agent that serves its swarm, fits it and is ready has a free slot;
- * - an agent has a lease exactly when that lease is ACTIVE or DRAINING.
+ * - an agent has a lease exactly when that lease is ACTIVE or DRAINING;
+ * - no request waits while an agent that could be lent to it is at home and has a free slot.
  */
 export interface PoolState {
   readonly agents: Table<AgentRow>;
@@ -26,8 +39,14 @@ export interface PoolState {
   /** How long tasks take, by type. */
   readonly norms: Table<NormRow>;
   readonly policies: Table<PolicyRow>;
+  /** Requests for agents that wait. */
+  readonly requests: Table<RequestRow>;
+  /** What swarms have had of others' agents, by swarm. */
+  readonly shares: Table<ShareRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
+  readonly fair: FairShare;
+  readonly asking: Requests;
   readonly workers: Workers;
   readonly queue: Queue;
   /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
@@ -78,6 +97,7 @@ export class EndedOnes {
 
 export function emptyState(): PoolState {
   const scoring = new Scoring();
+  const shares = new Table<ShareRow>();
   return {
     agents: new Table(),
     leases: new Table(),
@@ -86,7 +106,11 @@ export function emptyState(): PoolState {
     measures: new Table(),
     norms: new Table(),
     policies: new Table(),
+    requests: new Table(),
+    shares,
     scoring,
+    fair: new FairShare(shares, weightOf),
+    asking: new Requests(),
     workers: new Workers(scoring),
     queue: new Queue(),
     due: new DueQueue(),
@@ -142,6 +166,7 @@ export interface PoolShape {
     deregisterAgent: Command<wire.DeregisterAgentRequest, wire.DeregisterAgentResponse>;
     requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
     renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
+    withdrawAgentRequest: Command<wire.WithdrawAgentRequestRequest, wire.WithdrawAgentRequestResponse>;
     releaseLease: Command<wire.ReleaseLeaseRequest, wire.ReleaseLeaseResponse>;
     submitTask: Command<Submission, wire.SubmitTaskResponse>;
     cancelTask: Command<wire.CancelTaskRequest, wire.CancelTaskResponse>;
@@ -165,12 +190,17 @@ export interface PoolShape {
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
     tasksById: Command<TasksById, readonly wire.Task[]>;
+    listAgentRequests: Command<wire.ListAgentRequestsRequest, wire.ListAgentRequestsResponse>;
+    /** Internal: the lease that a request led to. */
+    grantedLease: Command<{ readonly lease: string }, wire.RequestAgentResponse>;
     explain: Command<wire.ExplainRequest, wire.ExplainResponse>;
   };
   events: {
     'agent.registered': events.AgentRegistered;
     'agent.removed': events.AgentRemoved;
     'agent.state': events.AgentStateChanged;
+    'request.queued': events.AgentRequestQueued;
+    'request.ended': events.AgentRequestEnded;
     'lease.granted': events.LeaseGranted;
     'lease.renewed': events.LeaseRenewed;
     'lease.draining': events.LeaseDraining;

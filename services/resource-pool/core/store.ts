@@ -1,5 +1,5 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
-import { agentDue, leaseDue, taskDue } from './due.ts';
+import { agentDue, leaseDue, requestDue, taskDue } from './due.ts';
 import {
   type AgentRow,
   currentAgent,
@@ -9,6 +9,7 @@ import {
   type MeasureRow,
   POLICY_KEY,
   type PolicyRow,
+  type RequestRow,
   type TaskRow,
 } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
@@ -69,6 +70,22 @@ export function deleteLease(state: PoolState, id: string): void {
   state.endedLeases.delete(id);
 }
 
+export function putRequest(state: PoolState, row: RequestRow): void {
+  state.requests.set(row.id, row);
+  indexRequest(state, row);
+}
+
+function indexRequest(state: PoolState, row: RequestRow): void {
+  state.asking.add(row);
+  schedule(state.due, `request/${row.id}`, requestDue(row, 0));
+}
+
+export function deleteRequest(state: PoolState, id: string): void {
+  state.requests.delete(id);
+  state.asking.delete(id);
+  state.due.delete(`request/${id}`);
+}
+
 export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
   const before = state.tasks.get(row.id);
   const from = before && currentAttempt(before)?.agent;
@@ -117,6 +134,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.policies.values()) state.scoring.use(row);
   for (const row of state.agents.values()) putAgent(state, currentAgent(row), settings);
   for (const row of state.leases.values()) indexLease(state, row);
+  for (const row of state.requests.values()) indexRequest(state, row);
   for (const row of state.tasks.values()) {
     const holder = currentAttempt(row)?.agent;
     if (holder) state.workers.hold(holder, row.id, true);

@@ -2,8 +2,9 @@ import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { removeAgent } from './agent.ts';
 import { endAttempt, overdue } from './attempt.ts';
 import { Plan } from './dispatch.ts';
-import { agentDue, cancelDue, leaseDue, taskDue } from './due.ts';
+import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
 import { endLease, settled } from './lease.ts';
+import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolState } from './state.ts';
@@ -43,6 +44,10 @@ function rowDue(state: PoolState, key: string, epochStart: number, settings: Poo
   if (table === 'lease') {
     const lease = state.leases.get(id);
     return lease && leaseDue(lease, epochStart);
+  }
+  if (table === 'request') {
+    const request = state.requests.get(id);
+    return request && requestDue(request, epochStart);
   }
   const agent = state.agents.get(id);
   return agent && agentDue(agent, epochStart, settings);
@@ -97,6 +102,10 @@ function rowEvents(
     if (!lease) return [];
     const reason = `its term of ${formatDuration(lease.termMs)} ran out`;
     return endLease(state, lease, 'LEASE_STATE_EXPIRED', reason, plan);
+  }
+  if (table === 'request') {
+    const request = state.requests.get(id);
+    return request ? [outOfTime(state, request, plan)] : [];
   }
   const task = state.tasks.get(id);
   if (!task) return [];

@@ -1,7 +1,14 @@
-import type { Agent, Attempt, Lease, Performance, Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { leaseDue } from './due.ts';
+import type {
+  Agent,
+  AgentRequest,
+  Attempt,
+  Lease,
+  Performance,
+  Task,
+} from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { leaseDue, requestDue } from './due.ts';
 import { meets, wishOf } from './need.ts';
-import type { AgentRow, AttemptRow, LeaseRow, MeasureRow, TaskRow } from './rows.ts';
+import type { AgentRow, AttemptRow, LeaseRow, MeasureRow, RequestRow, TaskRow } from './rows.ts';
 import { ALWAYS, AVERAGE } from './score.ts';
 import type { PoolState } from './state.ts';
 
@@ -48,6 +55,14 @@ export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
   revision: String(row.revision),
   endedAt: timeOrNone(row.endedAt),
   reason: row.reason,
+});
+
+export const requestView = (row: RequestRow): AgentRequest => ({
+  id: row.id,
+  wish: row.wish,
+  queuedAt: time(row.queuedAt),
+  expiresAt: time(requestDue(row, 0)),
+  revision: String(row.revision),
 });
 
 export const taskView = (row: TaskRow, state: PoolState): Task => ({

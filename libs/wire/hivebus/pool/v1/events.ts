@@ -22,6 +22,7 @@ import {
   outcomeToJSON,
   outcomeToNumber,
   Policy,
+  RequestAgentRequest,
   TaskSpec,
   TaskState,
   taskStateFromJSON,
@@ -79,6 +80,32 @@ export interface LeaseGranted {
   termMs: number;
   /** Which registration of the borrower it belongs to, as in AgentRegistered. */
   registration: string;
+  /** The request that waited for it; empty = it was granted at once. */
+  request: string;
+}
+
+/** request.queued: a request for an agent waits; key = <borrower>.<request>. */
+export interface AgentRequestQueued {
+  /** The request's id. */
+  request: string;
+  /** What is wanted, with its defaults filled in. */
+  wish?:
+    | RequestAgentRequest
+    | undefined;
+  /** Which registration of the borrower it belongs to, as in AgentRegistered. */
+  registration: string;
+}
+
+/** request.ended: a waiting request ended without an agent; key = <borrower>.<request>. */
+export interface AgentRequestEnded {
+  /** The request's id. */
+  request: string;
+  /** True: it was taken back; false: its time ran out. */
+  withdrawn: boolean;
+  /** Why, for people, with counts. */
+  reason: string;
+  /** The swarm that asked. */
+  borrower: string;
 }
 
 /** lease.renewed: key = <borrower>.<lease>. */
@@ -492,7 +519,7 @@ export const AgentStateChanged: MessageFns<AgentStateChanged> = {
 };
 
 function createBaseLeaseGranted(): LeaseGranted {
-  return { lease: "", agent: "", lender: "", borrower: "", termMs: 0, registration: "" };
+  return { lease: "", agent: "", lender: "", borrower: "", termMs: 0, registration: "", request: "" };
 }
 
 export const LeaseGranted: MessageFns<LeaseGranted> = {
@@ -514,6 +541,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.registration !== "") {
       writer.uint32(50).string(message.registration);
+    }
+    if (message.request !== "") {
+      writer.uint32(58).string(message.request);
     }
     return writer;
   },
@@ -579,6 +609,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.registration = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -603,6 +641,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
         ? globalThis.Number(object.term_ms)
         : 0,
       registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+      request: isSet(object.request) ? globalThis.String(object.request) : "",
     };
   },
 
@@ -625,6 +664,204 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.registration !== "") {
       obj.registration = message.registration;
+    }
+    if (message.request !== "") {
+      obj.request = message.request;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentRequestQueued(): AgentRequestQueued {
+  return { request: "", wish: undefined, registration: "" };
+}
+
+export const AgentRequestQueued: MessageFns<AgentRequestQueued> = {
+  encode(message: AgentRequestQueued, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== "") {
+      writer.uint32(10).string(message.request);
+    }
+    if (message.wish !== undefined) {
+      RequestAgentRequest.encode(message.wish, writer.uint32(18).fork()).join();
+    }
+    if (message.registration !== "") {
+      writer.uint32(26).string(message.registration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentRequestQueued {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentRequestQueued();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.wish = RequestAgentRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentRequestQueued {
+    return {
+      request: isSet(object.request) ? globalThis.String(object.request) : "",
+      wish: isSet(object.wish) ? RequestAgentRequest.fromJSON(object.wish) : undefined,
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+    };
+  },
+
+  toJSON(message: AgentRequestQueued): unknown {
+    const obj: any = {};
+    if (message.request !== "") {
+      obj.request = message.request;
+    }
+    if (message.wish !== undefined) {
+      obj.wish = RequestAgentRequest.toJSON(message.wish);
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentRequestEnded(): AgentRequestEnded {
+  return { request: "", withdrawn: false, reason: "", borrower: "" };
+}
+
+export const AgentRequestEnded: MessageFns<AgentRequestEnded> = {
+  encode(message: AgentRequestEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== "") {
+      writer.uint32(10).string(message.request);
+    }
+    if (message.withdrawn !== false) {
+      writer.uint32(16).bool(message.withdrawn);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.borrower !== "") {
+      writer.uint32(34).string(message.borrower);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentRequestEnded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentRequestEnded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.withdrawn = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.borrower = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentRequestEnded {
+    return {
+      request: isSet(object.request) ? globalThis.String(object.request) : "",
+      withdrawn: isSet(object.withdrawn) ? globalThis.Boolean(object.withdrawn) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      borrower: isSet(object.borrower) ? globalThis.String(object.borrower) : "",
+    };
+  },
+
+  toJSON(message: AgentRequestEnded): unknown {
+    const obj: any = {};
+    if (message.request !== "") {
+      obj.request = message.request;
+    }
+    if (message.withdrawn !== false) {
+      obj.withdrawn = message.withdrawn;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.borrower !== "") {
+      obj.borrower = message.borrower;
     }
     return obj;
   },

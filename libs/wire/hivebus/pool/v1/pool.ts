@@ -778,7 +778,16 @@ export interface RequestAgentRequest {
   /** Only from this swarm; empty = from any other. */
   lender: string;
   /** Which agents of the type, beyond capabilities. */
-  selector?: AgentSelector | undefined;
+  selector?:
+    | AgentSelector
+    | undefined;
+  /**
+   * How long it may wait when no agent can be lent, in milliseconds, up to 3600000; 0 = not at all. The call's own
+   * deadline must be later. Repeated under its request id it goes on waiting; without one it is another request.
+   */
+  waitMs: number;
+  /** Of the swarm's waiting requests the higher goes first, 0 to 1000. Other swarms' requests do not suffer from it. */
+  priority: number;
 }
 
 export interface RequestAgentResponse {
@@ -786,6 +795,60 @@ export interface RequestAgentResponse {
   lease?:
     | Lease
     | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+  /** The id under which it waited; empty = it did not have to. */
+  request: string;
+}
+
+/** A request for an agent that waits. */
+export interface AgentRequest {
+  /** Its id. */
+  id: string;
+  /** What is wanted. */
+  wish?:
+    | RequestAgentRequest
+    | undefined;
+  /** Since when it waits. */
+  queuedAt?:
+    | string
+    | undefined;
+  /** When it is refused unless an agent can be lent before. */
+  expiresAt?:
+    | string
+    | undefined;
+  /** The journal's revision at which it was queued. */
+  revision: string;
+}
+
+export interface ListAgentRequestsRequest {
+  /** Only requests of this swarm; empty = any. */
+  swarm: string;
+  /** How many at most, 1 to 1000; 0 = 100. */
+  pageSize: number;
+  /** `next_page_token` of the page before; empty = the first. */
+  pageToken: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface ListAgentRequestsResponse {
+  /** Requests, oldest first. */
+  requests: AgentRequest[];
+  /** Ask for the next page with this; empty = this was the last. */
+  nextPageToken: string;
+  /** How many match in all. */
+  total: number;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface WithdrawAgentRequestRequest {
+  /** The request's id. */
+  id: string;
+}
+
+export interface WithdrawAgentRequestResponse {
   /** The pool's revision of this answer. */
   revision: string;
 }
@@ -990,7 +1053,7 @@ export interface ReadTaskLogResponse {
 }
 
 export interface ExplainRequest {
-  /** A task's or a lease's id. */
+  /** A task's, a lease's or a waiting request's id. */
   id: string;
   /** Instead: why an agent can or cannot be borrowed now. Nothing is lent. */
   wish?:
@@ -4121,7 +4184,7 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
 };
 
 function createBaseRequestAgentRequest(): RequestAgentRequest {
-  return { swarm: "", type: "", capabilities: [], termMs: 0, lender: "", selector: undefined };
+  return { swarm: "", type: "", capabilities: [], termMs: 0, lender: "", selector: undefined, waitMs: 0, priority: 0 };
 }
 
 export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
@@ -4143,6 +4206,12 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     }
     if (message.selector !== undefined) {
       AgentSelector.encode(message.selector, writer.uint32(50).fork()).join();
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(56).uint32(message.waitMs);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(64).uint32(message.priority);
     }
     return writer;
   },
@@ -4208,6 +4277,22 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
             message.selector = AgentSelector.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.priority = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4234,6 +4319,12 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
         : 0,
       lender: isSet(object.lender) ? globalThis.String(object.lender) : "",
       selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
     };
   },
 
@@ -4257,12 +4348,18 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     if (message.selector !== undefined) {
       obj.selector = AgentSelector.toJSON(message.selector);
     }
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    if (message.priority !== 0) {
+      obj.priority = Math.round(message.priority);
+    }
     return obj;
   },
 };
 
 function createBaseRequestAgentResponse(): RequestAgentResponse {
-  return { lease: undefined, revision: "0" };
+  return { lease: undefined, revision: "0", request: "" };
 }
 
 export const RequestAgentResponse: MessageFns<RequestAgentResponse> = {
@@ -4272,6 +4369,9 @@ export const RequestAgentResponse: MessageFns<RequestAgentResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    if (message.request !== "") {
+      writer.uint32(26).string(message.request);
     }
     return writer;
   },
@@ -4305,6 +4405,14 @@ export const RequestAgentResponse: MessageFns<RequestAgentResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4321,6 +4429,7 @@ export const RequestAgentResponse: MessageFns<RequestAgentResponse> = {
     return {
       lease: isSet(object.lease) ? Lease.fromJSON(object.lease) : undefined,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      request: isSet(object.request) ? globalThis.String(object.request) : "",
     };
   },
 
@@ -4329,6 +4438,481 @@ export const RequestAgentResponse: MessageFns<RequestAgentResponse> = {
     if (message.lease !== undefined) {
       obj.lease = Lease.toJSON(message.lease);
     }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    if (message.request !== "") {
+      obj.request = message.request;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentRequest(): AgentRequest {
+  return { id: "", wish: undefined, queuedAt: undefined, expiresAt: undefined, revision: "0" };
+}
+
+export const AgentRequest: MessageFns<AgentRequest> = {
+  encode(message: AgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.wish !== undefined) {
+      RequestAgentRequest.encode(message.wish, writer.uint32(18).fork()).join();
+    }
+    if (message.queuedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.queuedAt), writer.uint32(26).fork()).join();
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.expiresAt), writer.uint32(34).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(40).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.wish = RequestAgentRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.queuedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.expiresAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      wish: isSet(object.wish) ? RequestAgentRequest.fromJSON(object.wish) : undefined,
+      queuedAt: isSet(object.queuedAt)
+        ? globalThis.String(object.queuedAt)
+        : isSet(object.queued_at)
+        ? globalThis.String(object.queued_at)
+        : undefined,
+      expiresAt: isSet(object.expiresAt)
+        ? globalThis.String(object.expiresAt)
+        : isSet(object.expires_at)
+        ? globalThis.String(object.expires_at)
+        : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: AgentRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.wish !== undefined) {
+      obj.wish = RequestAgentRequest.toJSON(message.wish);
+    }
+    if (message.queuedAt !== undefined) {
+      obj.queuedAt = message.queuedAt;
+    }
+    if (message.expiresAt !== undefined) {
+      obj.expiresAt = message.expiresAt;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListAgentRequestsRequest(): ListAgentRequestsRequest {
+  return { swarm: "", pageSize: 0, pageToken: "", minRevision: "0" };
+}
+
+export const ListAgentRequestsRequest: MessageFns<ListAgentRequestsRequest> = {
+  encode(message: ListAgentRequestsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(32).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentRequestsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAgentRequestsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAgentRequestsRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: ListAgentRequestsRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListAgentRequestsResponse(): ListAgentRequestsResponse {
+  return { requests: [], nextPageToken: "", total: 0, revision: "0" };
+}
+
+export const ListAgentRequestsResponse: MessageFns<ListAgentRequestsResponse> = {
+  encode(message: ListAgentRequestsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.requests) {
+      AgentRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.total !== 0) {
+      writer.uint32(24).uint32(message.total);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(32).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAgentRequestsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAgentRequestsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requests.push(AgentRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListAgentRequestsResponse {
+    return {
+      requests: globalThis.Array.isArray(object?.requests)
+        ? object.requests.map((e: any) => AgentRequest.fromJSON(e))
+        : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ListAgentRequestsResponse): unknown {
+    const obj: any = {};
+    if (message.requests?.length) {
+      obj.requests = message.requests.map((e) => AgentRequest.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseWithdrawAgentRequestRequest(): WithdrawAgentRequestRequest {
+  return { id: "" };
+}
+
+export const WithdrawAgentRequestRequest: MessageFns<WithdrawAgentRequestRequest> = {
+  encode(message: WithdrawAgentRequestRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawAgentRequestRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawAgentRequestRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WithdrawAgentRequestRequest {
+    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+  },
+
+  toJSON(message: WithdrawAgentRequestRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+};
+
+function createBaseWithdrawAgentRequestResponse(): WithdrawAgentRequestResponse {
+  return { revision: "0" };
+}
+
+export const WithdrawAgentRequestResponse: MessageFns<WithdrawAgentRequestResponse> = {
+  encode(message: WithdrawAgentRequestResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== "0") {
+      writer.uint32(8).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawAgentRequestResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawAgentRequestResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WithdrawAgentRequestResponse {
+    return { revision: isSet(object.revision) ? globalThis.String(object.revision) : "0" };
+  },
+
+  toJSON(message: WithdrawAgentRequestResponse): unknown {
+    const obj: any = {};
     if (message.revision !== "0") {
       obj.revision = message.revision;
     }
@@ -8604,7 +9188,7 @@ export const ResourcePoolServiceService = {
   },
   /**
    * Borrows an agent for a swarm: the best free one of another swarm that fits. RESOURCE_EXHAUSTED with counts when
-   * none is free. By the borrowing swarm or an operator.
+   * none is free, at once or after `wait_ms`. By the borrowing swarm or an operator.
    */
   requestAgent: {
     path: "/hivebus.pool.v1.ResourcePoolService/RequestAgent" as const,
@@ -8615,6 +9199,30 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: RequestAgentResponse): Buffer =>
       Buffer.from(RequestAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RequestAgentResponse => RequestAgentResponse.decode(value),
+  },
+  /** Requests for agents that wait, oldest first, filtered and in pages. */
+  listAgentRequests: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ListAgentRequests" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAgentRequestsRequest): Buffer =>
+      Buffer.from(ListAgentRequestsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAgentRequestsRequest => ListAgentRequestsRequest.decode(value),
+    responseSerialize: (value: ListAgentRequestsResponse): Buffer =>
+      Buffer.from(ListAgentRequestsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAgentRequestsResponse => ListAgentRequestsResponse.decode(value),
+  },
+  /** Takes a waiting request back: whoever waits for its answer is told CANCELLED. By its swarm or an operator. */
+  withdrawAgentRequest: {
+    path: "/hivebus.pool.v1.ResourcePoolService/WithdrawAgentRequest" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: WithdrawAgentRequestRequest): Buffer =>
+      Buffer.from(WithdrawAgentRequestRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WithdrawAgentRequestRequest => WithdrawAgentRequestRequest.decode(value),
+    responseSerialize: (value: WithdrawAgentRequestResponse): Buffer =>
+      Buffer.from(WithdrawAgentRequestResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WithdrawAgentRequestResponse => WithdrawAgentRequestResponse.decode(value),
   },
   /** Prolongs a lease by its term from now. FAILED_PRECONDITION when it has ended. By the borrower or an operator. */
   renewLease: {
@@ -8809,9 +9417,13 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   listAgents: handleUnaryCall<ListAgentsRequest, ListAgentsResponse>;
   /**
    * Borrows an agent for a swarm: the best free one of another swarm that fits. RESOURCE_EXHAUSTED with counts when
-   * none is free. By the borrowing swarm or an operator.
+   * none is free, at once or after `wait_ms`. By the borrowing swarm or an operator.
    */
   requestAgent: handleUnaryCall<RequestAgentRequest, RequestAgentResponse>;
+  /** Requests for agents that wait, oldest first, filtered and in pages. */
+  listAgentRequests: handleUnaryCall<ListAgentRequestsRequest, ListAgentRequestsResponse>;
+  /** Takes a waiting request back: whoever waits for its answer is told CANCELLED. By its swarm or an operator. */
+  withdrawAgentRequest: handleUnaryCall<WithdrawAgentRequestRequest, WithdrawAgentRequestResponse>;
   /** Prolongs a lease by its term from now. FAILED_PRECONDITION when it has ended. By the borrower or an operator. */
   renewLease: handleUnaryCall<RenewLeaseRequest, RenewLeaseResponse>;
   /** Gives an agent back; a task that runs on it for the borrower is finished first. By borrower, lender or operator. */
@@ -8928,7 +9540,7 @@ export interface ResourcePoolServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Borrows an agent for a swarm: the best free one of another swarm that fits. RESOURCE_EXHAUSTED with counts when
-   * none is free. By the borrowing swarm or an operator.
+   * none is free, at once or after `wait_ms`. By the borrowing swarm or an operator.
    */
   requestAgent(
     request: RequestAgentRequest,
@@ -8944,6 +9556,38 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RequestAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** Requests for agents that wait, oldest first, filtered and in pages. */
+  listAgentRequests(
+    request: ListAgentRequestsRequest,
+    callback: (error: ServiceError | null, response: ListAgentRequestsResponse) => void,
+  ): ClientUnaryCall;
+  listAgentRequests(
+    request: ListAgentRequestsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAgentRequestsResponse) => void,
+  ): ClientUnaryCall;
+  listAgentRequests(
+    request: ListAgentRequestsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAgentRequestsResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes a waiting request back: whoever waits for its answer is told CANCELLED. By its swarm or an operator. */
+  withdrawAgentRequest(
+    request: WithdrawAgentRequestRequest,
+    callback: (error: ServiceError | null, response: WithdrawAgentRequestResponse) => void,
+  ): ClientUnaryCall;
+  withdrawAgentRequest(
+    request: WithdrawAgentRequestRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: WithdrawAgentRequestResponse) => void,
+  ): ClientUnaryCall;
+  withdrawAgentRequest(
+    request: WithdrawAgentRequestRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WithdrawAgentRequestResponse) => void,
   ): ClientUnaryCall;
   /** Prolongs a lease by its term from now. FAILED_PRECONDITION when it has ended. By the borrower or an operator. */
   renewLease(

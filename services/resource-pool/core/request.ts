@@ -1,0 +1,91 @@
+import { formatDuration } from '../../../libs/kernel/durations.ts';
+import { HiveError, notFound } from '../../../libs/kernel/errors.ts';
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
+import { Plan } from './dispatch.ts';
+import { answer } from './lease.ts';
+import { bestToLend, noneToLend } from './lending.ts';
+import { orderOf, type RequestRow, registered } from './rows.ts';
+import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolShape, PoolState } from './state.ts';
+import { deleteRequest, putRequest } from './store.ts';
+
+type Commands = Pick<Machine<PoolShape>['commands'], 'requestAgent' | 'withdrawAgentRequest'>;
+
+/** Asking for an agent of another swarm: it is lent at once, or refused, or waited for. */
+export const requestCommands = (settings: PoolSettings): Commands => ({
+  requestAgent(state, input, ctx) {
+    requireSwarm(ctx, [input.swarm], 'borrow an agent');
+    keyOfSwarm(ctx, input.swarm);
+    const registration = registrationOf(ctx, input.swarm);
+    const wish: RequestAgentRequest = { ...input, termMs: input.termMs || DEFAULT_LEASE_TERM_MS };
+    const agent = bestToLend(state, wish);
+    if (!agent) {
+      if (!(wish.waitMs > 0)) throw noneToLend(state, wish);
+      if (state.asking.size >= settings.maxRequests) throw tooManyWait(settings.maxRequests);
+      const request = ctx.id('request');
+      const queued: PoolEvent = { type: 'request.queued', data: { request, wish, registration } };
+      return { events: [queued], reply: () => ({ request, revision: String(ctx.revision) }) };
+    }
+    const lease = ctx.id('lease');
+    const { termMs, swarm: borrower } = wish;
+    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration, request: '' };
+    const plan = new Plan(state);
+    plan.changeRow({ ...agent, lease, serving: borrower });
+    return {
+      events: [{ type: 'lease.granted', data }, ...plan.assignments()],
+      reply: () => ({ ...answer(state, lease, ctx), request: '' }),
+    };
+  },
+
+  withdrawAgentRequest(state, { id }, ctx) {
+    const request = state.requests.get(id);
+    if (!request) throw notFound('request', id, 'it never waited, or it was granted or refused meanwhile');
+    requireSwarm(ctx, [request.wish.swarm], 'withdraw a request');
+    const by = ctx.principal.kind === 'swarm' ? `swarm ${ctx.principal.swarm}` : 'an operator';
+    return { events: [withdrawn(request, `taken back by ${by}`)], reply: () => ({ revision: String(ctx.revision) }) };
+  },
+});
+
+export const requestEvents: Pick<Machine<PoolShape>['events'], 'request.queued' | 'request.ended'> = {
+  'request.queued': {
+    apply(state, data, at) {
+      const wish = data.wish as RequestAgentRequest;
+      const order = orderOf(at);
+      putRequest(state, {
+        ...{ id: data.request, wish, queuedAt: at.time, order, revision: at.revision },
+        ...registered(data),
+      });
+    },
+    key: (data) => `${data.wish?.swarm ?? 'unknown'}.${data.request}`,
+  },
+
+  'request.ended': {
+    apply: (state, data) => deleteRequest(state, data.request),
+    key: (data) => `${data.borrower}.${data.request}`,
+  },
+};
+
+export const withdrawn = ({ id, wish }: RequestRow, reason: string): PoolEvent => ({
+  type: 'request.ended',
+  data: { request: id, withdrawn: true, reason, borrower: wish.swarm },
+});
+
+/** The end of a request whose time has run out, with what stood in its way. */
+export function outOfTime(state: PoolState, { id, wish }: RequestRow, plan: Plan): PoolEvent {
+  plan.dropRequest(id);
+  const reason = `waited ${formatDuration(wish.waitMs)}; ${noneToLend(state, wish).message}`;
+  return { type: 'request.ended', data: { request: id, withdrawn: false, reason, borrower: wish.swarm } };
+}
+
+const tooManyWait = (limit: number): HiveError =>
+  new HiveError(
+    'RESOURCE_EXHAUSTED',
+    `${limit} requests for agents wait already, which is the limit; ask again later`,
+    {
+      retryable: true,
+      retryAfterMs: 1000,
+      reason: 'QUEUE_FULL',
+    },
+  );

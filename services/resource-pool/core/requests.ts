@@ -1,0 +1,102 @@
+import type { FairShare } from './fair-share.ts';
+import { meets, type Need, needKey, type Offer, type Wish, wishOf } from './need.ts';
+import { type Placed, Ranked } from './ranked.ts';
+import type { RequestRow } from './rows.ts';
+
+/** A request that waits, as the allocator sees it. */
+export interface Asking extends Placed {
+  readonly row: RequestRow;
+  readonly wish: Wish;
+}
+
+/** Of one swarm: higher priority first, then the older one. */
+const goesFirst = (a: Asking, b: Asking): boolean =>
+  a.row.wish.priority === b.row.wish.priority ? a.row.order < b.row.order : a.row.wish.priority > b.row.wish.priority;
+
+/** Requests that the same agents could serve, by who asks. */
+interface Line {
+  readonly need: Need;
+  readonly lender: string;
+  readonly bySwarm: Map<string, Ranked<Asking>>;
+}
+
+/**
+ * Waiting requests by what would unblock them: the type, and there what the agent must be able to do and whose it must
+ * be. So an agent that becomes free is shown only to the lines that it fits, and in each to the first request of every
+ * swarm; between swarms the fair share decides (fair-share.ts). Derived from the rows of requests.
+ */
+export class Requests {
+  readonly #types = new Map<string, Map<string, Line>>();
+  readonly #waiting = new Map<string, Asking>();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  add(row: RequestRow): void {
+    const asking: Asking = { row, wish: wishOf(row.wish), place: -1 };
+    this.#waiting.set(row.id, asking);
+    const lines = entry(this.#types, row.wish.type, () => new Map<string, Line>());
+    const { need } = asking.wish;
+    const make = (): Line => ({ need, lender: row.wish.lender, bySwarm: new Map() });
+    const line = entry(lines, lineKey(asking), make);
+    entry(line.bySwarm, row.wish.swarm, () => new Ranked<Asking>(goesFirst)).add(asking);
+  }
+
+  delete(id: string): void {
+    const asking = this.#waiting.get(id);
+    if (!asking) return;
+    this.#waiting.delete(id);
+    const { type, swarm } = asking.row.wish;
+    const lines = this.#types.get(type);
+    const line = lines?.get(lineKey(asking));
+    const own = line?.bySwarm.get(swarm);
+    if (!lines || !line || !own) return;
+    own.remove(asking);
+    if (own.size > 0) return;
+    line.bySwarm.delete(swarm);
+    if (line.bySwarm.size > 0) return;
+    lines.delete(lineKey(asking));
+    if (lines.size === 0) this.#types.delete(type);
+  }
+
+  /** Whom a free agent is lent to: of the swarms that ask for its like, the one that had least. */
+  next(type: string, offer: Offer, fair: FairShare, except: ReadonlySet<string>): RequestRow | undefined {
+    const heads = new Map<string, Asking>();
+    for (const { need, lender, bySwarm } of this.#types.get(type)?.values() ?? []) {
+      if ((lender !== '' && lender !== offer.home) || !meets(offer, need)) continue;
+      for (const [swarm, own] of bySwarm) {
+        if (swarm === offer.home) continue;
+        const first = firstOf(own, except);
+        const head = heads.get(swarm);
+        if (first && (!head || goesFirst(first, head))) heads.set(swarm, first);
+      }
+    }
+    let best: Asking | undefined;
+    for (const head of heads.values()) if (!best || comesBefore(head, best, fair)) best = head;
+    return best?.row;
+  }
+}
+
+/** Between swarms: who had less, then who waits longer. */
+function comesBefore(a: Asking, b: Asking, fair: FairShare): boolean {
+  const difference = fair.tag(a.row.wish.swarm) - fair.tag(b.row.wish.swarm);
+  return difference === 0 ? a.row.order < b.row.order : difference < 0;
+}
+
+function firstOf(own: Ranked<Asking>, except: ReadonlySet<string>): Asking | undefined {
+  const { first } = own;
+  if (!first || !except.has(first.row.id)) return first;
+  for (const asking of own.inOrder()) if (!except.has(asking.row.id)) return asking;
+  return undefined;
+}
+
+const lineKey = ({ row, wish }: Asking): string => `${row.wish.lender}/${needKey(wish.need)}`;
+
+function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
+  const known = map.get(key);
+  if (known) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
