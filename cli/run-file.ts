@@ -12,6 +12,8 @@ export interface RunFile {
   readonly home: string;
   /** The operator whose key lies there. */
   readonly operator: string;
+  /** Base URL of its NATS server's monitoring port; not there when it uses another's server. */
+  readonly monitoring?: string;
   readonly startedAt: string;
 }
 

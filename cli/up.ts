@@ -79,6 +79,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
     pid: process.pid,
     home: config.home,
     operator,
+    ...(server ? { monitoring: server.monitoring } : {}),
     startedAt: new Date().toISOString(),
   };
   await writeRun(data, run);
