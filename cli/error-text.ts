@@ -1,4 +1,5 @@
 import type { HiveError } from '../libs/kernel/errors.ts';
+import { plainStates } from './values.ts';
 
 /** What fields of requests are called on the command line, where they are called otherwise. */
 const FLAGS: Readonly<Record<string, string>> = {
@@ -21,9 +22,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   ),
 };
 
-const STATES =
-  /\b(?:TASK_STATE|LEASE_STATE|AGENT_STATE|OUTCOME|LIVENESS|JOIN_POLICY|LOG_STREAM)_([A-Z]+(?:_[A-Z]+)*)\b/g;
-
 /** An error in the words of the command line: its options for fields, states without their prefix, whose key is missing. */
 export function forPeople(error: HiveError, home: string): string {
   if (error.reason === 'TOKEN_MISSING') return whoAreYou(home);
@@ -31,7 +29,7 @@ export function forPeople(error: HiveError, home: string): string {
     (message, { field }) => message.replace(`${field}: `, `${flagOf(field)}: `),
     error.message,
   );
-  return text.replace(STATES, (_, state: string) => state.toLowerCase().replaceAll('_', '-'));
+  return plainStates(text);
 }
 
 /** `spec.timeoutMs` as `--timeout`, `spec.labels.Bad` as `--label Bad`, `capabilities[1]` as `--capability`. */

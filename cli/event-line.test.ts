@@ -17,6 +17,16 @@ test('an event is one line with what is not empty', () => {
   expect(eventLine(event('hive.main.x.y', 'no JSON'))).toContain('no JSON');
 });
 
+test('states are words, and what only machines read is left out', () => {
+  const data = {
+    ...{ task: 't-1', state: 'TASK_STATE_TIMED_OUT', ownerKey: 'k', traceparent: '00-1-2-01' },
+    outcome: 'OUTCOME_UNSPECIFIED',
+  };
+  expect(eventLine(event('hive.main.pool.task.ended.code.t-1', data))).toBe(
+    '12:00:01.234 pool.task.ended.code.t-1  task=t-1 state=timed-out',
+  );
+});
+
 test('traffic is not shown unless asked for', () => {
   const beat = event('hive.main.heartbeat.code', { swarm: 'code' });
   expect([started, beat].map((each) => isShown(each, {}))).toEqual([true, false]);

@@ -1,5 +1,6 @@
 import type { Msg } from '@nats-io/nats-core';
 import { colors } from './output.ts';
+import { plainStates } from './values.ts';
 
 /** A message of the bus as the `events` command shows it. */
 export interface BusEvent {
@@ -60,13 +61,15 @@ function mentions(value: unknown, name: string): boolean {
 }
 
 const MAX_VALUE = 60;
+/** For machines; `-o json` shows them. */
+const NOISE = new Set(['ownerKey', 'traceparent', 'publicKey', 'specDigest']);
 
 /** `name=value` for what is not empty; one level of nesting is looked into. */
 function summary(data: unknown): string {
   if (typeof data !== 'object' || data === null) return short(data);
   return Object.entries(data)
     .flatMap(([key, value]) => (isRecord(value) ? Object.entries(value) : [[key, value] as const]))
-    .filter(([, value]) => !isEmpty(value))
+    .filter(([key, value]) => !NOISE.has(key) && !isEmpty(value))
     .map(([key, value]) => `${colors.dim(`${key}=`)}${short(value)}`)
     .join(' ');
 }
@@ -76,11 +79,12 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const isEmpty = (value: unknown): boolean =>
   [undefined, null, '', 0, '0', false].includes(value as string) ||
+  (typeof value === 'string' && value.endsWith('_UNSPECIFIED')) ||
   (Array.isArray(value) && value.length === 0) ||
   (isRecord(value) && Object.keys(value).length === 0);
 
 function short(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  const text = plainStates(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
   return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE - 1)}…` : text;
 }
 

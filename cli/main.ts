@@ -17,10 +17,11 @@ import { addWatch } from './commands/watch.ts';
 import { type GlobalOptions, homeOf } from './context.ts';
 import { forPeople } from './error-text.ts';
 import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
+import { configureHelp } from './help.ts';
 import { FORMATS } from './output.ts';
 import { findRun } from './run-file.ts';
 
-const program = new Command('hivebus')
+const program = configureHelp(new Command('hivebus'))
   .description('A federation control plane for agent swarms, on a message bus')
   .version(VERSION, '--version')
   .option('--nats <url>', 'where it runs (default: HIVEBUS_NATS, else .hivebus/run.json here or above, else port 4222)')
@@ -31,7 +32,8 @@ const program = new Command('hivebus')
   )
   .addHelpText('after', EXIT_HELP)
   .enablePositionalOptions(false)
-  .showHelpAfterError('(--help says more)')
+  // Told by `tell`, as all errors are.
+  .configureOutput({ outputError: () => {} })
   .exitOverride();
 
 for (const add of [
@@ -64,18 +66,31 @@ try {
 
 /** Commands made by `.command()` inherit no exit override. */
 function everywhere(command: Command): void {
-  command.exitOverride().showHelpAfterError('(--help says more)');
+  command.exitOverride();
   command.commands.forEach(everywhere);
 }
 
 function tell(error: unknown): void {
-  // Commander has said it already.
-  if (error instanceof CommanderError) return;
-  const known = HiveError.from(error);
+  if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return; // no faults
+  const known = error instanceof CommanderError ? usage(error) : HiveError.from(error);
   if (known.message === 'interrupted') return;
   const message = forPeople(known, homeOf(findRun(process.cwd())));
   // In the form that programs asked for; the message stays the one for people.
-  if (program.opts<GlobalOptions>().output === 'json') console.error(JSON.stringify({ ...known.toJSON(), message }));
+  if (wantsJson()) console.error(JSON.stringify({ ...known.toJSON(), message }));
   else console.error(`hivebus: ${message}`);
   if (known.code === 'INTERNAL' && process.env.HIVEBUS_DEBUG) console.error(error);
+}
+
+function usage({ message }: CommanderError): HiveError {
+  const text = message
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ')
+    .replace(/\.$/, '');
+  return new HiveError('INVALID_ARGUMENT', `${text} (--help says more)`);
+}
+
+/** Asked of the words themselves, too: a fault may come before the option was read. */
+function wantsJson(): boolean {
+  const words = process.argv.join(' ').split(' -- ')[0] ?? '';
+  return program.opts<GlobalOptions>().output === 'json' || /\s(-o|--output)[ =]?json(\s|$)/.test(words);
 }

@@ -26,6 +26,13 @@ test('columns without room are left out, what names the row stays whole', () => 
   expect(table(HEAD, ROWS, 5)).toBe('NAME\na\nquite-a-long-name');
 });
 
+test('when columns are left out, the others take the room', () => {
+  const head = ['ID', 'TITLE', 'LAST', 'MORE'];
+  const row = ['t-1', 'a title that is quite long', 'b'.repeat(40), 'c'.repeat(40)];
+  expect(table(head, [row], 33).split('\n')[1]).toBe('t-1  a title that…  bbbbbbbbbbbb…');
+  expect(table(head, [row], 30).split('\n')[1]).toBe('t-1  a title that is quite lo…');
+});
+
 test('fields are aligned', () => {
   expect(
     fields([

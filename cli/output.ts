@@ -99,14 +99,16 @@ export function grid(widths: readonly number[], rows: readonly (readonly string[
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
+/** First which columns are shown, each narrow enough; then those that are give way, only as far as they must. */
 function fitting(natural: readonly number[], width: number): number[] {
-  const widths = [...natural];
-  const excess = () => widths.reduce((sum, each) => sum + each + GAP, -GAP) - width;
-  while (widths.length > 1 && excess() > 0) {
+  const excess = (widths: readonly number[]) => widths.reduce((sum, each) => sum + each + GAP, -GAP) - width;
+  const least = natural.map((each, i) => (i === 0 ? each : Math.min(each, WHOLE)));
+  while (least.length > 1 && excess(least) > 0) least.pop();
+  const widths = natural.slice(0, least.length);
+  while (widths.length > 1 && excess(widths) > 0) {
     const rest = widths.slice(1);
     const widest = 1 + rest.indexOf(Math.max(...rest));
-    if ((widths[widest] as number) > WHOLE) widths[widest] = (widths[widest] as number) - 1;
-    else widths.pop();
+    widths[widest] = (widths[widest] as number) - 1;
   }
   return widths;
 }

@@ -85,6 +85,13 @@ export const word = (value: string, prefix: string): string =>
     .toLowerCase()
     .replaceAll('_', '-');
 
+const STATES =
+  /\b(?:TASK_STATE|LEASE_STATE|AGENT_STATE|OUTCOME|LIVENESS|JOIN_POLICY|LOG_STREAM)_([A-Z]+(?:_[A-Z]+)*)\b/g;
+
+/** A text with all states in it as words. */
+export const plainStates = (text: string): string =>
+  text.replace(STATES, (_, state: string) => state.toLowerCase().replaceAll('_', '-'));
+
 /** How long ago, for people; `-` when never. */
 export function ago(time: string | undefined, now = Date.now()): string {
   return time === undefined ? '-' : `${formatDuration(Math.max(0, now - Date.parse(time)))} ago`;

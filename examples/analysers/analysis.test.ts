@@ -24,7 +24,7 @@ const arrow = (b: number) => {
 test('lines, functions and marks of TypeScript', () => {
   const found = analyse('src/a.ts', TYPESCRIPT);
   expect(found).toMatchObject({
-    language: 'JavaScript',
+    language: 'TypeScript',
     lines: { total: 17, blank: 1, comment: 3, code: 13, long: 0 },
     functions: 3,
     longest: { name: 'long', line: 8, lines: 6 },

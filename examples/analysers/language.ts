@@ -44,7 +44,8 @@ const hashComments: Language = { name: 'configuration', lineComment: '#' };
 const text: Language = { name: 'text' };
 
 const BY_ENDING: Readonly<Record<string, Language>> = {
-  ...each(javascript, 'js mjs cjs jsx ts mts cts tsx'),
+  ...each(javascript, 'js mjs cjs jsx'),
+  ...each({ ...javascript, name: 'TypeScript' }, 'ts mts cts tsx'),
   ...each(python, 'py pyi'),
   ...each(go, 'go'),
   ...each(rust, 'rs'),
