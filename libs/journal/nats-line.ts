@@ -1,4 +1,8 @@
 import { errors, type Msg, type NatsConnection } from '@nats-io/nats-core';
+import { isNoResponders } from '../bus/message.ts';
+import { Outages } from '../bus/outages.ts';
+import { ReplyBox } from '../bus/reply-box.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { isReplySubject } from '../protocol/subjects.ts';
 import type { Forwarded, ForwardReply, LeaderLine, Probe } from './ports.ts';
@@ -9,8 +13,12 @@ type LineMessage = { beat: number } | { ask: Forwarded };
 /** How long a forwarded command waits for its answer, in ms: the leader may be looking up an append. */
 const FORWARD_TIMEOUT_MS = 5000;
 
+/** After an outage others get so long, in ms, to be connected again before they are said to be gone. */
+const SETTLE_MS = 1000;
+
 /** The leader's private subject on core NATS. */
-export function natsLine(nc: NatsConnection, subject: string): LeaderLine {
+export function natsLine(nc: NatsConnection, subject: string, clock: Clock = systemClock): LeaderLine {
+  const outages = Outages.of(nc);
   return {
     listen(serve, onBeat) {
       const subscription = nc.subscribe(subject, {
@@ -21,12 +29,9 @@ export function natsLine(nc: NatsConnection, subject: string): LeaderLine {
       return { [Symbol.dispose]: () => subscription.unsubscribe() };
     },
     async probe(epoch, timeoutMs) {
-      try {
-        await nc.request(subject, encode({ beat: epoch }), { timeout: timeoutMs });
-        return 'alive';
-      } catch (error) {
-        return reasonOf(error);
-      }
+      if (outages.isDown || nc.isClosed()) return 'deaf';
+      const heard = await ask(nc, subject, encode({ beat: epoch }), timeoutMs, clock);
+      return heard !== 'alive' && outages.upForMs() < SETTLE_MS ? 'deaf' : heard;
     },
     beat(epoch) {
       nc.publish(subject, encode({ beat: epoch }));
@@ -37,12 +42,30 @@ export function natsLine(nc: NatsConnection, subject: string): LeaderLine {
         const message = await nc.request(subject, encode({ ask: forwarded }), { timeout: FORWARD_TIMEOUT_MS });
         return message.json<ForwardReply>();
       } catch (error) {
-        throw reasonOf(error) === 'none'
+        throw foundNobody(error)
           ? new HiveError('UNAVAILABLE', 'nobody leads at the moment; try again', { reason: 'NOBODY_LEADS' })
           : new HiveError('UNAVAILABLE', 'the leader did not answer in time', { reason: 'NO_ANSWER', cause: error });
       }
     },
   };
+}
+
+/**
+ * Asks for a sign of life. When this process was busy, the answer may lie in the socket by the time that the timer runs:
+ * it is read before it is said to be missing, so that a slow standby does not take the leader for a silent one.
+ */
+function ask(nc: NatsConnection, subject: string, body: Buffer, timeoutMs: number, clock: Clock): Promise<Probe> {
+  const box = ReplyBox.of(nc);
+  return new Promise((resolve) => {
+    const end = (heard: Probe) => {
+      box.close(reply);
+      timer[Symbol.dispose]();
+      resolve(heard);
+    };
+    const reply = box.open((message) => end(isNoResponders(message) ? 'none' : 'alive'));
+    const timer = clock.after(timeoutMs, () => clock.defer(() => end('silent')));
+    nc.publish(subject, body, { reply });
+  });
 }
 
 const encode = (message: LineMessage): Buffer => Buffer.from(JSON.stringify(message));
@@ -73,8 +96,5 @@ function parse(message: Msg): { beat?: unknown; ask?: unknown } | undefined {
   }
 }
 
-function reasonOf(error: unknown): Probe {
-  const noResponders =
-    error instanceof errors.NoRespondersError || (error instanceof errors.RequestError && error.isNoResponders());
-  return noResponders ? 'none' : 'silent';
-}
+const foundNobody = (error: unknown): boolean =>
+  error instanceof errors.NoRespondersError || (error instanceof errors.RequestError && error.isNoResponders());

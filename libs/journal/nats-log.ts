@@ -1,5 +1,6 @@
 import { DeliverPolicy, JetStreamApiError, type JetStreamManager, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { Outages } from '../bus/outages.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { encodeLines, eventLines } from '../protocol/envelope.ts';
@@ -24,11 +25,14 @@ const NO_SPACE = [10023, 10047, 10077, 10122, 10028];
 /** The journal's stream on JetStream. */
 export function natsLog(options: NatsLogOptions): Log {
   const { nc, jsm, stream, subject, source, appendTimeoutMs } = options;
+  const outages = Outages.of(nc);
+  const asked = <T>(ask: () => Promise<T>) => answered(stream, outages, ask);
   return {
     async append(expected, envelope, body, traceparent) {
       const headers = recordHeaders(envelope, expected, source, traceparent);
       try {
-        const ack = await nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
+        const sent = () => nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
+        const ack = await outages.answer(sent);
         return outcomeOf(ack, expected);
       } catch (cause) {
         const message = `JetStream did not answer: ${cause instanceof Error ? cause.message : cause}`;
@@ -36,24 +40,24 @@ export function natsLog(options: NatsLogOptions): Log {
       }
     },
     async entryAt(seq) {
-      const stored = await asked(stream, jsm.streams.getMessage(stream, { seq }));
+      const stored = await asked(() => jsm.streams.getMessage(stream, { seq }));
       return stored ? entryOf(seq, stored.header, stored.data) : undefined;
     },
-    bounds: () => boundsOf(jsm, stream),
+    bounds: () => asked(() => boundsOf(jsm, stream)),
     follow: (after, onEntry, onBroken) => follow(options, after, onEntry, onBroken),
     async firstSince(time, limit) {
-      let low = (await boundsOf(jsm, stream)).first;
+      let low = (await asked(() => boundsOf(jsm, stream))).first;
       let high = limit;
       while (low < high) {
         const middle = Math.floor((low + high) / 2);
-        const stored = await asked(stream, jsm.streams.getMessage(stream, { seq: middle }));
+        const stored = await asked(() => jsm.streams.getMessage(stream, { seq: middle }));
         if (stored && stored.time.getTime() >= time) high = middle;
         else low = middle + 1;
       }
       return low;
     },
     async purge(seq) {
-      await asked(stream, jsm.streams.purge(stream, { seq: seq + 1 }));
+      await asked(() => jsm.streams.purge(stream, { seq: seq + 1 }));
     },
   };
 }
@@ -89,9 +93,9 @@ function outcomeOf(ack: Msg, expected: number): Appended {
 }
 
 /** What JetStream answers, with its failures in our words: a stream that is gone is a loss, anything else may pass. */
-async function asked<T>(stream: string, answer: Promise<T>): Promise<T> {
+async function answered<T>(stream: string, outages: Outages, ask: () => Promise<T>): Promise<T> {
   try {
-    return await answer;
+    return await outages.answer(ask);
   } catch (cause) {
     if (cause instanceof JetStreamApiError && cause.code === STREAM_NOT_FOUND) {
       const message = `the stream ${stream} is gone: restore it from a backup, or start the service anew`;
@@ -103,7 +107,7 @@ async function asked<T>(stream: string, answer: Promise<T>): Promise<T> {
 }
 
 async function boundsOf(jsm: JetStreamManager, stream: string): Promise<Bounds> {
-  const { state } = await asked(stream, jsm.streams.info(stream));
+  const { state } = await jsm.streams.info(stream);
   // An emptied stream says first = last + 1; one that never held anything says 0.
   return { first: Math.max(1, state.first_seq), last: state.last_seq };
 }
@@ -155,7 +159,7 @@ function follow(
     if (!stopped) onEntry(entryOf(message.seq, message.headers, message.data));
   };
   const begin = async () => {
-    const bounds = await boundsOf(jsm, stream);
+    const bounds = await answered(stream, Outages.of(nc), () => boundsOf(jsm, stream));
     // An ordered consumer asked for a purged sequence silently starts later.
     if (after + 1 < bounds.first) throw compacted(after, bounds);
     const consumer = await jetstream(nc).consumers.get(stream, {

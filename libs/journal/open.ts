@@ -67,7 +67,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
     incarnation,
     log: natsLog({ nc, jsm, stream, subject, source, appendTimeoutMs }),
     snapshots: natsSnapshots(bucket),
-    line: natsLine(nc, leaderSubject(federation, service)),
+    line: natsLine(nc, leaderSubject(federation, service), options.clock),
     announcer: natsAnnouncer(options.announcer, federation, service),
     observer: otelObserver(service, federation, options.log ?? (() => {})),
     clock: options.clock ?? systemClock,

@@ -80,8 +80,11 @@ export interface Forwarded {
 
 export type ForwardReply = { readonly reply: unknown } | { readonly error: ErrorJson };
 
-/** alive: somebody leads, or is about to; none: nobody listens; silent: no answer in time. */
-export type Probe = 'alive' | 'none' | 'silent';
+/**
+ * alive: somebody leads, or is about to; none: nobody listens; silent: no answer in time; deaf: the connection is down, or
+ * was a moment ago, so that nothing can be said of others.
+ */
+export type Probe = 'alive' | 'none' | 'silent' | 'deaf';
 
 /** The private subject on which the leader listens. */
 export interface LeaderLine {

@@ -70,7 +70,7 @@ function keepProbing(deps: StandbyDeps, signal: AbortSignal, campaign: () => voi
   const heard = (probe: Probe, epoch: number) => {
     // A new epoch since the probe was sent: its leader may not have been listening yet.
     if (signal.aborted || epoch !== deps.epoch()) return;
-    if (probe === 'alive') missed = 0;
+    if (probe === 'alive' || probe === 'deaf') missed = 0;
     else missed++;
     const gone = probe === 'none' || missed >= settings.missedProbes;
     if (probe === 'alive' || gone) deps.leaderHeard(!gone);

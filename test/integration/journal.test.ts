@@ -277,6 +277,18 @@ test('the broker is killed and comes back: nothing that was acked is lost or dou
   expect(await total(one)).toBe(acked.length);
 });
 
+test('an append that is in flight when the broker is killed is looked up as soon as the broker is back', async () => {
+  await start();
+  const one = await journal({ appendTimeoutMs: 3_600_000 }); // nobody waits for this
+  await append(one, 'a');
+  server.pause();
+  const inFlight = append(one, 'b', { client: 'c', counter: 1 });
+  await new Promise((resolve) => setImmediate(resolve)); // it is sent
+  await server.restart('SIGKILL');
+  await inFlight;
+  expect(await total(one)).toBe(2);
+});
+
 test('strangers on the line between replicas do no harm: what they send is answered and the leader goes on', async () => {
   await start();
   const one = await journal();
