@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import type { Clock } from '../kernel/clock.ts';
 import { Table } from '../kernel/table.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
+import { ANONYMOUS, type Principal } from '../protocol/principal.ts';
+import type { Outcome, Waiting } from './group.ts';
 import { Leader, type LeaderDeps } from './leader.ts';
 import type { Appended, Envelope } from './ports.ts';
 import { Replica } from './replica.ts';
@@ -10,7 +12,7 @@ import { DEFAULT_SETTINGS } from './settings.ts';
 interface AlarmShape extends Shape {
   state: { alarms: Table<number> };
   commands: Record<string, never>;
-  queries: Record<string, never>;
+  queries: { count: { input: object; reply: number } };
   events: { 'alarm.rung': { id: string } };
   soft: undefined;
 }
@@ -24,11 +26,19 @@ const alarm: Machine<AlarmShape> = {
   tables: (state) => ({ alarms: state.alarms as Table<unknown> }),
   restored: () => {},
   commands: {},
-  queries: {},
+  queries: { count: (state) => state.alarms.size },
   events: { 'alarm.rung': { apply: (state, { id }, at) => state.alarms.set(id, at.time), key: ({ id }) => id } },
   nextDue: (state) => (state.alarms.size === 0 ? DUE : undefined),
   tick: (_, { now }) => (now >= DUE ? [{ type: 'alarm.rung', data: { id: 'a' } }] : []),
 };
+
+const read = (principal: Principal): Waiting => ({
+  kind: 'query',
+  name: 'count',
+  input: {},
+  call: { principal, trace: { traceparent: '', correlationId: '', hops: 0 }, signal: new AbortController().signal },
+  settle: () => {},
+});
 
 /** A clock whose timers run when the test says so. */
 function manualClock() {
@@ -91,4 +101,31 @@ test('while a record is in flight its rows can be told from those that are commi
   commit({ outcome: 'committed' });
   await leader.drained();
   expect(alarms.committed('a')).toBe(DUE);
+});
+
+test('readers without a token get no records of their own but now and then, and go with those of others', async () => {
+  const { clock, fire } = manualClock();
+  let records = 0;
+  const leader = lead(new Replica(alarm), clock, async () => {
+    records++;
+    return { outcome: 'committed' };
+  });
+  let answered = 0;
+  const ask = async (principal: Principal) => {
+    leader.submit({ ...read(principal), settle: () => void answered++ });
+    await new Promise((resolve) => setImmediate(resolve));
+    return [answered, records];
+  };
+  const operator: Principal = { kind: 'operator', name: 'ada', key: 'k' };
+  expect(await ask(ANONYMOUS)).toEqual([1, 1]);
+  expect(await ask(ANONYMOUS)).toEqual([1, 1]);
+  expect(await ask(ANONYMOUS)).toEqual([1, 1]);
+  expect(await ask(operator)).toEqual([4, 2]);
+  expect(await ask(operator)).toEqual([5, 3]);
+  expect(await ask(ANONYMOUS)).toEqual([5, 3]);
+  await fire(20);
+  expect([answered, records]).toEqual([6, 4]);
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < 1001; i++) leader.submit({ ...read(ANONYMOUS), settle: (outcome) => outcomes.push(outcome) });
+  expect(outcomes).toEqual([{ error: expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) }]);
 });

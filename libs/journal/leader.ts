@@ -2,6 +2,7 @@ import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Table } from '../kernel/table.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
+import { AnonymousReads } from './anonymous-reads.ts';
 import { Group, type Waiting } from './group.ts';
 import type { Announcer, Envelope, Log, Observer, Sabotage } from './ports.ts';
 import { encodeGroup } from './record.ts';
@@ -52,6 +53,7 @@ export class Leader<M extends Shape> {
   readonly #monotonicBase: number;
   readonly #sabotage: Sabotage;
   readonly #tables: readonly Table<unknown>[];
+  readonly #anonymous: AnonymousReads;
   #queue: Waiting[] = [];
   #head = 0;
   #inFlight: Group<M, M['soft']> | undefined;
@@ -71,6 +73,7 @@ export class Leader<M extends Shape> {
     this.#sabotage = sabotage;
     this.#tables = Object.values(this.#machine.tables(replica.state));
     for (const table of this.#tables) table.stage();
+    this.#anonymous = new AnonymousReads(deps.clock, () => this.#schedule());
     this.#timeBase = Math.max(replica.time, deps.clock.now());
     this.#monotonicBase = deps.clock.monotonic();
     this.#armTimer();
@@ -93,7 +96,8 @@ export class Leader<M extends Shape> {
     if (this.#queue.length - this.#head >= this.#deps.settings.maxQueue) {
       return waiting.settle({ error: queueFull(this.#machine.service, this.#deps.settings.maxQueue) });
     }
-    this.#queue.push(waiting);
+    if (AnonymousReads.isOne(waiting)) this.#anonymous.add(waiting);
+    else this.#queue.push(waiting);
     this.#schedule();
   }
 
@@ -118,7 +122,11 @@ export class Leader<M extends Shape> {
 
   /** Resolves when nothing waits and nothing is in flight, or nothing will come of it. */
   async drained(): Promise<void> {
-    while (!this.#ended && !this.#full && (this.#inFlight || this.#queue.length > this.#head)) {
+    while (
+      !this.#ended &&
+      !this.#full &&
+      (this.#inFlight || this.#queue.length > this.#head || this.#anonymous.size > 0)
+    ) {
       await new Promise<void>((resolve) => this.#afterCommit.push(resolve));
     }
   }
@@ -130,7 +138,7 @@ export class Leader<M extends Shape> {
     this.#timer?.[Symbol.dispose]();
     // A state that is ahead of the journal is thrown away; another is what a standby goes on with.
     if (!this.#inFlight) for (const table of this.#tables) table.unstage();
-    const waiting = this.#takeQueue();
+    const waiting = [...this.#takeQueue(), ...this.#anonymous.takeAll()];
     this.#inFlight?.fail(error);
     this.#inFlight = undefined;
     for (const one of waiting) one.settle({ error: leaderChanged() });
@@ -147,7 +155,9 @@ export class Leader<M extends Shape> {
   }
 
   #flush(): void {
-    if (this.#inFlight || this.#ended || this.#head === this.#queue.length) return;
+    if (this.#inFlight || this.#ended) return;
+    this.#queue.push(...this.#anonymous.take(this.#head < this.#queue.length));
+    if (this.#head === this.#queue.length) return;
     const group = this.#gather();
     if (!group) return;
     if (group.empty) {
@@ -256,7 +266,7 @@ export class Leader<M extends Shape> {
   #refuseAll(error: HiveError): void {
     this.#full = error;
     this.#inFlight?.fail(error);
-    for (const one of this.#takeQueue()) one.settle({ error });
+    for (const one of [...this.#takeQueue(), ...this.#anonymous.takeAll()]) one.settle({ error });
   }
 
   #takeQueue(): readonly Waiting[] {

@@ -69,3 +69,12 @@ test('an old event is said in the words of today; an unknown one stops the machi
   );
   expect(replica.state.counts.get('n')).toBe(1);
 });
+
+test('an epoch of another incarnation stops the machine: the stream is not its own', () => {
+  const replica = new Replica(counter, 'two');
+  expect(() => replica.take(epoch(1, 1, 'a'))).toThrow(
+    expect.objectContaining({ code: 'DATA_LOSS', reason: 'INCARNATIONS_DIFFER' }),
+  );
+  expect(replica.seq).toBe(0);
+  new Replica(counter, 'one').take(epoch(1, 1, 'a'));
+});

@@ -1,3 +1,4 @@
+import { HiveError } from '../kernel/errors.ts';
 import { Table } from '../kernel/table.ts';
 import type { EventOf, Machine, Shape, Stamp } from '../protocol/machine.ts';
 import type { Committed } from './journal.ts';
@@ -64,8 +65,12 @@ export class Replica<M extends Shape> {
   time = 0;
   voided = 0;
 
-  constructor(machine: Machine<M>) {
+  /** Of which its epochs must be; undefined = any. */
+  readonly #incarnation: string | undefined;
+
+  constructor(machine: Machine<M>, incarnation?: string) {
     this.machine = machine;
+    this.#incarnation = incarnation;
     this.state = machine.init();
   }
 
@@ -119,7 +124,10 @@ export class Replica<M extends Shape> {
   }
 
   #begin(entry: Entry): void {
-    const { t } = decodeEpoch(entry);
+    const { t, incarnation } = decodeEpoch(entry);
+    if (this.#incarnation !== undefined && incarnation !== this.#incarnation) {
+      throw otherIncarnation(entry.seq, incarnation, this.#incarnation);
+    }
     const { epoch, writer } = entry.envelope as { epoch: number; writer: string };
     this.time = Math.max(this.time, t);
     this.seq = entry.seq;
@@ -144,3 +152,12 @@ export class Replica<M extends Shape> {
     return events.length === 0 ? undefined : { revision: entry.seq, time: group.t, epoch: this.epoch.epoch, events };
   }
 }
+
+/** Its records have nothing to do with the snapshots, nor with what was accepted here. */
+const otherIncarnation = (seq: number, found: string, wanted: string): HiveError =>
+  new HiveError(
+    'DATA_LOSS',
+    `the journal's record ${seq} begins an epoch of incarnation ${found}, and this stream is of ${wanted}: it was written ` +
+      'into a stream that is not its own; restore stream and snapshots from one backup, or remove both to begin anew',
+    { reason: 'INCARNATIONS_DIFFER' },
+  );

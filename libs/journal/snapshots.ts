@@ -99,7 +99,7 @@ export function restore<M extends Shape>(
   if (head.format !== 1 || head.service !== machine.service || head.incarnation !== incarnation) {
     throw broken(name, `it belongs to ${head.service}, incarnation ${head.incarnation}, format ${head.format}`);
   }
-  const replica = new Replica(machine);
+  const replica = new Replica(machine, incarnation);
   const tables = replica.tables();
   for (const line of lines.slice(1, -1)) {
     const { t, k, v } = JSON.parse(line) as Line;
@@ -145,7 +145,7 @@ export async function load<M extends Shape>(
     }
   }
   const { first } = await log.bounds();
-  if (first <= 1) return new Replica(machine);
+  if (first <= 1) return new Replica(machine, incarnation);
   throw new HiveError(
     'DATA_LOSS',
     `the journal of ${machine.service} begins at record ${first} and none of its ${names.length} snapshots (${bad} corrupt) can be used: ` +

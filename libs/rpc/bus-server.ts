@@ -17,7 +17,7 @@ import { type Binding, invoke, type Method, type Methods, methodsOf } from './bi
 import { BusAnswers } from './bus-answers.ts';
 import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
 import { BusStream } from './bus-stream.ts';
-import { cameTooLate, InFlight, type Running } from './in-flight.ts';
+import { cameTooLate, holderOf, InFlight, type Running } from './in-flight.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
@@ -239,7 +239,7 @@ class BindingServer {
 
   #stream(method: Method, { api, call, request, term }: Open, to: string): void {
     const running: Running = { deadline: term.deadline, streams: true, end: (error) => call.abort(error) };
-    this.#streams.add(running);
+    this.#streams.add(running, holderOf(call.principal, to.slice(0, to.lastIndexOf('.'))));
     const stream = new BusStream(this.#options, this.#answers, to, call, this.#clock);
     this.#observed(method, call, async () => {
       const items = invoke(api, method.key, request, call);

@@ -22,7 +22,7 @@ import { toGrpc } from './error-wire.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { checked, readable, readableItems } from './grpc-requests.ts';
 import { type Leavable, Untaken } from './grpc-untaken.ts';
-import { cameTooLate, InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
+import { cameTooLate, holderOf, InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
 import { pump } from './interruptible.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { ServerCall } from './server-call.ts';
@@ -159,6 +159,8 @@ interface Incoming extends Leavable {
   readonly metadata: Metadata;
   /** Wall clock; never = infinite. */
   getDeadline(): Date | number;
+  /** The address of the connection's other end. */
+  getPeer(): string;
 }
 
 /** A call on its way, whatever its kind. */
@@ -270,7 +272,7 @@ class GrpcHandlers {
         if (method.kind !== 'serverStream' && calls.remove(running)) fail(error);
       };
       const running: Running = { deadline, streams: method.kind !== 'unary', end };
-      calls.add(running);
+      calls.add(running, method.kind === 'unary' ? undefined : holderOf(call.principal, incoming.getPeer()));
       // At the deadline too, and when all is over.
       incoming.on('cancelled', () => call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp()));
       this.#observed(method, call, () => run(open))

@@ -10,6 +10,7 @@ import type {
   HeartbeatRequest,
   HeartbeatResponse,
   RegistryServiceService,
+  StreamHeartbeatsRequest,
   Swarm,
   WatchSwarmsResponse,
 } from '../../libs/wire/hivebus/registry/v1/registry.ts';
@@ -93,8 +94,11 @@ export function registryApi(deps: ApiDeps): RegistryApi {
     async streamHeartbeats(requests, call) {
       let accepted = 0;
       for await (const request of requests) {
-        await heartbeat(request, call);
-        accepted++;
+        check.checkBeats(request);
+        for (const beat of beatsOf(request)) {
+          await heartbeat(beat, call);
+          accepted++;
+        }
       }
       return { accepted: String(accepted) };
     },
@@ -152,6 +156,10 @@ export function registryApi(deps: ApiDeps): RegistryApi {
     },
   };
 }
+
+/** A message of one beat, of several, or of both. */
+const beatsOf = ({ swarm, load, items }: StreamHeartbeatsRequest): readonly HeartbeatRequest[] =>
+  swarm === '' && items.length > 0 ? items : [{ swarm, load }, ...items];
 
 const freshness = (request: { minRevision: string; linearizable: boolean }): QueryOptions => ({
   minRevision: Number(request.minRevision),

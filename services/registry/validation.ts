@@ -74,6 +74,16 @@ function capabilities(faults: Faults, offered: readonly rpc.Capability[]): void 
   faults.distinct('capabilities', types);
 }
 
+const MAX_BEATS = 1000;
+
+/** A message of a stream of heartbeats; each beat is checked when its turn comes. */
+export function checkBeats(request: rpc.StreamHeartbeatsRequest): void {
+  check((faults) => {
+    const { length } = request.items;
+    if (length > MAX_BEATS) faults.add('items', length, `must be at most ${MAX_BEATS}`);
+  });
+}
+
 export function checkHeartbeat(request: rpc.HeartbeatRequest): void {
   check((faults) => {
     faults.name('swarm', request.swarm);

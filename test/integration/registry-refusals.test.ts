@@ -150,8 +150,18 @@ test('the same methods and the same errors over gRPC, and heartbeats as a stream
     code: 'INVALID_ARGUMENT',
     violations: [{ field: 'name', value: '"NO"' }],
   });
+  const one = { swarm: 'code', load: undefined };
   async function* beats() {
     for (let i = 0; i < 5; i++) yield { swarm: 'code' };
+    yield { items: [one, one] };
+    yield { swarm: 'code', items: [one] };
   }
-  expect(await grpc.streamHeartbeats(beats())).toMatchObject({ accepted: '5' });
+  expect(await grpc.streamHeartbeats(beats())).toMatchObject({ accepted: '9' });
+  async function* tooMany() {
+    yield { items: Array.from({ length: 1001 }, () => one) };
+  }
+  expect(await refused(grpc.streamHeartbeats(tooMany()))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    violations: [{ field: 'items', value: '1001' }],
+  });
 });

@@ -1260,7 +1260,10 @@ export interface AgentHeartbeat {
   agent: string;
   /** The instance that beats. */
   instance: string;
-  /** Slots in use. */
+  /**
+   * Slots in use, 0 to its slots, as the agent itself counts. For whoever watches heartbeats (`nats sub`): the pool counts
+   * by its own state, because what it decides must not rest on what is not journaled.
+   */
   busy: number;
 }
 

@@ -472,10 +472,17 @@ export interface HeartbeatResponse {
 }
 
 export interface StreamHeartbeatsRequest {
-  /** The swarm. */
+  /** The swarm; empty when there are only items. */
   swarm: string;
   /** Its load. */
-  load?: Load | undefined;
+  load?:
+    | Load
+    | undefined;
+  /**
+   * More beats, of any swarms that the caller may beat for; at most 1000. For who beats for many: a message costs more
+   * than a beat.
+   */
+  items: HeartbeatRequest[];
 }
 
 export interface StreamHeartbeatsResponse {
@@ -3626,7 +3633,7 @@ export const HeartbeatResponse: MessageFns<HeartbeatResponse> = {
 };
 
 function createBaseStreamHeartbeatsRequest(): StreamHeartbeatsRequest {
-  return { swarm: "", load: undefined };
+  return { swarm: "", load: undefined, items: [] };
 }
 
 export const StreamHeartbeatsRequest: MessageFns<StreamHeartbeatsRequest> = {
@@ -3636,6 +3643,9 @@ export const StreamHeartbeatsRequest: MessageFns<StreamHeartbeatsRequest> = {
     }
     if (message.load !== undefined) {
       Load.encode(message.load, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.items) {
+      HeartbeatRequest.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3669,6 +3679,14 @@ export const StreamHeartbeatsRequest: MessageFns<StreamHeartbeatsRequest> = {
             message.load = Load.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.items.push(HeartbeatRequest.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3685,6 +3703,7 @@ export const StreamHeartbeatsRequest: MessageFns<StreamHeartbeatsRequest> = {
     return {
       swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
       load: isSet(object.load) ? Load.fromJSON(object.load) : undefined,
+      items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => HeartbeatRequest.fromJSON(e)) : [],
     };
   },
 
@@ -3695,6 +3714,9 @@ export const StreamHeartbeatsRequest: MessageFns<StreamHeartbeatsRequest> = {
     }
     if (message.load !== undefined) {
       obj.load = Load.toJSON(message.load);
+    }
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => HeartbeatRequest.toJSON(e));
     }
     return obj;
   },
