@@ -10,6 +10,9 @@ export type Run<Args extends unknown[]> = (context: Context, ...args: Args) => P
 const nameless = (command: string): HiveError =>
   invalid([{ field: '-o', value: '"name"', rule: `has no meaning for ${command}; use table, json or yaml` }]);
 
+/** Under `npm start` one Ctrl-C comes twice, from the terminal and from npm: within so long it is the same one. */
+const SAME_KEY_MS = 200;
+
 const interrupted = (): HiveError => new HiveError('CANCELLED', 'interrupted');
 
 /**
@@ -29,7 +32,12 @@ export function action<Args extends unknown[]>(
     if (command.optsWithGlobals<GlobalOptions>().output === 'name' && !options.names) throw nameless(command.name());
     refuseUnknown(process.env);
     const stop = new AbortController();
-    const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort(interrupted()));
+    let firstAt: number | undefined;
+    const onSignal = () => {
+      firstAt ??= performance.now();
+      if (!stop.signal.aborted) stop.abort(interrupted());
+      else if (performance.now() - firstAt > SAME_KEY_MS) process.exit(130);
+    };
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
     const aborted = new Promise<never>((_, reject) => {

@@ -62,7 +62,7 @@ function mentions(value: unknown, name: string): boolean {
 
 const MAX_VALUE = 60;
 /** For machines; `-o json` shows them. */
-const NOISE = new Set(['ownerKey', 'traceparent', 'publicKey', 'specDigest']);
+const NOISE = new Set(['ownerKey', 'traceparent', 'publicKey', 'specDigest', 'correlationId', 'registration']);
 
 /** `name=value` for what is not empty; one level of nesting is looked into. */
 function summary(data: unknown): string {
