@@ -21,7 +21,7 @@ import { fileDescriptors } from './descriptors.ts';
 import { toGrpc } from './error-wire.ts';
 import { GrpcListener } from './grpc-listener.ts';
 import { checked, readable, readableItems } from './grpc-requests.ts';
-import { type Leavable, Untaken } from './grpc-untaken.ts';
+import { Untaken } from './grpc-untaken.ts';
 import { cameTooLate, holderOf, InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
 import { pump } from './interruptible.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
@@ -155,12 +155,16 @@ async function shutDown(server: Server, listener: GrpcListener, calls: Calls, gr
 }
 
 /** What grpc-js has of every call. */
-interface Incoming extends Leavable {
+interface Incoming {
   readonly metadata: Metadata;
+  /** It is over: answered and taken, or given up. */
+  readonly cancelled: boolean;
   /** Wall clock; never = infinite. */
   getDeadline(): Date | number;
   /** The address of the connection's other end. */
   getPeer(): string;
+  /** Told when it is over, however it ended. */
+  on(event: 'cancelled', listener: () => void): unknown;
 }
 
 /** A call on its way, whatever its kind. */
@@ -218,7 +222,7 @@ class GrpcHandlers {
       if (settled) return;
       settled = true;
       callback(error ? toGrpc(error) : null, answer);
-      this.#calls.untaken.add(incoming, this.#calls.stallMs);
+      this.#answered(incoming, this.#calls.stallMs);
     };
     this.#run(method, incoming, settle, async ({ api, call }) => {
       settle(undefined, await invoke(api, method.key, input(), call));
@@ -226,10 +230,10 @@ class GrpcHandlers {
   }
 
   #stream(method: Method, outgoing: ServerWritableStream<unknown, unknown>): void {
-    const { clock, stallMs, untaken } = this.#calls;
+    const { clock, stallMs } = this.#calls;
     const fail = (error: HiveError) => {
       outgoing.emit('error', toGrpc(error));
-      untaken.add(outgoing, Math.min(stallMs, LAST_WORDS_MS));
+      this.#answered(outgoing, Math.min(stallMs, LAST_WORDS_MS));
     };
     this.#run(method, outgoing, fail, async ({ api, call }) => {
       const items = invoke(api, method.key, readable(outgoing.request), call) as AsyncIterable<unknown>;
@@ -244,7 +248,7 @@ class GrpcHandlers {
         });
       });
       outgoing.end();
-      untaken.add(outgoing, stallMs);
+      this.#answered(outgoing, stallMs);
     });
   }
 
@@ -274,7 +278,9 @@ class GrpcHandlers {
       const running: Running = { deadline, streams: method.kind !== 'unary', end };
       calls.add(running, method.kind === 'unary' ? undefined : holderOf(call.principal, incoming.getPeer()));
       // At the deadline too, and when all is over.
-      incoming.on('cancelled', () => call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp()));
+      incoming.on('cancelled', () => {
+        if (calls.has(running)) call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp());
+      });
       this.#observed(method, call, () => run(open))
         .catch((error: unknown) => fail(HiveError.from(error)))
         .finally(() => calls.remove(running));
@@ -283,6 +289,13 @@ class GrpcHandlers {
       observeRefusal(this.#observe, this.#info(method, federationIn(incoming.metadata), trace), error);
       fail(HiveError.from(error));
     }
+  }
+
+  /** From here on it is only for the client to take it. */
+  #answered(incoming: Incoming, withinMs: number): void {
+    if (incoming.cancelled) return;
+    this.#calls.untaken.add(incoming, withinMs);
+    incoming.on('cancelled', () => this.#calls.untaken.remove(incoming));
   }
 
   /** By the clock's `monotonic`: the caller's own deadline, and the one that it names as it would on the bus. */

@@ -1,14 +1,8 @@
 import { constants } from 'node:http2';
 import type { Clock } from '../kernel/clock.ts';
-import { InFlight, type Running, takesNothing } from './in-flight.ts';
 
-/** Of a call on the server's side, as grpc-js has it. */
-export interface Leavable {
-  /** It is over: answered and taken, or given up. */
-  readonly cancelled: boolean;
-  /** Told when it is over, however it ended. */
-  on(event: 'cancelled', listener: () => void): unknown;
-}
+/** How often it is looked who has taken nothing for too long, in milliseconds. */
+const SWEEP_MS = 250;
 
 /**
  * Calls that are answered and whose client has not taken the answer yet. HTTP/2 lets a client take nothing for ever, and
@@ -16,12 +10,13 @@ export interface Leavable {
  * waited longest when there are too many.
  */
 export class Untaken {
-  readonly #calls: InFlight<Running>;
+  /** By when each must be over, by the clock's `monotonic`; the oldest first. */
+  readonly #calls = new Map<object, number>();
   readonly #clock: Clock;
   readonly #limit: number;
+  #sweeping = false;
 
   constructor(clock: Clock, limit: number) {
-    this.#calls = new InFlight(clock, Number.POSITIVE_INFINITY);
     this.#clock = clock;
     this.#limit = limit;
   }
@@ -30,18 +25,33 @@ export class Untaken {
     return this.#calls.size;
   }
 
-  add(call: Leavable, withinMs: number): void {
-    if (call.cancelled) return;
-    const waiting: Running = {
-      deadline: this.#clock.monotonic() + withinMs,
-      streams: false,
-      end: () => {
-        if (this.#calls.remove(waiting)) breakOff(call);
-      },
-    };
-    this.#calls.add(waiting);
-    call.on('cancelled', () => this.#calls.remove(waiting));
-    if (this.#calls.size > this.#limit) this.#calls.oldest?.end(takesNothing(withinMs));
+  /** A call of grpc-js that was answered, and is not over. */
+  add(call: object, withinMs: number): void {
+    this.#calls.set(call, this.#clock.monotonic() + withinMs);
+    if (this.#calls.size > this.#limit) {
+      for (const oldest of this.#calls.keys()) return this.#drop(oldest);
+    }
+    if (!this.#sweeping) this.#sweepLater();
+  }
+
+  /** It is over: taken, or given up. */
+  remove(call: object): void {
+    this.#calls.delete(call);
+  }
+
+  #drop(call: object): void {
+    this.#calls.delete(call);
+    breakOff(call);
+  }
+
+  #sweepLater(): void {
+    this.#sweeping = true;
+    this.#clock.after(SWEEP_MS, () => {
+      this.#sweeping = false;
+      const now = this.#clock.monotonic();
+      for (const [call, due] of this.#calls) if (due <= now) this.#drop(call);
+      if (this.#calls.size > 0) this.#sweepLater();
+    });
   }
 }
 
@@ -49,7 +59,7 @@ export class Untaken {
  * Resets a call's HTTP/2 stream; its client sees RESOURCE_EXHAUSTED. grpc-js itself only ends a stream after all that was
  * sent before has been taken, and does not give it away; test/integration/grpc-stalled.test.ts fails should it move.
  */
-function breakOff(call: Leavable): void {
+function breakOff(call: object): void {
   const stream: unknown = Reflect.get(Object(Reflect.get(call, 'call')), 'stream');
   if (isStream(stream)) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

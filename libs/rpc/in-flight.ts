@@ -54,8 +54,8 @@ export class InFlight<R extends Running> {
     return this.#running.size;
   }
 
-  get oldest(): R | undefined {
-    return this.#running.keys().next().value;
+  has(entry: R): boolean {
+    return this.#running.has(entry);
   }
 
   /** Throws RESOURCE_EXHAUSTED, retryable, when there is too much of it, or `holder` has its share already. */

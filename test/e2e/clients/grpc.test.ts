@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { methodDescriptor } from '../../../libs/rpc/descriptors.ts';
 import { Playground } from '../hivebus.ts';
-import { example, optional, output, ROOT, run, tokenFor, withProgram } from './programs.ts';
+import { example, optional, output, pythonWithGrpc, ROOT, run, tokenFor, withProgram } from './programs.ts';
 import { REQUESTS } from './requests.ts';
 
 /** gRPC clients that we did not write, against everything in one process. */
@@ -11,7 +11,7 @@ import { REQUESTS } from './requests.ts';
 const buf = join(ROOT, 'node_modules', '.bin', 'buf');
 const openssl = optional('openssl', 'install openssl');
 const grpcurl = optional('grpcurl');
-const python = optional('python-grpc');
+const python = pythonWithGrpc();
 
 let playground: Playground;
 let address: string;
@@ -53,7 +53,7 @@ test.skipIf(!openssl)('buf curl calls every unary method of every service by ref
       expect(['unknown', 'internal', 'unimplemented'], `${path} ${stderr}`).not.toContain(outcome);
     else expect(outcome, `${path} ${stderr}`).toBe(expected);
   }
-});
+}, 600_000);
 
 test.skipIf(!openssl)('the example of buf curl', async () => {
   const said = await output(example('buf-curl.sh'), [address, inFolder('buf-curl.key')]);

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findServer } from '../../../libs/service/nats-binary.ts';
@@ -17,6 +17,12 @@ export function optional(program: string, hint = `node tools/optional.mjs ${prog
     console.warn(`skipped: what needs ${program}, which is not here; to get it: ${hint}`);
     return undefined;
   }
+}
+
+/** A Python with what a gRPC client needs: the machine's own (Debian's python3-grpcio and so on), or the one fetched. */
+export function pythonWithGrpc(): string | undefined {
+  const imports = 'import grpc, grpc_tools.protoc, cryptography.hazmat.primitives.asymmetric.ed25519';
+  return spawnSync('python3', ['-c', imports]).status === 0 ? 'python3' : optional('python-grpc');
 }
 
 export interface RunOptions {
