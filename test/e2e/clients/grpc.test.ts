@@ -38,22 +38,26 @@ async function reflected(): Promise<string[]> {
   return (await output(buf, [...plain, '--list-methods', `http://${address}`])).trim().split('\n');
 }
 
-test.skipIf(!openssl)('buf curl calls every unary method of every service by reflection', async () => {
-  const token = await tokenFor(inFolder('.hivebus/keys/operator-local.key'), 'operator:local');
-  const unary = (await reflected()).filter((path) => methodDescriptor(`/${path}`).methodKind === 'unary');
-  expect(unary.length).toBeGreaterThan(30);
-  const known = REQUESTS.map(([path]) => path);
-  const others = unary.filter((path) => !known.includes(path));
-  const calls = [...REQUESTS, ...others.map((path) => [path, {}, 'any'] as const)];
-  for (const [path, request, expected] of calls) {
-    const { code, stdout, stderr } = await bufCurl(path, request, token);
-    const outcome = code === 0 ? 'ok' : (JSON.parse(stderr) as { code: string }).code;
-    if (outcome === 'ok') expect(JSON.parse(stdout), path).toBeTypeOf('object');
-    if (expected === 'any')
-      expect(['unknown', 'internal', 'unimplemented'], `${path} ${stderr}`).not.toContain(outcome);
-    else expect(outcome, `${path} ${stderr}`).toBe(expected);
-  }
-}, 600_000);
+test.skipIf(!openssl)(
+  'buf curl calls every unary method of every service by reflection',
+  { timeout: 600_000 },
+  async () => {
+    const token = await tokenFor(inFolder('.hivebus/keys/operator-local.key'), 'operator:local');
+    const unary = (await reflected()).filter((path) => methodDescriptor(`/${path}`).methodKind === 'unary');
+    expect(unary.length).toBeGreaterThan(30);
+    const known = REQUESTS.map(([path]) => path);
+    const others = unary.filter((path) => !known.includes(path));
+    const calls = [...REQUESTS, ...others.map((path) => [path, {}, 'any'] as const)];
+    for (const [path, request, expected] of calls) {
+      const { code, stdout, stderr } = await bufCurl(path, request, token);
+      const outcome = code === 0 ? 'ok' : (JSON.parse(stderr) as { code: string }).code;
+      if (outcome === 'ok') expect(JSON.parse(stdout), path).toBeTypeOf('object');
+      if (expected === 'any')
+        expect(['unknown', 'internal', 'unimplemented'], `${path} ${stderr}`).not.toContain(outcome);
+      else expect(outcome, `${path} ${stderr}`).toBe(expected);
+    }
+  },
+);
 
 test.skipIf(!openssl)('the example of buf curl', async () => {
   const said = await output(example('buf-curl.sh'), [address, inFolder('buf-curl.key')]);
