@@ -128,6 +128,14 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async getPolicy(request, call) {
       return journal.query('getPolicy', request, call, atLeast(request));
     },
+    async getSwarmLimits(request, call) {
+      check.checkLimitsOf(request);
+      return journal.query('getSwarmLimits', request, call, atLeast(request));
+    },
+    async setSwarmLimits(request, call) {
+      check.checkLimits(request);
+      return journal.execute('setSwarmLimits', request, call);
+    },
     async setPolicy(request, call) {
       check.checkPolicy(request);
       return journal.execute('setPolicy', request, call);

@@ -206,13 +206,39 @@ export function checkReport(request: rpc.ReportTaskRequest): void {
   checks.done();
 }
 
-export function checkPolicy({ weights, typicalCost, expectedVersion }: rpc.SetPolicyRequest): void {
+export function checkPolicy({ weights, typicalCost, ageingMs, expectedVersion }: rpc.SetPolicyRequest): void {
   const checks = new Checks();
-  checks.rule(weights !== undefined || typicalCost > 0, 'weights', weights, 'or typicalCost must be there');
+  const isChange = weights !== undefined || typicalCost > 0 || ageingMs > 0;
+  checks.rule(isChange, 'weights', weights, 'or typicalCost or ageingMs must be there');
   if (weights) checkWeights(checks, weights);
   checks.range('typicalCost', typicalCost, 0, MAX_COST);
-  const version = Number(expectedVersion);
-  checks.rule(Number.isSafeInteger(version), 'expectedVersion', expectedVersion, 'must be a version, or 0');
+  checks.range('ageingMs', ageingMs, 0, DAY_MS);
+  checkVersion(checks, expectedVersion);
+  checks.done();
+}
+
+const checkVersion = (checks: Checks, version: string): void =>
+  checks.rule(Number.isSafeInteger(Number(version)), 'expectedVersion', version, 'must be a version, or 0');
+
+export function checkLimitsOf({ swarm }: rpc.GetSwarmLimitsRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', swarm);
+  checks.done();
+}
+
+export function checkLimits({ limits, expectedVersion }: rpc.SetSwarmLimitsRequest): void {
+  const checks = new Checks();
+  checks.rule(limits !== undefined, 'limits', limits, 'must be there');
+  checkVersion(checks, expectedVersion);
+  if (limits) {
+    checks.name('limits.swarm', limits.swarm);
+    checks.range('limits.weight', limits.weight, 0, 1_000_000);
+    for (const field of ['maxRunning', 'maxQueued', 'maxLeases', 'submitsPerSecond', 'submitBurst'] as const)
+      checks.range(`limits.${field}`, limits[field], 0, 100_000);
+    checks.range('limits.maxRequests', limits.maxRequests, 0, 10_000);
+    const isAlone = limits.submitBurst > 0 && limits.submitsPerSecond === 0;
+    checks.rule(!isAlone, 'limits.submitBurst', limits.submitBurst, 'must be 0 without submitsPerSecond');
+  }
   checks.done();
 }
 
@@ -273,4 +299,5 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   confirmAssignment: checkConfirmation,
   reportTask: checkReport,
   setPolicy: checkPolicy,
+  setSwarmLimits: checkLimits,
 };

@@ -1,7 +1,9 @@
 import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import { FairShare, planned, weightOf } from './fair-share.ts';
-import { meets } from './need.ts';
-import { byOrder, type Waiting, waitingOf } from './queue.ts';
+import { FairShare, planned } from './fair-share.ts';
+import { mayLend } from './lending.ts';
+import { meets, wishOf } from './need.ts';
+import { type Waiter, type Waiting, waitingOf } from './queue.ts';
+import { Quotas } from './quotas.ts';
 import type { Ranked } from './ranked.ts';
 import { type AgentRow, currentAttempt, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
@@ -33,9 +35,16 @@ export class Plan {
   /** Waiting requests that this plan has granted, or that end. */
   readonly #answered = new Set<string>();
   #fair: FairShare | undefined;
+  #quotas: Quotas | undefined;
 
   constructor(state: PoolState) {
     this.#state = state;
+  }
+
+  /** What swarms may still use. */
+  get quotas(): Quotas {
+    this.#quotas ??= new Quotas(this.#state);
+    return this.#quotas;
   }
 
   /** The task's current attempt ends, so that its agent has a slot more. */
@@ -43,6 +52,7 @@ export class Plan {
     const attempt = currentAttempt(task);
     const spot = attempt && this.spot(attempt.agent);
     this.#vacated.add(task.id);
+    this.quotas.count('running', task.spec.swarm, -1);
     if (spot) this.#change(this.#loaded(spot, spot.busy - 1));
   }
 
@@ -64,7 +74,7 @@ export class Plan {
   }
 
   /** The task will wait: it is new, or its attempt has ended and it is tried again. */
-  queue(task: Pick<TaskRow, 'id' | 'spec' | 'order' | 'attempts'>): void {
+  queue(task: Waiter): void {
     this.#queued.push(waitingOf(task));
   }
 
@@ -86,36 +96,83 @@ export class Plan {
   /** The assignments and grants that follow from the changes, after the events that bring these about. */
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
-    let tasks = [...this.#queued, ...this.#forOpened()];
+    let tasks = [...this.#queued, ...this.#forOpened(), ...this.#forWoken()];
     do {
       while (tasks.length > 0) {
-        if (tasks.length > 1) tasks.sort(byOrder);
+        if (tasks.length > 1) tasks.sort(this.#state.queue.byOrder);
         const before = events.length;
         for (const task of tasks) this.#assign(task, events);
         // Another round only when agents got less than they were offered, because others took their tasks.
-        tasks = events.length > before ? this.#forOpened() : [];
+        tasks = events.length > before ? [...this.#forOpened(), ...this.#forWoken()] : [];
       }
-      if (this.#grant(events)) tasks = [...this.#queued.filter(({ id }) => !this.#taken.has(id)), ...this.#forOpened()];
+      if (this.#grant(events) || this.#grantWoken(events)) {
+        tasks = [...this.#queued.filter(({ id }) => !this.#taken.has(id)), ...this.#forOpened()];
+      }
     } while (tasks.length > 0);
     return events;
   }
 
+  /** What waited for its swarm's limit and not for an agent: it may find one that was free all the time. */
+  #forWoken(): Waiting[] {
+    if (!this.#quotas || this.#state.queue.size === 0) return [];
+    const { queue } = this.#state;
+    return [...this.#quotas.woken].flatMap((swarm) => queue.heads(swarm, this.#taken));
+  }
+
+  /** The same of requests. */
+  #grantWoken(events: PoolEvent[]): boolean {
+    const { asking } = this.#state;
+    if (!this.#quotas || asking.size === 0) return false;
+    const before = events.length;
+    for (const swarm of this.#quotas.woken) {
+      for (const request of asking.heads(swarm, this.#answered)) {
+        const spot = this.#quotas.mayBorrow(swarm) ? this.#bestToLend(request) : undefined;
+        if (spot) this.#lend(request, spot, events);
+      }
+    }
+    return events.length > before;
+  }
+
+  /** As bestToLend in lending.ts, but as things will be. */
+  #bestToLend({ wish }: RequestRow): Spot | undefined {
+    const { workers, scoring } = this.#state;
+    const asked = wishOf(wish);
+    let best: Spot | undefined;
+    let most = 0;
+    const consider = (spot: Spot | undefined) => {
+      if (!spot || !isFree(spot) || spot.row.lease !== '' || spot.row.type !== wish.type) return;
+      if (!mayLend(spot.row.home, wish) || !meets(spot.offer, asked.need)) return;
+      const score = scoring.fit(spot.offer, asked) + spot.rank;
+      if (best && (score < most || (score === most && spot.row.key > best.row.key))) return;
+      best = spot;
+      most = score;
+    };
+    for (const { own } of workers.ofType(wish.type)) consider(this.#firstUnchanged(own));
+    for (const spot of this.#changed.values()) consider(spot);
+    return best;
+  }
+
+  #lend(request: RequestRow, { row }: Spot, events: PoolEvent[]): void {
+    const granted = grantOf(request, row);
+    events.push({ type: 'lease.granted', data: granted });
+    this.#answered.add(request.id);
+    this.quotas.count('leases', granted.borrower, 1);
+    this.#fair?.grant(granted.borrower, granted.termMs);
+    this.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
+  }
+
   /** Lends what has become free and its home has no task for to those who wait. */
   #grant(events: PoolEvent[]): boolean {
-    const { asking, shares } = this.#state;
+    const { asking, shares, limits } = this.#state;
     if (asking.size === 0) return false;
     const before = events.length;
-    this.#fair ??= new FairShare(planned(shares), weightOf);
+    this.#fair ??= new FairShare(planned(shares), limits);
+    const mayBorrow = (swarm: string) => this.quotas.mayBorrow(swarm);
     for (const key of this.#opened) {
       const spot = this.spot(key);
       if (!spot || !isFree(spot) || spot.row.lease !== '') continue;
-      const request = asking.next(spot.row.type, spot.offer, this.#fair, this.#answered);
-      if (!request) continue;
-      const granted = grantOf(request, spot.row);
-      events.push({ type: 'lease.granted', data: granted });
-      this.#answered.add(request.id);
-      this.#fair.grant(granted.borrower, granted.termMs);
-      this.changeRow({ ...spot.row, lease: granted.lease, serving: granted.borrower });
+      const request = asking.next(spot.row.type, spot.offer, this.#fair, mayBorrow, this.#answered);
+      if (request) this.#lend(request, spot, events);
     }
     return events.length > before;
   }
@@ -130,8 +187,12 @@ export class Plan {
   }
 
   #assign(task: Waiting, events: PoolEvent[]): void {
-    const spot = this.#bestFor(task);
+    const { swarm } = task.wish;
+    if (this.#taken.has(task.id)) return;
+    const isLimited = this.#quotas !== undefined || this.#state.limits.size > 0;
+    const spot = isLimited && !this.quotas.mayRun(swarm) ? undefined : this.#bestFor(task);
     if (!spot) return;
+    if (isLimited) this.quotas.count('running', swarm, 1);
     this.#taken.add(task.id);
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { seeded } from '../../../libs/kernel/rng.ts';
 import { Table } from '../../../libs/kernel/table.ts';
-import { FairShare, sweepShares, weightOf } from './fair-share.ts';
+import { FairShare, sweepShares } from './fair-share.ts';
 import { Pool, START, wanted } from './fixtures.ts';
-import type { ShareRow } from './rows.ts';
+import type { LimitsRow, ShareRow } from './rows.ts';
 
 /** Jain's index of what each has had: 1 = all the same, 1/n = one has everything. */
 const jain = (had: readonly number[]): number =>
@@ -49,7 +49,7 @@ test('a swarm that floods the queue delays itself: Jain is near 1, and far from 
 });
 
 test('a share is in proportion to its weight', () => {
-  const fair = new FairShare(new Table<ShareRow>(), (swarm) => (swarm === 'a' ? 3000 : 1000));
+  const fair = new FairShare(new Table<ShareRow>(), new Map([['a', { weight: 3000 } as LimitsRow]]));
   const had = { a: 0, b: 0 };
   for (let i = 0; i < 400; i++) {
     const next = fair.tag('a') <= fair.tag('b') ? 'a' : 'b';
@@ -60,7 +60,7 @@ test('a share is in proportion to its weight', () => {
 });
 
 test('who did not ask for long neither hoards nor pays', () => {
-  const fair = new FairShare(new Table<ShareRow>(), weightOf);
+  const fair = new FairShare(new Table<ShareRow>(), new Map());
   for (let i = 0; i < 10; i++) fair.grant('a', 1000);
   expect(fair.tag('b')).toBe(9000);
   fair.grant('b', 1000);
@@ -68,7 +68,7 @@ test('who did not ask for long neither hoards nor pays', () => {
 });
 
 test('what is given back early is not paid for', () => {
-  const fair = new FairShare(new Table<ShareRow>(), weightOf);
+  const fair = new FairShare(new Table<ShareRow>(), new Map());
   fair.grant('a', 60_000);
   fair.prolong('a', -50_000);
   fair.grant('b', 60_000);
@@ -77,7 +77,7 @@ test('what is given back early is not paid for', () => {
 
 test('the shares of swarms that others have overtaken are dropped once they are many', () => {
   const shares = new Table<ShareRow>();
-  const fair = new FairShare(shares, weightOf);
+  const fair = new FairShare(shares, new Map());
   for (let i = 0; i < 400; i++) {
     fair.grant(`s${i}`, 1);
     fair.grant('a', 1000);

@@ -1,5 +1,5 @@
 import type { Table } from '../../../libs/kernel/table.ts';
-import type { ShareRow } from './rows.ts';
+import type { LimitsRow, ShareRow } from './rows.ts';
 
 /**
  * Weighted fair sharing of lent agents between swarms: start-time fair queueing (Goyal, Vin, Cheng: Start-time Fair
@@ -20,16 +20,13 @@ const FULL_WEIGHT = 1000;
 /** Rows of swarms that others have overtaken say nothing any more; they are dropped when there are so many. */
 const MAX_ROWS = 256;
 
-/** Everyone's, until somebody says otherwise. */
-export const weightOf = (_swarm: string): number => FULL_WEIGHT;
-
 export class FairShare {
   readonly #served: Pick<Table<ShareRow>, 'get' | 'set'>;
-  readonly #weightOf: (swarm: string) => number;
+  readonly #limits: Pick<Table<LimitsRow>, 'get'>;
 
-  constructor(served: Pick<Table<ShareRow>, 'get' | 'set'>, weightOf: (swarm: string) => number) {
+  constructor(served: Pick<Table<ShareRow>, 'get' | 'set'>, limits: Pick<Table<LimitsRow>, 'get'>) {
     this.#served = served;
-    this.#weightOf = weightOf;
+    this.#limits = limits;
   }
 
   /** Who has a smaller one is served first. */
@@ -54,7 +51,7 @@ export class FairShare {
   }
 
   #cost(swarm: string, ms: number): number {
-    return Math.trunc((ms * FULL_WEIGHT) / this.#weightOf(swarm));
+    return Math.trunc((ms * FULL_WEIGHT) / (this.#limits.get(swarm)?.weight || FULL_WEIGHT));
   }
 }
 

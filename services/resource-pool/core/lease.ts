@@ -124,6 +124,7 @@ export function endLease(
     return [{ type: 'lease.draining', data: { lease: lease.id, ending, reason } }];
   }
   if (agent) plan.changeRow(atHome(agent));
+  plan.quotas.count('leases', lease.borrower, -1);
   return [{ type: 'lease.ended', data: { lease: lease.id, state: ending, reason } }];
 }
 
@@ -133,6 +134,7 @@ export function revokeLease(state: PoolState, agent: AgentRow, reason: string, p
   if (!lease) return [];
   const row = plan.spot(agent.key)?.row;
   if (row) plan.changeRow(atHome(row));
+  plan.quotas.count('leases', lease.borrower, -1);
   return [{ type: 'lease.ended', data: { lease: lease.id, state: 'LEASE_STATE_REVOKED', reason } }];
 }
 
@@ -148,6 +150,7 @@ function homecomings(state: PoolState, plan: Plan): PoolEvent[] {
     const lease = row.draining ? state.leases.get(row.lease) : undefined;
     if (lease?.state !== 'LEASE_STATE_DRAINING' || runsFor(state, lease, plan)) continue;
     plan.changeRow(atHome(row));
+    plan.quotas.count('leases', lease.borrower, -1);
     events.push({ type: 'lease.ended', data: { lease: lease.id, state: lease.ending, reason: lease.reason } });
   }
   return events;

@@ -12,7 +12,7 @@ export function bestToLend(state: PoolState, wanted: RequestAgentRequest): Agent
   let most = 0;
   for (const offer of state.workers.ofType(wanted.type)) {
     const { first } = offer.own;
-    if (!first || !mayLend(offer, wanted) || !meets(offer, wish.need)) continue;
+    if (!first || !mayLend(offer.home, wanted) || !meets(offer, wish.need)) continue;
     const score = state.scoring.fit(offer, wish) + first.rank;
     if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
     best = first;
@@ -28,7 +28,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveE
   let unfit = 0;
   const { need } = wishOf(wanted);
   for (const offer of state.workers.ofType(wanted.type)) {
-    if (!mayLend(offer, wanted)) continue;
+    if (!mayLend(offer.home, wanted)) continue;
     const size = sizeOf(offer);
     candidates += size;
     if (!meets(offer, need)) {
@@ -50,5 +50,5 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveE
 
 const sizeOf = (offer: WorkerClass): number => Object.values(offer.counts).reduce((sum, count) => sum + count, 0);
 
-const mayLend = ({ home }: WorkerClass, { swarm, lender }: RequestAgentRequest): boolean =>
+export const mayLend = (home: string, { swarm, lender }: RequestAgentRequest): boolean =>
   home !== swarm && (lender === '' || lender === home);

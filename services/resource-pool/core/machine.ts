@@ -4,6 +4,7 @@ import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
+import { limitsCommands, limitsEvents } from './limits.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
 import { requestCommands, requestEvents } from './request.ts';
@@ -18,8 +19,8 @@ import { nextDue, tick } from './timers.ts';
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
   init: emptyState,
-  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares }) => ({
-    ...{ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares },
+  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares, limits, rates }) => ({
+    ...{ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares, limits, rates },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
@@ -31,6 +32,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...deliveryCommands,
     ...retireCommands(settings),
     ...policyCommands,
+    ...limitsCommands(settings),
   },
   queries,
   events: {
@@ -41,6 +43,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...attemptEvents(settings),
     ...deliveryEvents,
     ...policyEvents,
+    ...limitsEvents,
   },
   effects: (state) => state.deliveries,
   nextDue: (state, epochStart) => nextDue(state, epochStart, settings),

@@ -30,7 +30,7 @@ interface Rule {
 const MAX_EXAMPLES = 3;
 
 export function placementOf(state: PoolState, demand: Demand, ahead: number): Placement {
-  const rules = rulesOf(demand);
+  const rules = rulesOf(state, demand);
   const tallies = rules.map(() => ({ count: 0, examples: [] as string[] }));
   let fitting = 0;
   for (const row of state.agents.values()) {
@@ -51,7 +51,7 @@ export function placementOf(state: PoolState, demand: Demand, ahead: number): Pl
 
 const busyOf = (state: PoolState, row: AgentRow): number => state.workers.get(row.key)?.busy ?? 0;
 
-function rulesOf(demand: Demand): Rule[] {
+function rulesOf(state: PoolState, demand: Demand): Rule[] {
   const { kind, type } = demand;
   return [
     { name: 'type', value: type, text: `is of type ${type}`, holds: (row) => row.type === type },
@@ -60,7 +60,18 @@ function rulesOf(demand: Demand): Rule[] {
     ...aliveRules,
     ...(kind === 'wish' ? [{ ...AT_HOME, text: 'is not lent already' }] : []),
     ...stateRules,
+    ...limitRules(state, demand),
   ];
+}
+
+/** A swarm at its limit gets none, whichever is free. */
+function limitRules(state: PoolState, { kind, swarm }: Demand): Rule[] {
+  const limits = state.limits.get(swarm);
+  const max = (kind === 'task' ? limits?.maxRunning : limits?.maxLeases) ?? 0;
+  if (max === 0) return [];
+  const used = kind === 'task' ? state.usage.running.of(swarm) : state.usage.leases.of(swarm);
+  const text = `may be used by ${swarm}, which ${kind === 'task' ? 'runs' : 'has borrowed'} ${used} of at most ${max}`;
+  return [{ name: 'limit', value: String(max), text, holds: () => used < max }];
 }
 
 const AT_HOME: Rule = { name: 'lent', value: '', text: 'is not lent to another', holds: (row) => row.lease === '' };
@@ -120,11 +131,12 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
   const out = (...names: string[]) =>
     conditions.filter(({ name }) => names.includes(name)).reduce((sum, { ruledOut }) => sum + ruledOut, 0);
 
+  say('limit', out('limit'), `swarm ${swarm} ends something, or its limit is raised`);
   say('finish', out('free'), `a busy agent of type ${type} ends a task`);
   const back = returning(state, demand);
   say('return', back.count, `an agent of type ${type} comes home from a lease`, back.first);
   if (kind === 'task') {
-    const lendable = fittingOf(state, rulesOf({ ...demand, kind: 'wish' }));
+    const lendable = fittingOf(state, rulesOf(state, { ...demand, kind: 'wish' }));
     say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
   }
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);

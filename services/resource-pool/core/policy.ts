@@ -21,6 +21,7 @@ export const policyCommands: Pick<Machine<PoolShape>['commands'], 'setPolicy'> =
     const policy: Policy = {
       weights: input.weights ?? before.weights,
       typicalCost: input.typicalCost || before.typicalCost,
+      ageingMs: input.ageingMs || before.ageingMs,
       version: String(Number(before.version) + 1),
       setBy: describePrincipal(ctx.principal),
     };

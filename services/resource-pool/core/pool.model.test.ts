@@ -92,6 +92,13 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 class Model {
   readonly pool = new Pool({ keepTasks: 8, retentionBatch: 4, maxUnconfirmed: 3, removeUnreachableMs: 100_000 });
   readonly submitted: string[] = [];
+
+  constructor() {
+    const limits = { swarm: 'c', maxRunning: 2, maxLeases: 1, maxQueued: 5, maxRequests: 2 };
+    const none = { weight: 0, submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };
+    this.pool.run.execute('setSwarmLimits', { limits: { ...none, ...limits }, expectedVersion: '0' });
+  }
+
   /** Accepted results by task. */
   readonly accepted = new Map<string, unknown>();
   readonly forgotten = new Set<string>();
@@ -237,7 +244,7 @@ class Model {
   #checkDispatch(): void {
     const { state } = this.pool.run;
     for (const task of state.tasks.values()) {
-      if (task.state !== 'TASK_STATE_QUEUED') continue;
+      if (task.state !== 'TASK_STATE_QUEUED' || this.#isAtLimit(task.spec.swarm, 'running')) continue;
       for (const agent of state.agents.values()) {
         const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
@@ -248,10 +255,23 @@ class Model {
     }
   }
 
+  /** Counts by looking, and never finds more than the limit. */
+  #isAtLimit(swarm: string, what: 'running' | 'leases'): boolean {
+    const { state } = this.pool.run;
+    const running = () => [...state.tasks.values()].filter((task) => task.spec.swarm === swarm && currentAttempt(task));
+    const borrowed = () => [...state.leases.values()].filter((row) => row.borrower === swarm && row.endedAt === 0);
+    const count = (what === 'running' ? running() : borrowed()).length;
+    expect(state.usage[what].of(swarm)).toBe(count);
+    const max = state.limits.get(swarm)?.[what === 'running' ? 'maxRunning' : 'maxLeases'] ?? 0;
+    if (max > 0) expect(count).toBeLessThanOrEqual(max);
+    return max > 0 && count >= max;
+  }
+
   #checkRequests(): void {
     const { state } = this.pool.run;
     expect(state.asking.size).toBe(state.requests.size);
     for (const { id, wish } of state.requests.values()) {
+      if (this.#isAtLimit(wish.swarm, 'leases')) continue;
       for (const agent of state.agents.values()) {
         const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
@@ -283,7 +303,10 @@ class Model {
       const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
       expect(told(made)).toEqual(told(kept));
     }
-    const sizes = ({ queue, endedTasks, asking }: PoolState) => [queue.size, endedTasks.size, asking.size];
+    const sizes = ({ queue, endedTasks, asking, usage }: PoolState) => [
+      ...[queue.size, endedTasks.size, asking.size],
+      ...SWARMS.flatMap((each) => [usage.running, usage.queued, usage.leases, usage.requests].map((of) => of.of(each))),
+    ];
     expect(sizes(restored)).toEqual(sizes(run.state));
   }
 
@@ -302,7 +325,8 @@ class Model {
         });
       }
     }
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 40; round++) {
+      if ([...pool.run.state.tasks.values()].every((task) => hasEnded(task.state))) break;
       pool.pass(30_000);
       for (const id of [...pool.run.state.tasks.keys()])
         this.run({ do: 'report', task: this.submitted.indexOf(id), outcome: 'OUTCOME_SUCCEEDED' });

@@ -1,6 +1,7 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { explain } from './explain.ts';
+import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
 import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
@@ -73,6 +74,17 @@ export const queries: Machine<PoolShape>['queries'] = {
   },
 
   explain,
+  getSwarmLimits(state, { swarm }, view) {
+    const { running, queued, leases, requests } = state.usage;
+    const usage = {
+      running: running.of(swarm),
+      queued: queued.of(swarm),
+      leases: leases.of(swarm),
+      requests: requests.of(swarm),
+    };
+    return { limits: limitsOf(state, swarm), usage, revision: String(view.revision) };
+  },
+
   getPolicy: (state, _input, view) => ({ policy: policyOf(state), revision: String(view.revision) }),
 
   tasksById: (state, { ids }) =>

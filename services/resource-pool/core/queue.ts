@@ -1,6 +1,7 @@
 import { meets, type Need, needKey, type Offer, poolKey, type Wish, wishOf } from './need.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import type { TaskRow } from './rows.ts';
+import { DEFAULT_AGEING_MS } from './score.ts';
 
 /** A task that waits, as the dispatcher sees it. */
 export interface Waiting extends Placed {
@@ -8,6 +9,7 @@ export interface Waiting extends Placed {
   readonly type: string;
   readonly wish: Wish;
   readonly priority: number;
+  readonly submittedAt: number;
   readonly order: number;
   /** The number of its next attempt. */
   readonly attempt: number;
@@ -15,20 +17,15 @@ export interface Waiting extends Placed {
   readonly avoid: string;
 }
 
-/** Higher priority first, then the older one: a total order. */
-const goesFirst = (a: Waiting, b: Waiting): boolean =>
-  a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
+/** What a waiting task is made of. */
+export type Waiter = Pick<TaskRow, 'id' | 'spec' | 'submittedAt' | 'order' | 'attempts'>;
 
-export const waitingOf = ({
-  id,
-  spec,
-  order,
-  attempts,
-}: Pick<TaskRow, 'id' | 'spec' | 'order' | 'attempts'>): Waiting => ({
+export const waitingOf = ({ id, spec, submittedAt, order, attempts }: Waiter): Waiting => ({
   id,
   type: spec.type,
   wish: wishOf(spec),
   priority: spec.priority,
+  submittedAt,
   order,
   attempt: attempts.length + 1,
   avoid: attempts.at(-1)?.agent ?? '',
@@ -43,10 +40,15 @@ interface Line {
 /**
  * Waiting tasks by swarm and type, and there by what they need: tasks that only an absent capability holds up stand in
  * a line of their own and are never looked at by agents that lack it. Derived from the task rows.
+ *
+ * Priority ages: each point is worth a stated time of waiting. So a task's place follows from when it was submitted and
+ * its priority alone, it never changes while it waits, and no timer has to move it.
  */
 export class Queue {
   readonly #pools = new Map<string, Map<string, Line>>();
   readonly #waiting = new Map<string, Waiting>();
+
+  #ageingMs = DEFAULT_AGEING_MS;
 
   get size(): number {
     return this.#waiting.size;
@@ -54,6 +56,21 @@ export class Queue {
 
   get(id: string): Waiting | undefined {
     return this.#waiting.get(id);
+  }
+
+  /** Who goes first: as if each had been submitted earlier by what its priority is worth; then the older one. */
+  readonly goesFirst = (a: Waiting, b: Waiting): boolean => {
+    const start = a.submittedAt - a.priority * this.#ageingMs - (b.submittedAt - b.priority * this.#ageingMs);
+    return start === 0 ? a.order < b.order : start < 0;
+  };
+
+  readonly byOrder = (a: Waiting, b: Waiting): number => (this.goesFirst(a, b) ? -1 : 1);
+
+  /** A point of priority is worth so much waiting from now on. */
+  ageBy(ageingMs: number): void {
+    if (ageingMs === this.#ageingMs) return;
+    this.#ageingMs = ageingMs;
+    for (const lines of this.#pools.values()) for (const { tasks } of lines.values()) tasks.rebuild();
   }
 
   add(task: TaskRow): void {
@@ -82,8 +99,18 @@ export class Queue {
     for (const { need, tasks } of this.#pools.get(poolKey(swarm, type))?.values() ?? []) {
       if (meets(offer, need)) takeFirst(tasks, limit, except, found);
     }
-    if (found.length > 1) found.sort(byOrder);
+    if (found.length > 1) found.sort(this.byOrder);
     return found.length > limit ? found.slice(0, limit) : found;
+  }
+
+  /** The first task of each line of a swarm, without those in `except`, in their order. */
+  heads(swarm: string, except: ReadonlySet<string>): Waiting[] {
+    const found: Waiting[] = [];
+    for (const [key, lines] of this.#pools) {
+      if (key.slice(0, key.indexOf('/')) !== swarm) continue;
+      for (const { tasks } of lines.values()) takeFirst(tasks, 1, except, found);
+    }
+    return found.sort(this.byOrder);
   }
 
   /** How many tasks of its swarm and type go before a waiting one. */
@@ -92,13 +119,16 @@ export class Queue {
     if (!waiting) return 0;
     let count = 0;
     for (const { tasks } of this.#pools.get(poolKey(waiting.wish.swarm, waiting.type))?.values() ?? [])
-      for (const other of tasks.items()) if (goesFirst(other, waiting)) count++;
+      for (const other of tasks.items()) if (this.goesFirst(other, waiting)) count++;
     return count;
   }
 
   #lineOf(waiting: Waiting): Line {
     const pool = entry(this.#pools, poolKey(waiting.wish.swarm, waiting.type), () => new Map<string, Line>());
-    return entry(pool, needKey(waiting.wish.need), () => ({ need: waiting.wish.need, tasks: new Ranked(goesFirst) }));
+    return entry(pool, needKey(waiting.wish.need), () => ({
+      need: waiting.wish.need,
+      tasks: new Ranked(this.goesFirst),
+    }));
   }
 }
 
@@ -109,8 +139,6 @@ function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
   map.set(key, made);
   return made;
 }
-
-export const byOrder = (a: Waiting, b: Waiting): number => (goesFirst(a, b) ? -1 : 1);
 
 function takeFirst(tasks: Ranked<Waiting>, limit: number, except: ReadonlySet<string>, found: Waiting[]): void {
   let taken = 0;

@@ -24,6 +24,11 @@ export class Ranked<T extends Placed> {
     return this.#heap[0];
   }
 
+  /** Puts everything in order anew, after what all are ranked by has changed. */
+  rebuild(): void {
+    for (let place = (this.#heap.length >> 1) - 1; place >= 0; place--) this.#down(this.#heap[place] as T);
+  }
+
   /** All items, in no order. */
   items(): Iterable<T> {
     return this.#heap;

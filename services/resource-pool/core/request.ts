@@ -6,6 +6,8 @@ import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
 import { Plan } from './dispatch.ts';
 import { answer } from './lease.ts';
 import { bestToLend, noneToLend } from './lending.ts';
+import { noMoreLeases, requireRoomToAsk } from './limits.ts';
+import { Quotas } from './quotas.ts';
 import { orderOf, type RequestRow, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -20,9 +22,11 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     keyOfSwarm(ctx, input.swarm);
     const registration = registrationOf(ctx, input.swarm);
     const wish: RequestAgentRequest = { ...input, termMs: input.termMs || DEFAULT_LEASE_TERM_MS };
-    const agent = bestToLend(state, wish);
+    const mayBorrow = new Quotas(state).mayBorrow(wish.swarm);
+    const agent = mayBorrow ? bestToLend(state, wish) : undefined;
     if (!agent) {
-      if (!(wish.waitMs > 0)) throw noneToLend(state, wish);
+      if (!(wish.waitMs > 0)) throw mayBorrow ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
+      requireRoomToAsk(state, wish.swarm);
       if (state.asking.size >= settings.maxRequests) throw tooManyWait(settings.maxRequests);
       const request = ctx.id('request');
       const queued: PoolEvent = { type: 'request.queued', data: { request, wish, registration } };
@@ -75,7 +79,8 @@ export const withdrawn = ({ id, wish }: RequestRow, reason: string): PoolEvent =
 /** The end of a request whose time has run out, with what stood in its way. */
 export function outOfTime(state: PoolState, { id, wish }: RequestRow, plan: Plan): PoolEvent {
   plan.dropRequest(id);
-  const reason = `waited ${formatDuration(wish.waitMs)}; ${noneToLend(state, wish).message}`;
+  const why = new Quotas(state).mayBorrow(wish.swarm) ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
+  const reason = `waited ${formatDuration(wish.waitMs)}; ${why.message}`;
   return { type: 'request.ended', data: { request: id, withdrawn: false, reason, borrower: wish.swarm } };
 }
 

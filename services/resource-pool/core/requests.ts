@@ -2,16 +2,13 @@ import type { FairShare } from './fair-share.ts';
 import { meets, type Need, needKey, type Offer, type Wish, wishOf } from './need.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import type { RequestRow } from './rows.ts';
+import { DEFAULT_AGEING_MS } from './score.ts';
 
 /** A request that waits, as the allocator sees it. */
 export interface Asking extends Placed {
   readonly row: RequestRow;
   readonly wish: Wish;
 }
-
-/** Of one swarm: higher priority first, then the older one. */
-const goesFirst = (a: Asking, b: Asking): boolean =>
-  a.row.wish.priority === b.row.wish.priority ? a.row.order < b.row.order : a.row.wish.priority > b.row.wish.priority;
 
 /** Requests that the same agents could serve, by who asks. */
 interface Line {
@@ -29,8 +26,38 @@ export class Requests {
   readonly #types = new Map<string, Map<string, Line>>();
   readonly #waiting = new Map<string, Asking>();
 
+  #ageingMs = DEFAULT_AGEING_MS;
+
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** Of one swarm's: priority ages as that of tasks does, see queue.ts. */
+  readonly #goesFirst = (a: Asking, b: Asking): boolean => {
+    const start = (asking: Asking) => asking.row.queuedAt - asking.row.wish.priority * this.#ageingMs;
+    const difference = start(a) - start(b);
+    return difference === 0 ? a.row.order < b.row.order : difference < 0;
+  };
+
+  /** A point of priority is worth so much waiting from now on. */
+  ageBy(ageingMs: number): void {
+    if (ageingMs === this.#ageingMs) return;
+    this.#ageingMs = ageingMs;
+    for (const lines of this.#types.values())
+      for (const { bySwarm } of lines.values()) for (const own of bySwarm.values()) own.rebuild();
+  }
+
+  /** The first request of each line of a swarm, without those in `except`, in their order. */
+  heads(swarm: string, except: ReadonlySet<string>): RequestRow[] {
+    const found: Asking[] = [];
+    for (const lines of this.#types.values()) {
+      for (const { bySwarm } of lines.values()) {
+        const own = bySwarm.get(swarm);
+        const first = own && firstOf(own, except);
+        if (first) found.push(first);
+      }
+    }
+    return found.sort((a, b) => (this.#goesFirst(a, b) ? -1 : 1)).map(({ row }) => row);
   }
 
   add(row: RequestRow): void {
@@ -40,7 +67,7 @@ export class Requests {
     const { need } = asking.wish;
     const make = (): Line => ({ need, lender: row.wish.lender, bySwarm: new Map() });
     const line = entry(lines, lineKey(asking), make);
-    entry(line.bySwarm, row.wish.swarm, () => new Ranked<Asking>(goesFirst)).add(asking);
+    entry(line.bySwarm, row.wish.swarm, () => new Ranked<Asking>(this.#goesFirst)).add(asking);
   }
 
   delete(id: string): void {
@@ -61,15 +88,21 @@ export class Requests {
   }
 
   /** Whom a free agent is lent to: of the swarms that ask for its like, the one that had least. */
-  next(type: string, offer: Offer, fair: FairShare, except: ReadonlySet<string>): RequestRow | undefined {
+  next(
+    type: string,
+    offer: Offer,
+    fair: FairShare,
+    mayBorrow: (swarm: string) => boolean,
+    except: ReadonlySet<string>,
+  ): RequestRow | undefined {
     const heads = new Map<string, Asking>();
     for (const { need, lender, bySwarm } of this.#types.get(type)?.values() ?? []) {
       if ((lender !== '' && lender !== offer.home) || !meets(offer, need)) continue;
       for (const [swarm, own] of bySwarm) {
-        if (swarm === offer.home) continue;
+        if (swarm === offer.home || !mayBorrow(swarm)) continue;
         const first = firstOf(own, except);
         const head = heads.get(swarm);
-        if (first && (!head || goesFirst(first, head))) heads.set(swarm, first);
+        if (first && (!head || this.#goesFirst(first, head))) heads.set(swarm, first);
       }
     }
     let best: Asking | undefined;

@@ -5,6 +5,7 @@ import type {
   Outcome,
   Policy,
   RequestAgentRequest,
+  SwarmLimits,
   TaskSpec,
   TaskState,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -147,6 +148,14 @@ export interface NormRow {
 /** The federation's policy; the one row of its table. Not there as long as nobody has changed it. */
 export type PolicyRow = Policy;
 export const POLICY_KEY = 'policy';
+
+/** What a swarm may use; not there as long as nobody has said. */
+export type LimitsRow = SwarmLimits;
+
+/** When a swarm's next task would be due at its rate, in microseconds since 1970: see limits.ts. */
+export interface RateRow {
+  readonly dueUs: number;
+}
 
 /** What rows of older snapshots lack. */
 const NEWER_OFFER = { labels: NO_LABELS, specialisations: NONE, cost: 0 };

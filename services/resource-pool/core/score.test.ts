@@ -107,7 +107,12 @@ function take(pool: Pool, one: Step, count: number): void {
         ? pool.observe(`${one.swarm}/n${one.agent}`, one.state)
         : undefined;
     case 'weigh':
-      return void pool.run.execute('setPolicy', { weights: one.weights, typicalCost: 0, expectedVersion: '0' });
+      return void pool.run.execute('setPolicy', {
+        weights: one.weights,
+        typicalCost: 0,
+        ageingMs: 0,
+        expectedVersion: '0',
+      });
   }
 }
 
@@ -202,7 +207,8 @@ describe('the policy', () => {
     return { ...none, [name]: 1000 };
   };
   const set = (pool: Pool, change: object, principal = pool.operator) =>
-    pool.run.execute('setPolicy', { typicalCost: 0, expectedVersion: '0', ...change }, { principal }).policy;
+    pool.run.execute('setPolicy', { typicalCost: 0, ageingMs: 0, expectedVersion: '0', ...change }, { principal })
+      .policy;
 
   test('decides from the next decision on', () => {
     const pool = new Pool();

@@ -30,9 +30,13 @@ export const PRIOR: Pick<MeasureRow, 'success' | 'slowness' | 'samples'> = {
   samples: 0,
 };
 
+/** A minute of waiting makes up for one point of priority. */
+export const DEFAULT_AGEING_MS = 60_000;
+
 export const DEFAULT_POLICY: Policy = {
   weights: { performance: 250, free: 250, locality: 300, specialisation: 100, priority: 50, cost: 50 },
   typicalCost: 100,
+  ageingMs: DEFAULT_AGEING_MS,
   version: '1',
   setBy: '',
 };

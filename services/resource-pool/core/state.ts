@@ -3,7 +3,7 @@ import { Table } from '../../../libs/kernel/table.ts';
 import type { EventOf } from '../../../libs/protocol/machine.ts';
 import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { FairShare, weightOf } from './fair-share.ts';
+import { FairShare } from './fair-share.ts';
 import { Queue } from './queue.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
@@ -11,14 +11,17 @@ import type {
   AgentRow,
   DeliveryRow,
   LeaseRow,
+  LimitsRow,
   MeasureRow,
   NormRow,
   PolicyRow,
+  RateRow,
   RequestRow,
   ShareRow,
   TaskRow,
 } from './rows.ts';
 import { Scoring } from './score.ts';
+import { Usage } from './usage.ts';
 import { Workers } from './workers.ts';
 
 /**
@@ -43,10 +46,14 @@ export interface PoolState {
   readonly requests: Table<RequestRow>;
   /** What swarms have had of others' agents, by swarm. */
   readonly shares: Table<ShareRow>;
+  /** What swarms may use, by swarm. */
+  readonly limits: Table<LimitsRow>;
+  readonly rates: Table<RateRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
   readonly fair: FairShare;
   readonly asking: Requests;
+  readonly usage: Usage;
   readonly workers: Workers;
   readonly queue: Queue;
   /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
@@ -98,6 +105,7 @@ export class EndedOnes {
 export function emptyState(): PoolState {
   const scoring = new Scoring();
   const shares = new Table<ShareRow>();
+  const limits = new Table<LimitsRow>();
   return {
     agents: new Table(),
     leases: new Table(),
@@ -109,8 +117,11 @@ export function emptyState(): PoolState {
     requests: new Table(),
     shares,
     scoring,
-    fair: new FairShare(shares, weightOf),
+    limits,
+    rates: new Table(),
+    fair: new FairShare(shares, limits),
     asking: new Requests(),
+    usage: new Usage(),
     workers: new Workers(scoring),
     queue: new Queue(),
     due: new DueQueue(),
@@ -175,6 +186,7 @@ export interface PoolShape {
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
     setPolicy: Command<wire.SetPolicyRequest, wire.SetPolicyResponse>;
+    setSwarmLimits: Command<wire.SetSwarmLimitsRequest, wire.SetSwarmLimitsResponse>;
     /** Internal: an agent's liveness changed. */
     observeAgent: Command<Observation, null>;
     /** Internal: ends what belongs to registrations that are over; `left`: there is more, say it again. */
@@ -188,6 +200,7 @@ export interface PoolShape {
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
     tasksById: Command<TasksById, readonly wire.Task[]>;
     listAgentRequests: Command<wire.ListAgentRequestsRequest, wire.ListAgentRequestsResponse>;
@@ -215,6 +228,7 @@ export interface PoolShape {
     'task.forgotten': events.TaskForgotten;
     'delivery.settled': events.DeliverySettled;
     'policy.set': events.PolicySet;
+    'limits.set': events.SwarmLimitsSet;
   };
 }
 

@@ -50,18 +50,23 @@ export function putMeasure(state: PoolState, agent: AgentRow, row: MeasureRow): 
 export function putPolicy(state: PoolState, row: PolicyRow): void {
   state.policies.set(POLICY_KEY, row);
   state.scoring.use(row);
+  state.queue.ageBy(row.ageingMs);
+  state.asking.ageBy(row.ageingMs);
   for (const agent of state.agents.values()) {
     state.workers.weigh(agent.key, state.scoring.merit(agent, state.measures.get(agent.key)));
   }
 }
 
 export function putLease(state: PoolState, row: LeaseRow): void {
+  const before = state.leases.get(row.id);
+  if (before) state.usage.lease(before, -1);
   state.leases.set(row.id, row);
   indexLease(state, row);
 }
 
 function indexLease(state: PoolState, row: LeaseRow): void {
   schedule(state.due, `lease/${row.id}`, leaseDue(row, 0));
+  state.usage.lease(row, 1);
   if (row.endedAt > 0) state.endedLeases.add(row);
 }
 
@@ -77,10 +82,14 @@ export function putRequest(state: PoolState, row: RequestRow): void {
 
 function indexRequest(state: PoolState, row: RequestRow): void {
   state.asking.add(row);
+  state.usage.requests.add(row.wish.swarm, 1);
   schedule(state.due, `request/${row.id}`, requestDue(row, 0));
 }
 
 export function deleteRequest(state: PoolState, id: string): void {
+  const row = state.requests.get(id);
+  if (!row) return;
+  state.usage.requests.add(row.wish.swarm, -1);
   state.requests.delete(id);
   state.asking.delete(id);
   state.due.delete(`request/${id}`);
@@ -90,6 +99,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
   const before = state.tasks.get(row.id);
   const from = before && currentAttempt(before)?.agent;
   const to = currentAttempt(row)?.agent;
+  if (before) state.usage.task(before, -1);
   if (before?.state === 'TASK_STATE_QUEUED') state.queue.delete(row.id);
   if (from && from !== to) state.workers.hold(from, row.id, false);
   state.tasks.set(row.id, row);
@@ -98,6 +108,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
 }
 
 function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
+  state.usage.task(row, 1);
   if (row.state === 'TASK_STATE_QUEUED') state.queue.add(row);
   if (hasEnded(row.state)) state.endedTasks.add(row);
   schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
@@ -131,7 +142,7 @@ export function dropOwed(state: PoolState, agent: string): void {
 
 /** Rebuilds everything that is derived from the tables. */
 export function rebuild(state: PoolState, settings: PoolSettings): void {
-  for (const row of state.policies.values()) state.scoring.use(row);
+  for (const row of state.policies.values()) putPolicy(state, row);
   for (const row of state.agents.values()) putAgent(state, currentAgent(row), settings);
   for (const row of state.leases.values()) indexLease(state, row);
   for (const row of state.requests.values()) indexRequest(state, row);

@@ -8,6 +8,7 @@ import { keyOfSwarm, registrationOf, requireMember, requireSwarm } from './acces
 import { taskKey, withLast } from './attempt-events.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
+import { countSubmission, requireRoomToSubmit } from './limits.ts';
 import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
 import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
@@ -31,8 +32,9 @@ export const taskCommands = (
       return { events: [], reply: () => ({ task: viewOf(state, id), revision, created: false, agent: '' }) };
     }
     if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
+    requireRoomToSubmit(state, spec.swarm, ctx.now);
     const plan = new Plan(state);
-    plan.queue({ id, spec, order: Number.MAX_SAFE_INTEGER, attempts: [] });
+    plan.queue({ id, spec, submittedAt: ctx.now, order: Number.MAX_SAFE_INTEGER, attempts: [] });
     const { traceparent, correlationId, hops } = ctx.trace;
     const submittedBy = describePrincipal(ctx.principal);
     const registration = registrationOf(ctx, spec.swarm);
@@ -85,6 +87,7 @@ export const taskEvents = (
   'task.submitted': {
     apply(state, data, at) {
       putTask(state, newRow(data, at), settings);
+      countSubmission(state, data.spec?.swarm ?? '', at.time);
     },
     key: (data) => `${data.spec?.swarm ?? 'unknown'}.${data.task}`,
   },

@@ -98,6 +98,9 @@ const attemptView = (row: AttemptRow): Attempt => ({
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
 function waitingFor(task: TaskRow, state: PoolState): string {
   const { swarm, type } = task.spec;
+  const max = state.limits.get(swarm)?.maxRunning ?? 0;
+  const running = state.usage.running.of(swarm);
+  if (max > 0 && running >= max) return `an end of one of the ${running} tasks of swarm ${swarm}, which is its limit`;
   const { need } = wishOf(task.spec);
   const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0, unfit: 0 };
   for (const offer of state.workers.ofType(type)) {

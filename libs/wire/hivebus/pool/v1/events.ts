@@ -23,6 +23,7 @@ import {
   outcomeToNumber,
   Policy,
   RequestAgentRequest,
+  SwarmLimits,
   TaskSpec,
   TaskState,
   taskStateFromJSON,
@@ -236,6 +237,12 @@ export interface TaskForgotten {
 export interface DeliverySettled {
   /** The effect's id. */
   effect: string;
+}
+
+/** limits.set: what a swarm may use has changed; key = <swarm>. */
+export interface SwarmLimitsSet {
+  /** The limits as they are from now on; their time is that of the journal and not repeated here. */
+  limits?: SwarmLimits | undefined;
 }
 
 /** policy.set: the rules for choosing agents have changed; no key. */
@@ -2005,6 +2012,64 @@ export const DeliverySettled: MessageFns<DeliverySettled> = {
     const obj: any = {};
     if (message.effect !== "") {
       obj.effect = message.effect;
+    }
+    return obj;
+  },
+};
+
+function createBaseSwarmLimitsSet(): SwarmLimitsSet {
+  return { limits: undefined };
+}
+
+export const SwarmLimitsSet: MessageFns<SwarmLimitsSet> = {
+  encode(message: SwarmLimitsSet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limits !== undefined) {
+      SwarmLimits.encode(message.limits, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SwarmLimitsSet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSwarmLimitsSet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limits = SwarmLimits.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SwarmLimitsSet {
+    return { limits: isSet(object.limits) ? SwarmLimits.fromJSON(object.limits) : undefined };
+  },
+
+  toJSON(message: SwarmLimitsSet): unknown {
+    const obj: any = {};
+    if (message.limits !== undefined) {
+      obj.limits = SwarmLimits.toJSON(message.limits);
     }
     return obj;
   },

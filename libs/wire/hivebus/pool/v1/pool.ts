@@ -564,7 +564,7 @@ export interface TaskSpec {
   timeoutMs: number;
   /** How often it may be tried, 1 to 100; 0 = the default, 3. */
   maxAttempts: number;
-  /** Higher goes first, 0 to 1000. */
+  /** Higher goes first, 0 to 1000: each point is worth as much as the policy's `ageing_ms` of waiting. */
   priority: number;
   /** Free labels; at most 32; keys follow the rule for names, values have at most 256 characters. */
   labels: { [key: string]: string };
@@ -1113,7 +1113,7 @@ export interface Placement {
 
 /** One condition and what it does to the agents. */
 export interface Condition {
-  /** A stable word: type, swarm, own, lender, lent, scripts, capability, label, reachable, ready, draining or free. */
+  /** A stable word: type, swarm, own, lender, lent, scripts, capability, label, reachable, ready, draining, free or limit. */
   name: string;
   /** What it asks for, e.g. the type; may be empty. */
   value: string;
@@ -1129,7 +1129,7 @@ export interface Condition {
 
 /** Something that would let a waiting demand go on. */
 export interface Unblocker {
-  /** A stable word: finish, return, borrow, recover, capability or register. */
+  /** A stable word: limit, finish, return, borrow, recover, capability or register. */
   kind: string;
   /** For people. */
   text: string;
@@ -1299,7 +1299,87 @@ export interface Policy {
   /** Who changed it last. */
   setBy: string;
   /** When it was changed last. */
+  setAt?:
+    | string
+    | undefined;
+  /** How long must a task or request have waited to make up for one point of priority, in milliseconds, 1 to 86400000. */
+  ageingMs: number;
+}
+
+/** What a swarm may use of the pool; 0 = no limit but the federation's. */
+export interface SwarmLimits {
+  /** The swarm. */
+  swarm: string;
+  /** Its weight when others' agents are shared out, in thousandths, 1 to 1000000; 0 = 1000, as everyone has. */
+  weight: number;
+  /** How many of its tasks are given out at once, up to 100000. More wait. */
+  maxRunning: number;
+  /** How many of its tasks wait, up to 100000. More are refused. */
+  maxQueued: number;
+  /** How many agents it has borrowed at once, up to 100000. More requests wait, or are refused. */
+  maxLeases: number;
+  /** How many of its requests for agents wait, up to 10000. More are refused. */
+  maxRequests: number;
+  /** How many tasks it submits in a second in the long run, up to 100000. More are refused. */
+  submitsPerSecond: number;
+  /** How many it may submit at once after a while without, 1 to 100000; 0 = as many as in a second. */
+  submitBurst: number;
+  /** Rises with each change; 0 = never set. */
+  version: string;
+  /** Who changed it last. */
+  setBy: string;
+  /** When it was changed last. */
   setAt?: string | undefined;
+}
+
+/** What a swarm uses of the pool. */
+export interface SwarmUsage {
+  /** Its tasks that are given out. */
+  running: number;
+  /** Its tasks that wait. */
+  queued: number;
+  /** Agents that it has borrowed. */
+  leases: number;
+  /** Its requests for agents that wait. */
+  requests: number;
+}
+
+export interface GetSwarmLimitsRequest {
+  /** The swarm. */
+  swarm: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface GetSwarmLimitsResponse {
+  /** What it may use. */
+  limits?:
+    | SwarmLimits
+    | undefined;
+  /** What it uses. */
+  usage?:
+    | SwarmUsage
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface SetSwarmLimitsRequest {
+  /** The swarm and its new limits, all of them; version, set_by and set_at do not count. */
+  limits?:
+    | SwarmLimits
+    | undefined;
+  /** Only if this is still the version, else ABORTED; 0 = whatever it is. */
+  expectedVersion: string;
+}
+
+export interface SetSwarmLimitsResponse {
+  /** The limits as they now are. */
+  limits?:
+    | SwarmLimits
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
 }
 
 export interface GetPolicyRequest {
@@ -1325,6 +1405,8 @@ export interface SetPolicyRequest {
   typicalCost: number;
   /** Only if this is still the version, else ABORTED; 0 = whatever it is. */
   expectedVersion: string;
+  /** The new ageing; 0 = as it is. */
+  ageingMs: number;
 }
 
 export interface SetPolicyResponse {
@@ -8692,7 +8774,7 @@ export const PlacementWeights: MessageFns<PlacementWeights> = {
 };
 
 function createBasePolicy(): Policy {
-  return { weights: undefined, typicalCost: 0, version: "0", setBy: "", setAt: undefined };
+  return { weights: undefined, typicalCost: 0, version: "0", setBy: "", setAt: undefined, ageingMs: 0 };
 }
 
 export const Policy: MessageFns<Policy> = {
@@ -8711,6 +8793,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.setAt !== undefined) {
       Timestamp.encode(toTimestamp(message.setAt), writer.uint32(42).fork()).join();
+    }
+    if (message.ageingMs !== 0) {
+      writer.uint32(48).uint32(message.ageingMs);
     }
     return writer;
   },
@@ -8768,6 +8853,14 @@ export const Policy: MessageFns<Policy> = {
             message.setAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ageingMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8799,6 +8892,11 @@ export const Policy: MessageFns<Policy> = {
         : isSet(object.set_at)
         ? globalThis.String(object.set_at)
         : undefined,
+      ageingMs: isSet(object.ageingMs)
+        ? globalThis.Number(object.ageingMs)
+        : isSet(object.ageing_ms)
+        ? globalThis.Number(object.ageing_ms)
+        : 0,
     };
   },
 
@@ -8818,6 +8916,691 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.setAt !== undefined) {
       obj.setAt = message.setAt;
+    }
+    if (message.ageingMs !== 0) {
+      obj.ageingMs = Math.round(message.ageingMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseSwarmLimits(): SwarmLimits {
+  return {
+    swarm: "",
+    weight: 0,
+    maxRunning: 0,
+    maxQueued: 0,
+    maxLeases: 0,
+    maxRequests: 0,
+    submitsPerSecond: 0,
+    submitBurst: 0,
+    version: "0",
+    setBy: "",
+    setAt: undefined,
+  };
+}
+
+export const SwarmLimits: MessageFns<SwarmLimits> = {
+  encode(message: SwarmLimits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(16).uint32(message.weight);
+    }
+    if (message.maxRunning !== 0) {
+      writer.uint32(24).uint32(message.maxRunning);
+    }
+    if (message.maxQueued !== 0) {
+      writer.uint32(32).uint32(message.maxQueued);
+    }
+    if (message.maxLeases !== 0) {
+      writer.uint32(40).uint32(message.maxLeases);
+    }
+    if (message.maxRequests !== 0) {
+      writer.uint32(48).uint32(message.maxRequests);
+    }
+    if (message.submitsPerSecond !== 0) {
+      writer.uint32(56).uint32(message.submitsPerSecond);
+    }
+    if (message.submitBurst !== 0) {
+      writer.uint32(64).uint32(message.submitBurst);
+    }
+    if (message.version !== "0") {
+      writer.uint32(72).uint64(message.version);
+    }
+    if (message.setBy !== "") {
+      writer.uint32(82).string(message.setBy);
+    }
+    if (message.setAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.setAt), writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SwarmLimits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSwarmLimits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxRunning = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxQueued = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxLeases = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxRequests = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.submitsPerSecond = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.submitBurst = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.version = reader.uint64().toString();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.setBy = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.setAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SwarmLimits {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+      maxRunning: isSet(object.maxRunning)
+        ? globalThis.Number(object.maxRunning)
+        : isSet(object.max_running)
+        ? globalThis.Number(object.max_running)
+        : 0,
+      maxQueued: isSet(object.maxQueued)
+        ? globalThis.Number(object.maxQueued)
+        : isSet(object.max_queued)
+        ? globalThis.Number(object.max_queued)
+        : 0,
+      maxLeases: isSet(object.maxLeases)
+        ? globalThis.Number(object.maxLeases)
+        : isSet(object.max_leases)
+        ? globalThis.Number(object.max_leases)
+        : 0,
+      maxRequests: isSet(object.maxRequests)
+        ? globalThis.Number(object.maxRequests)
+        : isSet(object.max_requests)
+        ? globalThis.Number(object.max_requests)
+        : 0,
+      submitsPerSecond: isSet(object.submitsPerSecond)
+        ? globalThis.Number(object.submitsPerSecond)
+        : isSet(object.submits_per_second)
+        ? globalThis.Number(object.submits_per_second)
+        : 0,
+      submitBurst: isSet(object.submitBurst)
+        ? globalThis.Number(object.submitBurst)
+        : isSet(object.submit_burst)
+        ? globalThis.Number(object.submit_burst)
+        : 0,
+      version: isSet(object.version) ? globalThis.String(object.version) : "0",
+      setBy: isSet(object.setBy)
+        ? globalThis.String(object.setBy)
+        : isSet(object.set_by)
+        ? globalThis.String(object.set_by)
+        : "",
+      setAt: isSet(object.setAt)
+        ? globalThis.String(object.setAt)
+        : isSet(object.set_at)
+        ? globalThis.String(object.set_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: SwarmLimits): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.weight !== 0) {
+      obj.weight = Math.round(message.weight);
+    }
+    if (message.maxRunning !== 0) {
+      obj.maxRunning = Math.round(message.maxRunning);
+    }
+    if (message.maxQueued !== 0) {
+      obj.maxQueued = Math.round(message.maxQueued);
+    }
+    if (message.maxLeases !== 0) {
+      obj.maxLeases = Math.round(message.maxLeases);
+    }
+    if (message.maxRequests !== 0) {
+      obj.maxRequests = Math.round(message.maxRequests);
+    }
+    if (message.submitsPerSecond !== 0) {
+      obj.submitsPerSecond = Math.round(message.submitsPerSecond);
+    }
+    if (message.submitBurst !== 0) {
+      obj.submitBurst = Math.round(message.submitBurst);
+    }
+    if (message.version !== "0") {
+      obj.version = message.version;
+    }
+    if (message.setBy !== "") {
+      obj.setBy = message.setBy;
+    }
+    if (message.setAt !== undefined) {
+      obj.setAt = message.setAt;
+    }
+    return obj;
+  },
+};
+
+function createBaseSwarmUsage(): SwarmUsage {
+  return { running: 0, queued: 0, leases: 0, requests: 0 };
+}
+
+export const SwarmUsage: MessageFns<SwarmUsage> = {
+  encode(message: SwarmUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.running !== 0) {
+      writer.uint32(8).uint32(message.running);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(16).uint32(message.queued);
+    }
+    if (message.leases !== 0) {
+      writer.uint32(24).uint32(message.leases);
+    }
+    if (message.requests !== 0) {
+      writer.uint32(32).uint32(message.requests);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SwarmUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSwarmUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.leases = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.requests = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SwarmUsage {
+    return {
+      running: isSet(object.running) ? globalThis.Number(object.running) : 0,
+      queued: isSet(object.queued) ? globalThis.Number(object.queued) : 0,
+      leases: isSet(object.leases) ? globalThis.Number(object.leases) : 0,
+      requests: isSet(object.requests) ? globalThis.Number(object.requests) : 0,
+    };
+  },
+
+  toJSON(message: SwarmUsage): unknown {
+    const obj: any = {};
+    if (message.running !== 0) {
+      obj.running = Math.round(message.running);
+    }
+    if (message.queued !== 0) {
+      obj.queued = Math.round(message.queued);
+    }
+    if (message.leases !== 0) {
+      obj.leases = Math.round(message.leases);
+    }
+    if (message.requests !== 0) {
+      obj.requests = Math.round(message.requests);
+    }
+    return obj;
+  },
+};
+
+function createBaseGetSwarmLimitsRequest(): GetSwarmLimitsRequest {
+  return { swarm: "", minRevision: "0" };
+}
+
+export const GetSwarmLimitsRequest: MessageFns<GetSwarmLimitsRequest> = {
+  encode(message: GetSwarmLimitsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetSwarmLimitsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetSwarmLimitsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetSwarmLimitsRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: GetSwarmLimitsRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetSwarmLimitsResponse(): GetSwarmLimitsResponse {
+  return { limits: undefined, usage: undefined, revision: "0" };
+}
+
+export const GetSwarmLimitsResponse: MessageFns<GetSwarmLimitsResponse> = {
+  encode(message: GetSwarmLimitsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limits !== undefined) {
+      SwarmLimits.encode(message.limits, writer.uint32(10).fork()).join();
+    }
+    if (message.usage !== undefined) {
+      SwarmUsage.encode(message.usage, writer.uint32(18).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(24).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetSwarmLimitsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetSwarmLimitsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limits = SwarmLimits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.usage = SwarmUsage.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetSwarmLimitsResponse {
+    return {
+      limits: isSet(object.limits) ? SwarmLimits.fromJSON(object.limits) : undefined,
+      usage: isSet(object.usage) ? SwarmUsage.fromJSON(object.usage) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetSwarmLimitsResponse): unknown {
+    const obj: any = {};
+    if (message.limits !== undefined) {
+      obj.limits = SwarmLimits.toJSON(message.limits);
+    }
+    if (message.usage !== undefined) {
+      obj.usage = SwarmUsage.toJSON(message.usage);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetSwarmLimitsRequest(): SetSwarmLimitsRequest {
+  return { limits: undefined, expectedVersion: "0" };
+}
+
+export const SetSwarmLimitsRequest: MessageFns<SetSwarmLimitsRequest> = {
+  encode(message: SetSwarmLimitsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limits !== undefined) {
+      SwarmLimits.encode(message.limits, writer.uint32(10).fork()).join();
+    }
+    if (message.expectedVersion !== "0") {
+      writer.uint32(16).uint64(message.expectedVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetSwarmLimitsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetSwarmLimitsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limits = SwarmLimits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expectedVersion = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetSwarmLimitsRequest {
+    return {
+      limits: isSet(object.limits) ? SwarmLimits.fromJSON(object.limits) : undefined,
+      expectedVersion: isSet(object.expectedVersion)
+        ? globalThis.String(object.expectedVersion)
+        : isSet(object.expected_version)
+        ? globalThis.String(object.expected_version)
+        : "0",
+    };
+  },
+
+  toJSON(message: SetSwarmLimitsRequest): unknown {
+    const obj: any = {};
+    if (message.limits !== undefined) {
+      obj.limits = SwarmLimits.toJSON(message.limits);
+    }
+    if (message.expectedVersion !== "0") {
+      obj.expectedVersion = message.expectedVersion;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetSwarmLimitsResponse(): SetSwarmLimitsResponse {
+  return { limits: undefined, revision: "0" };
+}
+
+export const SetSwarmLimitsResponse: MessageFns<SetSwarmLimitsResponse> = {
+  encode(message: SetSwarmLimitsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limits !== undefined) {
+      SwarmLimits.encode(message.limits, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetSwarmLimitsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetSwarmLimitsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limits = SwarmLimits.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetSwarmLimitsResponse {
+    return {
+      limits: isSet(object.limits) ? SwarmLimits.fromJSON(object.limits) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SetSwarmLimitsResponse): unknown {
+    const obj: any = {};
+    if (message.limits !== undefined) {
+      obj.limits = SwarmLimits.toJSON(message.limits);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
     }
     return obj;
   },
@@ -8963,7 +9746,7 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
 };
 
 function createBaseSetPolicyRequest(): SetPolicyRequest {
-  return { weights: undefined, typicalCost: 0, expectedVersion: "0" };
+  return { weights: undefined, typicalCost: 0, expectedVersion: "0", ageingMs: 0 };
 }
 
 export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
@@ -8976,6 +9759,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.expectedVersion !== "0") {
       writer.uint32(24).uint64(message.expectedVersion);
+    }
+    if (message.ageingMs !== 0) {
+      writer.uint32(32).uint32(message.ageingMs);
     }
     return writer;
   },
@@ -9017,6 +9803,14 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
             message.expectedVersion = reader.uint64().toString();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ageingMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9042,6 +9836,11 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
         : isSet(object.expected_version)
         ? globalThis.String(object.expected_version)
         : "0",
+      ageingMs: isSet(object.ageingMs)
+        ? globalThis.Number(object.ageingMs)
+        : isSet(object.ageing_ms)
+        ? globalThis.Number(object.ageing_ms)
+        : 0,
     };
   },
 
@@ -9055,6 +9854,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.expectedVersion !== "0") {
       obj.expectedVersion = message.expectedVersion;
+    }
+    if (message.ageingMs !== 0) {
+      obj.ageingMs = Math.round(message.ageingMs);
     }
     return obj;
   },
@@ -9404,6 +10206,33 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: SetPolicyResponse): Buffer => Buffer.from(SetPolicyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetPolicyResponse => SetPolicyResponse.decode(value),
   },
+  /** What a swarm may use of the pool, and what it uses. */
+  getSwarmLimits: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetSwarmLimits" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetSwarmLimitsRequest): Buffer =>
+      Buffer.from(GetSwarmLimitsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetSwarmLimitsRequest => GetSwarmLimitsRequest.decode(value),
+    responseSerialize: (value: GetSwarmLimitsResponse): Buffer =>
+      Buffer.from(GetSwarmLimitsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetSwarmLimitsResponse => GetSwarmLimitsResponse.decode(value),
+  },
+  /**
+   * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
+   * By an operator.
+   */
+  setSwarmLimits: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SetSwarmLimits" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetSwarmLimitsRequest): Buffer =>
+      Buffer.from(SetSwarmLimitsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetSwarmLimitsRequest => SetSwarmLimitsRequest.decode(value),
+    responseSerialize: (value: SetSwarmLimitsResponse): Buffer =>
+      Buffer.from(SetSwarmLimitsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetSwarmLimitsResponse => SetSwarmLimitsResponse.decode(value),
+  },
 } as const;
 
 export interface ResourcePoolServiceServer extends UntypedServiceImplementation {
@@ -9471,6 +10300,13 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   getPolicy: handleUnaryCall<GetPolicyRequest, GetPolicyResponse>;
   /** Changes these rules, from the next decision on. By an operator. */
   setPolicy: handleUnaryCall<SetPolicyRequest, SetPolicyResponse>;
+  /** What a swarm may use of the pool, and what it uses. */
+  getSwarmLimits: handleUnaryCall<GetSwarmLimitsRequest, GetSwarmLimitsResponse>;
+  /**
+   * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
+   * By an operator.
+   */
+  setSwarmLimits: handleUnaryCall<SetSwarmLimitsRequest, SetSwarmLimitsResponse>;
 }
 
 export interface ResourcePoolServiceClient extends Client {
@@ -9832,6 +10668,41 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** What a swarm may use of the pool, and what it uses. */
+  getSwarmLimits(
+    request: GetSwarmLimitsRequest,
+    callback: (error: ServiceError | null, response: GetSwarmLimitsResponse) => void,
+  ): ClientUnaryCall;
+  getSwarmLimits(
+    request: GetSwarmLimitsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetSwarmLimitsResponse) => void,
+  ): ClientUnaryCall;
+  getSwarmLimits(
+    request: GetSwarmLimitsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetSwarmLimitsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
+   * By an operator.
+   */
+  setSwarmLimits(
+    request: SetSwarmLimitsRequest,
+    callback: (error: ServiceError | null, response: SetSwarmLimitsResponse) => void,
+  ): ClientUnaryCall;
+  setSwarmLimits(
+    request: SetSwarmLimitsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetSwarmLimitsResponse) => void,
+  ): ClientUnaryCall;
+  setSwarmLimits(
+    request: SetSwarmLimitsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetSwarmLimitsResponse) => void,
   ): ClientUnaryCall;
 }
 
