@@ -3,7 +3,7 @@ import type { Agent } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { colors, facts } from '../output.ts';
 import { allAgents } from '../queries.ts';
 import { stateText } from '../render.ts';
-import { ago } from '../values.ts';
+import { ago, between } from '../values.ts';
 import { type Kind, present, textOf } from './kind.ts';
 import { LEASES } from './leases.ts';
 import { TASKS } from './tasks.ts';
@@ -52,7 +52,7 @@ export const AGENTS: Kind<Agent> = {
   details: (agent) =>
     facts([
       ['agent', nameOf(agent)],
-      ['state', `${stateText(agent.state, 'AGENT_STATE')} since ${ago(agent.stateSince)}`],
+      ['state', `${stateText(agent.state, 'AGENT_STATE')} for ${between(agent.stateSince, undefined)}`],
       ['busy', `${agent.busy} of ${agent.slots} slots`],
       ['heartbeat', agent.lastHeartbeatAt ? heardText(agent) : 'none was heard'],
       ['type', agent.type],

@@ -2,14 +2,14 @@ import type { Liveness, Swarm } from '../../libs/wire/hivebus/registry/v1/regist
 import { facts } from '../output.ts';
 import { allSwarms } from '../queries.ts';
 import { stateText } from '../render.ts';
-import { ago } from '../values.ts';
+import { ago, between } from '../values.ts';
 import { type Kind, named, present } from './kind.ts';
 
 const SINCE_MATTERS: readonly Liveness[] = ['LIVENESS_SUSPECT', 'LIVENESS_UNREACHABLE'];
 
 function livenessText(swarm: Swarm): string {
   const text = stateText(swarm.liveness, 'LIVENESS');
-  return SINCE_MATTERS.includes(swarm.liveness) ? `${text} since ${ago(swarm.livenessSince)}` : text;
+  return SINCE_MATTERS.includes(swarm.liveness) ? `${text} for ${between(swarm.livenessSince, undefined)}` : text;
 }
 
 const offersText = (swarm: Swarm): string =>
