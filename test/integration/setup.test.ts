@@ -50,11 +50,15 @@ const calls = (): string[] =>
   exists(join(root, 'calls')) ? readFileSync(join(root, 'calls'), 'utf8').trim().split('\n') : [];
 
 function setup(env: NodeJS.ProcessEnv = {}, args = ['--no-build']): Promise<{ code: number; said: string }> {
+  return run('setup.mjs', env, args);
+}
+
+function run(tool: string, env: NodeJS.ProcessEnv, args: string[]): Promise<{ code: number; said: string }> {
   const all = { PATH: programs, HOME: join(root, 'home'), ...env };
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [join(root, 'tools', 'setup.mjs'), ...args],
+      [join(root, 'tools', tool), ...args],
       { env: all, cwd: root },
       (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code) : 0, said: stdout + stderr });
@@ -148,4 +152,31 @@ test('setup and the services look for a fetched server in the same place', async
     );
   });
   expect([dirname(found), basename(found)]).toEqual([bin, 'nats-server']);
+});
+
+test('optional programs that cannot be had are said, and are no failure', async () => {
+  const { code, said } = await run('optional.mjs', {}, []);
+  expect(code).toBe(0);
+  expect(said).toContain('prometheus: skipped: install prometheus and put it on the PATH');
+  expect(said).toMatch(/grpcurl: skipped: there is no go to build github\.com\/fullstorydev\/grpcurl v[\d.]+ with/);
+  expect(said).toContain('python-grpc: skipped: there is no python3');
+  expect((await run('optional.mjs', {}, ['curl'])).code).toBe(2);
+});
+
+test('an optional program is built by Go, told why when that fails, and bounded in time', async () => {
+  fake('go', `if [ "$1" = build ]; then echo '#!/bin/sh' > "$4"; chmod 755 "$4"; fi`);
+  expect((await run('optional.mjs', {}, ['grpcurl'])).said).toContain('grpcurl: fetched');
+  expect((await run('optional.mjs', {}, ['grpcurl'])).said).toBe('grpcurl: there\n');
+  expect(calls().filter((call) => call.startsWith('go'))).toEqual([
+    expect.stringMatching(/^go mod download github\.com\/fullstorydev\/grpcurl@v/),
+    expect.stringMatching(/^go build -mod=mod -o .* github\.com\/fullstorydev\/grpcurl\/cmd\/grpcurl$/),
+  ]);
+  fake('go', 'echo reading list: 403 Forbidden; exit 1');
+  expect((await run('optional.mjs', {}, ['nats'])).said).toMatch(
+    /nats: skipped: go mod download .*: reading list: 403/,
+  );
+  fake('go', 'exec sleep 60');
+  const late = await run('optional.mjs', {}, ['--within', '1', 'nats', 'prometheus']);
+  expect(late.code).toBe(0);
+  expect(late.said).toMatch(/nats: skipped: .*ETIMEDOUT[\s\S]*prometheus: skipped: the 1 s are over/);
 });
