@@ -3,6 +3,7 @@ import { HiveError, invalid } from '../libs/kernel/errors.ts';
 import type { Hive, Identity } from '../libs/sdk/hive.ts';
 import { refuseUnknown } from '../libs/service/config.ts';
 import { type Context, contextOf, type GlobalOptions } from './context.ts';
+import { type Traced, traceCommand } from './tracing.ts';
 
 /** What a command does with its arguments and options; a number is its exit code. */
 export type Run<Args extends unknown[]> = (context: Context, ...args: Args) => Promise<unknown>;
@@ -22,8 +23,11 @@ const interrupted = (): HiveError => new HiveError('CANCELLED', 'interrupted');
 export function action<Args extends unknown[]>(
   run: Run<Args>,
   options: {
-    readonly heedsSignal?: boolean /** It answers with items, so that `-o name` has a meaning. */;
+    readonly heedsSignal?: boolean;
+    /** It answers with items, so that `-o name` has a meaning. */
     readonly names?: boolean;
+    /** Default: the whole command. */
+    readonly traced?: Traced;
   } = {},
 ) {
   return async (...parameters: unknown[]): Promise<void> => {
@@ -43,9 +47,17 @@ export function action<Args extends unknown[]>(
     const aborted = new Promise<never>((_, reject) => {
       if (!options.heedsSignal) stop.signal.addEventListener('abort', () => reject(interrupted()));
     });
-    const code = await Promise.race([run(contextOf(command, stop.signal), ...args), aborted]);
+    await using tracing = await traceCommand(options.traced ?? 'command', process.env);
+    const context = contextOf(command, stop.signal, tracing);
+    const code = await tracing.run(pathOf(command), () => Promise.race([run(context, ...args), aborted]));
     process.exitCode = typeof code === 'number' ? code : 0;
   };
+}
+
+/** E.g. `task submit`. */
+function pathOf(command: Command): string {
+  const { parent } = command;
+  return parent?.parent ? `${pathOf(parent)} ${command.name()}` : command.name();
 }
 
 /** Connects, works, closes. */

@@ -7,11 +7,15 @@ import { serveBus } from '../libs/rpc/bus-server.ts';
 import { serveGrpc } from '../libs/rpc/grpc-server.ts';
 import type { Observe } from '../libs/rpc/observe.ts';
 import { Closing } from '../libs/service/closing.ts';
+import { SPANS_KEPT } from '../libs/service/config.ts';
 import type { Checks } from '../libs/service/health.ts';
 import { operatorKeys } from '../libs/service/operator-keys.ts';
 import { VERSION } from '../libs/service/version.ts';
 import { createRegistry } from '../services/registry/service.ts';
 import { createResourcePool } from '../services/resource-pool/service.ts';
+import type { RingBounds } from '../services/telemetry/core/span-ring.ts';
+import type { SpanStore } from '../services/telemetry/core/span-store.ts';
+import { createTelemetry } from '../services/telemetry/service.ts';
 
 export interface AllInOneConfig {
   readonly nats: readonly string[];
@@ -27,12 +31,16 @@ export interface AllInOneConfig {
   readonly replicas?: number;
   readonly log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
   readonly observe?: Observe | undefined;
+  /** How many spans are kept for `hivebus trace`. */
+  readonly spans?: RingBounds;
 }
 
 export interface AllInOne extends AsyncDisposable {
   readonly grpcPort: number;
   /** Why each service is not ready; undefined when it is. */
   readonly checks: Checks;
+  /** Keeps spans; those of this process are added here. */
+  readonly spans: SpanStore;
 }
 
 /** Every service in this process, on one bus and one gRPC port. Resolves when they serve. */
@@ -51,15 +59,17 @@ export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> 
     };
     const [nc, announcer] = await Promise.all([open('hivebus'), open('hivebus-announcer')]);
     const registry = closing.use(createRegistry({ journal }, { nc, announcer, operatorKey, log }));
-    const pool = closing.use(createResourcePool({ journal }, { nc, announcer, operatorKey, log }));
-    const bindings = [registry.binding, pool.binding];
+    const pool = closing.use(createResourcePool({ journal }, { nc, announcer, operatorKey, observe, log }));
+    const telemetry = closing.use(createTelemetry({ spans: config.spans ?? SPANS_KEPT }, { operatorKey }));
+    const bindings = [registry.binding, pool.binding, telemetry.binding];
     // The registry itself knows a new swarm's key at once, the others a moment later.
     const { authenticate } = registry;
     closing.use(await serveBus({ nc, bindings, authenticate, observe, version: VERSION }));
     await Promise.all([registry.ready(), pool.ready()]);
     const grpc = closing.use(await serveGrpc({ bindings, authenticate, observe, host, port: config.grpcPort }));
     const checks = { registry: () => registry.check(), pool: () => pool.check() };
-    return { grpcPort: grpc.port, checks, [Symbol.asyncDispose]: () => closing[Symbol.asyncDispose]() };
+    const { store: spans } = telemetry;
+    return { grpcPort: grpc.port, checks, spans, [Symbol.asyncDispose]: () => closing[Symbol.asyncDispose]() };
   } catch (error) {
     await closing[Symbol.asyncDispose]();
     throw error;

@@ -6,6 +6,7 @@ import type { Hive, Identity } from '../libs/sdk/hive.ts';
 import { defaultHome, operatorKeyFile, readKey } from '../libs/sdk/keys.ts';
 import { createOutput, type Format, type Output } from './output.ts';
 import { findRun, type RunFile } from './run-file.ts';
+import type { CommandTracing } from './tracing.ts';
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -36,17 +37,20 @@ export interface Context {
 /** Where keys lie. */
 export const homeOf = (run: RunFile | undefined): string => process.env.HIVEBUS_HOME || run?.home || defaultHome();
 
-export function contextOf(command: Command, signal: AbortSignal): Context {
+export function contextOf(command: Command, signal: AbortSignal, tracing: CommandTracing): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
   const run = findRun(process.cwd());
   const nats = options.nats ?? process.env.HIVEBUS_NATS ?? run?.nats ?? DEFAULT_NATS;
   const federation = options.federation ?? process.env.HIVEBUS_FEDERATION ?? 'main';
   const home = homeOf(run);
   const asked = parseIdentity(options.as ?? process.env.HIVEBUS_AS);
-  const connectAs = (identity: Identity) =>
-    Promise.race([connect({ servers: nats, federation, home, identity }), interruption(signal)]).catch((error) =>
+  const connectAs = async (identity: Identity) => {
+    const connecting = connect({ servers: nats, federation, home, identity });
+    const hive = await Promise.race([connecting, interruption(signal)]).catch((error) =>
       Promise.reject(explained(error, nats)),
     );
+    return tracing.through(hive);
+  };
   return {
     given: options,
     output: createOutput(options.output, process.stdout, process.stderr),

@@ -12,6 +12,7 @@ import { addDeregisterSwarm, addRegisterSwarm } from './commands/register-swarm.
 import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
+import { addTrace } from './commands/trace.ts';
 import { addUp } from './commands/up.ts';
 import { addWatch } from './commands/watch.ts';
 import { type GlobalOptions, homeOf } from './context.ts';
@@ -50,6 +51,7 @@ for (const add of [
   addAgent,
   addTask,
   addEvents,
+  addTrace,
   addDoctor,
 ]) {
   add(program);

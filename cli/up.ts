@@ -6,7 +6,9 @@ import { readConfig } from '../libs/service/config.ts';
 import { requireFreePort } from '../libs/service/free-port.ts';
 import { startHealth } from '../libs/service/health.ts';
 import { type NatsChild, startNatsChild } from '../libs/service/nats-child.ts';
+import { instanceOfProcess } from '../libs/telemetry/instance.ts';
 import { createLogger, logFunction } from '../libs/telemetry/log.ts';
+import { SpanBatches } from '../libs/telemetry/span-batches.ts';
 import { startTelemetry } from '../libs/telemetry/telemetry.ts';
 import { untilAborted } from './action.ts';
 import { createAllInOne } from './all-in-one.ts';
@@ -31,7 +33,7 @@ const SERVICE = 'hivebus';
 export async function up(context: Context, options: UpOptions): Promise<void> {
   const data = resolve(options.data);
   requireNoneUp(data);
-  const { nats, ...config } = readConfig(process.env, { grpcPort: GRPC_PORT, home: data });
+  const { nats, ...config } = readConfig(process.env, { grpcPort: GRPC_PORT, home: data, traces: 'always' });
   const grpcPort = options.grpcPort ?? config.grpcPort ?? GRPC_PORT;
   await requireFreePort(config.host, grpcPort, '--grpc-port');
   const operator = process.env.HIVEBUS_OPERATOR || OPERATOR;
@@ -40,7 +42,9 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   const given = context.given.nats ?? (process.env.HIVEBUS_NATS ? nats.join(',') : undefined);
   // Made first: instruments and spans of whatever comes later count.
   const { traces, metricsPort, host } = config;
-  await using telemetry = await startTelemetry({ service: SERVICE, traces, metricsPort, host });
+  const spans = new SpanBatches({ instance: instanceOfProcess() });
+  const spanProcessors = [spans];
+  await using telemetry = await startTelemetry({ service: SERVICE, traces, metricsPort, host, spanProcessors });
   const logger = createLogger({ service: SERVICE, level: process.env.HIVEBUS_LOG ? config.log : 'warn' });
   const crash = new AbortController();
   await using server =
@@ -67,7 +71,9 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
     replicas: config.replicas,
     log: logFunction(logger),
     observe: telemetry.observe,
+    spans: { maxSpans: config.maxSpans, maxBytes: config.maxSpanBytes },
   });
+  spans.sendBy(async (batch) => batch.forEach((span) => void all.spans.add(span, '')));
   const { healthPort } = config;
   await using _health =
     healthPort === undefined
@@ -126,6 +132,7 @@ function welcome(run: RunFile, data: string, server: NatsChild | undefined): str
     `${hivebus} status`,
     `${hivebus} agent run --swarm code --type echo --exec 'cat'`,
     `${hivebus} task submit --swarm code --type echo --payload '{"hello": 1}' --wait`,
+    `${hivebus} trace --last`,
     `${hivebus} events`,
   ];
   return `${colors.bold('Hivebus is up.')} Ctrl-C stops it.\n\n${addresses}\n\nIn another terminal:\n${steps.map((step) => `  ${step}`).join('\n')}\n`;

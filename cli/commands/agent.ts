@@ -78,7 +78,7 @@ export function addAgent(program: Command): void {
     .option('--quiet', 'say nothing about single tasks')
     .argument('[command...]', 'the command and its arguments, after --')
     .addHelpText('after', HELP)
-    .action(action(runAgent, { heedsSignal: true }));
+    .action(action(runAgent, { heedsSignal: true, traced: 'work' }));
 }
 
 async function runAgent(context: Context, words: string[], options: RunOptions): Promise<void> {

@@ -50,7 +50,7 @@ export function addEvents(program: Command): void {
     .option('--since <duration|revision>', "from the journal: for so long, or after a revision of --service's journal")
     .option('--no-follow', 'with --since: end with what has happened')
     .addHelpText('after', HELP)
-    .action(action(events, { heedsSignal: true }));
+    .action(action(events, { heedsSignal: true, traced: 'none' }));
 }
 
 async function events(context: Context, options: EventOptions): Promise<void> {

@@ -18,7 +18,7 @@ export function addUp(program: Command): void {
           await up(context, options);
           context.output.note(`Hivebus has stopped; everything is kept in ${options.data}`);
         },
-        { heedsSignal: true },
+        { heedsSignal: true, traced: 'none' },
       ),
     );
 }

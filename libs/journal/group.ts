@@ -107,6 +107,11 @@ export class Group<M extends Shape, Soft> {
     return this.#settlements.map(([waiting]) => waiting.call.trace);
   }
 
+  /** Announcements go on from the append in each one's trace. */
+  follow(follow: (trace: Announcement['trace']) => Announcement['trace']): void {
+    for (const announcement of this.announcements) announcement.trace = follow(announcement.trace);
+  }
+
   #answer(waiting: Waiting, outcome: Outcome): void {
     this.#settlements.push([waiting, outcome]);
   }

@@ -181,6 +181,7 @@ export class Leader<M extends Shape> {
     const appended = await this.#deps.log.append(group.revision - 1, envelope, body, watch?.traceparent ?? '');
     watch?.ended(appended.outcome);
     if (this.#ended) return;
+    if (watch?.traceparent) group.follow(watch.follow);
     if (appended.outcome === 'committed') return this.#commit(group);
     this.#deps.observer.count(appended.outcome);
     if (appended.outcome === 'refused') return this.#deps.deposed(true);

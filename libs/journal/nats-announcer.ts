@@ -1,8 +1,12 @@
 import type { NatsConnection } from '@nats-io/nats-core';
+import { type Span, SpanKind } from '@opentelemetry/api';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { encodeLines, eventLines, traceLines } from '../protocol/envelope.ts';
 import { announcementSubject } from '../protocol/subjects.ts';
-import type { Announcer } from './ports.ts';
+import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
+import { startSampled, traceparentOf } from '../telemetry/span.ts';
+import { isSampled } from '../telemetry/traceparent.ts';
+import type { Announcement, Announcer } from './ports.ts';
 
 /** Committed events as core NATS messages. They may be lost or repeated; epoch, revision and index tell which is which. */
 export function natsAnnouncer(nc: NatsConnection, federation: string, service: string): Announcer {
@@ -10,7 +14,8 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
   return {
     announce(announcements) {
       if (nc.isClosed()) return;
-      for (const { type, key, json, at, epoch, trace } of announcements) {
+      for (const announcement of announcements) {
+        const { type, key, json, at, epoch } = announcement;
         const { revision, index, time } = at;
         const event = {
           id: `${revision}.${index}`,
@@ -19,10 +24,30 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
           timeMs: time,
           subject: key,
         };
-        const lines = `hive-epoch: ${epoch}\r\nhive-revision: ${revision}\r\nhive-index: ${index}\r\n${eventLines(event)}${traceLines(trace)}`;
         const subject = announcementSubject(federation, service, type, key);
+        const isTraced = isSampled(announcement.trace.traceparent);
+        const span = isTraced
+          ? publishing(announcement, service, subject, announcementSubject(federation, service, type, ''))
+          : undefined;
+        const trace = span ? { ...announcement.trace, traceparent: traceparentOf(span, '') } : announcement.trace;
+        const lines = `hive-epoch: ${epoch}\r\nhive-revision: ${revision}\r\nhive-index: ${index}\r\n${eventLines(event)}${traceLines(trace)}`;
         nc.publish(subject, Buffer.from(json), { headers: rawHeaders(encodeLines(lines)) });
+        span?.end();
       }
     },
   };
+}
+
+function publishing(announcement: Announcement, service: string, subject: string, template: string): Span | undefined {
+  const { at, epoch, trace, json } = announcement;
+  return startSampled(`publish ${template}`, trace.traceparent, {
+    kind: SpanKind.PRODUCER,
+    attributes: {
+      ...messaging({ name: 'publish', type: 'send', subject, template, trace, service }),
+      [ATTRIBUTE.messageId]: `${at.revision}.${at.index}`,
+      [ATTRIBUTE.bodySize]: Buffer.byteLength(json),
+      [ATTRIBUTE.revision]: at.revision,
+      [ATTRIBUTE.epoch]: epoch,
+    },
+  });
 }

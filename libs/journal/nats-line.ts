@@ -1,10 +1,13 @@
 import { errors, type Msg, type NatsConnection } from '@nats-io/nats-core';
+import { SpanKind } from '@opentelemetry/api';
 import { isNoResponders } from '../bus/message.ts';
 import { Outages } from '../bus/outages.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { isReplySubject } from '../protocol/subjects.ts';
+import { messaging } from '../telemetry/attributes.ts';
+import { failSpan, startSampled, traceparentOf } from '../telemetry/span.ts';
 import type { Forwarded, ForwardReply, LeaderLine, Probe } from './ports.ts';
 
 /** What goes over the line: a beat tells an epoch, with a reply subject it asks for a sign of life. */
@@ -38,13 +41,20 @@ export function natsLine(nc: NatsConnection, subject: string, clock: Clock = sys
     },
     async forward(forwarded, signal) {
       if (signal.aborted) throw new HiveError('CANCELLED', 'the caller gave up');
+      const { trace } = forwarded;
+      const attributes = messaging({ name: 'forward', type: 'send', subject, trace });
+      const span = startSampled(`forward ${subject}`, trace.traceparent, { kind: SpanKind.CLIENT, attributes });
+      const from = { ...trace, traceparent: traceparentOf(span, trace.traceparent) };
       try {
-        const message = await nc.request(subject, encode({ ask: forwarded }), { timeout: FORWARD_TIMEOUT_MS });
+        const ask = encode({ ask: { ...forwarded, trace: from } });
+        const message = await nc.request(subject, ask, { timeout: FORWARD_TIMEOUT_MS });
         return message.json<ForwardReply>();
-      } catch (error) {
-        throw foundNobody(error)
-          ? new HiveError('UNAVAILABLE', 'nobody leads at the moment; try again', { reason: 'NOBODY_LEADS' })
-          : new HiveError('UNAVAILABLE', 'the leader did not answer in time', { reason: 'NO_ANSWER', cause: error });
+      } catch (cause) {
+        const error = unanswered(cause);
+        if (span) failSpan(span, error);
+        throw error;
+      } finally {
+        span?.end();
       }
     },
   };
@@ -67,6 +77,11 @@ function ask(nc: NatsConnection, subject: string, body: Buffer, timeoutMs: numbe
     nc.publish(subject, body, { reply });
   });
 }
+
+const unanswered = (cause: unknown): HiveError =>
+  foundNobody(cause)
+    ? new HiveError('UNAVAILABLE', 'nobody leads at the moment; try again', { reason: 'NOBODY_LEADS' })
+    : new HiveError('UNAVAILABLE', 'the leader did not answer in time', { reason: 'NO_ANSWER', cause });
 
 const encode = (message: LineMessage): Buffer => Buffer.from(JSON.stringify(message));
 

@@ -1,13 +1,23 @@
-import { context, type Link, metrics, type SpanContext, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { metrics, type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { Trace } from '../protocol/machine.ts';
-import type { Observer } from './ports.ts';
+import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
+import { startSampled, traceparentOf } from '../telemetry/span.ts';
+import { isSampled } from '../telemetry/traceparent.ts';
+import type { Appended, AppendObserver, Observer } from './ports.ts';
 
-const SAMPLED = /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[13579bdf])$/;
+/** Whose journal it is, and where its records go. */
+export interface Observed {
+  readonly service: string;
+  readonly federation: string;
+  readonly subject: string;
+}
 
-/** Counters, a histogram of group sizes, and a span for each append that is linked to every trace in its group. */
-export function otelObserver(service: string, federation: string, log: Observer['log']): Observer {
+/** A span has room for so many links, by OpenTelemetry's own bound; commands beyond share the append without one. */
+const MAX_LINKS = 128;
+
+/** Counters, a histogram of group sizes, and spans of appends. */
+export function otelObserver({ service, federation, subject }: Observed, log: Observer['log']): Observer {
   const meter = metrics.getMeter('hivebus');
-  const tracer = trace.getTracer('hivebus');
   const attributes = { service, federation };
   const happened = meter.createCounter('journal_events_total', { description: 'What happened to a journal, by kind' });
   const commands = meter.createHistogram('journal_group_commands', { description: 'Commands in one record' });
@@ -18,21 +28,13 @@ export function otelObserver(service: string, federation: string, log: Observer[
       const began = performance.now();
       commands.record(group.commands, attributes);
       bytes.add(group.bytes, attributes);
-      const sampled = sampledOf(group.traces());
-      const first = sampled[0];
-      const span =
-        first &&
-        tracer.startSpan(
-          'journal.append',
-          { kind: SpanKind.PRODUCER, links: linksTo(sampled), attributes: { ...attributes, commands: group.commands } },
-          trace.setSpanContext(context.active(), first),
-        );
+      const spans = startAppend(service, subject, group);
       return {
-        traceparent: span ? traceparentOf(span.spanContext()) : '',
+        traceparent: spans?.traceparent ?? '',
+        follow: (trace) => spans?.follow(trace) ?? trace,
         ended(outcome) {
           seconds.record((performance.now() - began) / 1000, { ...attributes, outcome });
-          if (outcome !== 'committed') span?.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
-          span?.end();
+          spans?.end(outcome);
         },
       };
     },
@@ -41,20 +43,60 @@ export function otelObserver(service: string, federation: string, log: Observer[
   };
 }
 
-/** Contexts of the traces that are sampled, each trace once. */
-function sampledOf(traces: readonly Trace[]): SpanContext[] {
-  const found = new Map<string, SpanContext>();
-  for (const { traceparent } of traces) {
-    if (traceparent === '' || traceparent.endsWith('00') || found.has(traceparent)) continue;
-    const match = SAMPLED.exec(traceparent);
-    if (!match) continue;
-    const [, traceId = '', spanId = '', flags = '01'] = match;
-    found.set(traceparent, { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true });
+type Group = Parameters<Observer['appending']>[0];
+
+interface AppendSpans extends Pick<AppendObserver, 'traceparent' | 'follow'> {
+  end(outcome: Appended['outcome']): void;
+}
+
+/**
+ * One append serves many commands, each of another trace perhaps. The append's span goes on from the first that is
+ * sampled and is linked to the others; each of those gets a span of its own for the same time, linked to the append, so
+ * that no trace has a gap where it waited for it. Undefined when none is sampled.
+ */
+function startAppend(service: string, subject: string, group: Group): AppendSpans | undefined {
+  const [first, ...others] = sampledOf(group.traces());
+  if (!first) return undefined;
+  const attributesOf = (name: string, trace: Trace) => messaging({ name, type: 'send', subject, trace, service });
+  const append = startSampled(`append ${subject}`, first.traceparent, {
+    kind: SpanKind.PRODUCER,
+    links: others.map(({ traceparent }) => traceparent),
+    attributes: {
+      ...attributesOf('append', first),
+      [ATTRIBUTE.batchSize]: group.commands,
+      [ATTRIBUTE.bodySize]: group.bytes,
+    },
+  });
+  if (!append) return undefined;
+  const traceparent = traceparentOf(append, '');
+  const spans = new Map([[first.traceparent, append]]);
+  for (const other of others) {
+    const attributes = attributesOf('join', other);
+    const joined = startSampled(`join append ${subject}`, other.traceparent, { links: [traceparent], attributes });
+    if (joined) spans.set(other.traceparent, joined);
+  }
+  return {
+    traceparent,
+    follow: (trace) => followed(trace, spans.get(trace.traceparent)),
+    end: (outcome) => spans.forEach((span) => void ended(span, outcome)),
+  };
+}
+
+const followed = (trace: Trace, span: Span | undefined): Trace =>
+  span ? { ...trace, traceparent: traceparentOf(span, '') } : trace;
+
+function ended(span: Span, outcome: Appended['outcome']): void {
+  span.setAttribute(ATTRIBUTE.answer, outcome);
+  if (outcome !== 'committed') span.setStatus({ code: SpanStatusCode.ERROR, message: `the append was ${outcome}` });
+  span.end();
+}
+
+/** The traces that are sampled, each span once. */
+function sampledOf(traces: readonly Trace[]): Trace[] {
+  const found = new Map<string, Trace>();
+  for (const trace of traces) {
+    if (found.size > MAX_LINKS) break;
+    if (isSampled(trace.traceparent)) found.set(trace.traceparent, trace);
   }
   return [...found.values()];
 }
-
-const linksTo = (contexts: readonly SpanContext[]): Link[] => contexts.slice(1).map((context) => ({ context }));
-
-const traceparentOf = ({ traceId, spanId, traceFlags }: SpanContext): string =>
-  `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;

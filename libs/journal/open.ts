@@ -69,7 +69,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
     snapshots: natsSnapshots(bucket),
     line: natsLine(nc, leaderSubject(federation, service), options.clock),
     announcer: natsAnnouncer(options.announcer, federation, service),
-    observer: otelObserver(service, federation, options.log ?? (() => {})),
+    observer: otelObserver({ service, federation, subject }, options.log ?? (() => {})),
     clock: options.clock ?? systemClock,
     rng: Math.random,
     settings,

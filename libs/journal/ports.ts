@@ -105,7 +105,7 @@ export interface Announcement {
   readonly json: string;
   readonly at: Stamp;
   readonly epoch: number;
-  readonly trace: Trace;
+  trace: Trace;
 }
 
 export interface Announcer {
@@ -123,6 +123,8 @@ export interface Observer {
 export interface AppendObserver {
   /** W3C trace context of the append, to go with the record. */
   readonly traceparent: string;
+  /** The trace of what follows from a command of the group. */
+  follow(trace: Trace): Trace;
   ended(outcome: Appended['outcome']): void;
 }
 

@@ -25,7 +25,11 @@ export const announcementSubject = (federation: string, service: string, event: 
  * to everything there would count as a responder, and a dead agent as alive.
  */
 export const assignmentSubject = (federation: string, swarm: string, agent: string, instance: string): string =>
-  `_HIVE.${federation}.agent.${swarm}.${agent}.${instance}`;
+  `${agentSubject(federation, swarm, agent)}.${instance}`;
+
+/** `_HIVE.<federation>.agent.<swarm>.<agent>`: all instances of one, in spans */
+export const agentSubject = (federation: string, swarm: string, agent: string): string =>
+  `_HIVE.${federation}.agent.${swarm}.${agent}`;
 
 /** `hive.<federation>.pool.agent.*.<swarm>.<agent>`: what happens to one agent */
 export const agentNewsSubject = (federation: string, swarm: string, agent: string): string =>

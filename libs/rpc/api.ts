@@ -1,5 +1,6 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
 import type { Call } from '../protocol/call.ts';
+import type { Trace } from '../protocol/machine.ts';
 
 /** A generated service definition, e.g. `RegistryServiceService`: methods by their name in camelCase. */
 // biome-ignore lint/suspicious/noExplicitAny: request and response types differ by method and are inferred per key
@@ -22,6 +23,8 @@ export interface CallOptions {
   /** Give up after so many milliseconds; default 10,000 for unary calls, none for streams. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** The message for whose sake the call is made; default: what the client knows of by itself, if anything. */
+  readonly trace?: Trace | undefined;
 }
 
 /** The same methods as a client calls them, over either transport. Fields left out have their proto3 default. */

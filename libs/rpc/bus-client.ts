@@ -8,7 +8,7 @@ import { type Method, methodsOf } from './binding.ts';
 import { BusItems } from './bus-items.ts';
 import { BusOutbox } from './bus-outbox.ts';
 import { type Answer, type BusPeer, BusRequest } from './bus-request.ts';
-import type { Observe } from './observe.ts';
+import { type Observe, type Observed, traceOfCall } from './observe.ts';
 import { RequestIds } from './request-ids.ts';
 import { responseSchema, type Schema } from './schema.ts';
 
@@ -28,8 +28,6 @@ export interface BusClientOptions {
   /** How long to go on when nobody serves, in milliseconds: a service that restarts comes back within it. */
   readonly patienceMs?: number;
 }
-
-const NO_TRACE: Trace = { traceparent: '', correlationId: '', hops: 0 };
 
 /** A service's methods over the bus. Calls are repeated under one request id until answered or too late. */
 export function createBusClient<D extends Definition>(
@@ -54,10 +52,11 @@ function callerOf(peer: BusPeer, outbox: BusOutbox, method: Method, observe: Obs
   const schema = responseSchema(method.responseType);
   switch (method.kind) {
     case 'unary':
-      return (request, options = {}) =>
-        observed(peer, method, observe, async () =>
-          decode(schema, await BusRequest.send(peer, outbox, method, request, options)),
-        );
+      return async (request, options = {}) => {
+        const trace = traceOfCall(options.trace ?? peer.trace());
+        const run = async () => decode(schema, await BusRequest.send(peer, outbox, method, request, options, trace));
+        return observe ? observe(infoOf(peer, method, trace), run) : run();
+      };
     case 'serverStream':
       return (request, options = {}) => items(peer, method, schema, request, options, observe);
     default: {
@@ -75,16 +74,18 @@ async function* items(
   options: CallOptions,
   observe: Observe | undefined,
 ): AsyncGenerator<object> {
+  const trace = traceOfCall(options.trace ?? peer.trace());
   let ended: (error?: unknown) => void = () => {};
   const stream = await new Promise<BusItems>((resolve, reject) => {
     // The span lasts as long as the stream; only its beginning is within it.
-    observed(peer, method, observe, async () => {
-      resolve(new BusItems(peer, method, request, options));
+    const run = async () => {
+      resolve(new BusItems(peer, method, request, options, trace));
       const error = await new Promise<unknown>((done) => {
         ended = done;
       });
       if (error) throw error;
-    }).catch(reject);
+    };
+    (observe ? observe(infoOf(peer, method, trace), run) : run()).catch(reject);
   });
   try {
     for await (const message of stream) yield decode(schema, message);
@@ -108,9 +109,6 @@ function decode(schema: Schema, answer: Answer): object {
   }
 }
 
-function observed<T>(peer: BusPeer, method: Method, observe: Observe | undefined, run: () => Promise<T>): Promise<T> {
-  if (!observe) return run();
-  const { service, federation } = peer;
-  const info = { side: 'client', transport: 'bus', service, method: method.name, federation } as const;
-  return observe({ ...info, trace: peer.trace() ?? NO_TRACE }, run);
+function infoOf({ service, federation }: BusPeer, { name, path }: Method, trace: Trace): Observed {
+  return { side: 'client', transport: 'bus', service, method: name, fullName: path.slice(1), federation, trace };
 }

@@ -10,8 +10,9 @@ import type { CallOptions } from './api.ts';
 import { backoffMs, mayRetry, type Patience } from './backoff.ts';
 import type { Method } from './binding.ts';
 import { errorOf } from './bus-answers.ts';
-import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending, traceOf } from './bus-request.ts';
+import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-request.ts';
 import { PING_MS } from './bus-stream.ts';
+import { fromActiveSpan } from './observe.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
 const SILENCE_MS = 3 * PING_MS;
@@ -64,14 +65,14 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   /** How often nobody said that he took the request. */
   #unheard = 0;
 
-  constructor(peer: BusPeer, method: Method, request: unknown, options: CallOptions) {
+  constructor(peer: BusPeer, method: Method, request: unknown, options: CallOptions, trace: Trace) {
     this.#peer = peer;
     this.#method = method;
     this.#signal = options.signal;
     this.#startedAt = peer.clock.monotonic();
     this.#patience = { timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY, briefMs: peer.patienceMs };
     this.#body = Buffer.from(JSON.stringify(request));
-    this.#trace = traceOf(peer);
+    this.#trace = fromActiveSpan(trace);
     this.#timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
     const link = Link.of(peer.nc);
     this.#unlost = link.whenLost(() => this.#asked && this.#end(connectionLost()));

@@ -1,12 +1,12 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { trace as tracing } from '@opentelemetry/api';
 import { isNoResponders } from '../bus/message.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { randomId } from '../kernel/ids.ts';
 import type { Rng } from '../kernel/rng.ts';
-import { encodeLines, eventLines, HEADERS, nextHop, traceLines } from '../protocol/envelope.ts';
+import { encodeLines, eventLines, HEADERS, traceLines } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { rpcRepeatSubject, rpcSubject } from '../protocol/subjects.ts';
 import type { CallOptions } from './api.ts';
@@ -15,7 +15,7 @@ import type { Method } from './binding.ts';
 import type { CallText } from './bundle.ts';
 import { errorOf } from './bus-answers.ts';
 import type { Bundle, BusOutbox } from './bus-outbox.ts';
-import { activeTraceparent } from './observe.ts';
+import { fromActiveSpan } from './observe.ts';
 import type { RequestIds } from './request-ids.ts';
 
 /** What all calls of one client share. */
@@ -36,14 +36,6 @@ export interface BusPeer {
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-
-/** The trace of a call that starts here: the active span and the message that is being handled, if any. */
-export function traceOf(peer: BusPeer): Trace {
-  const outer = peer.trace();
-  const traceparent = activeTraceparent() || (outer?.traceparent ?? '');
-  if (outer) return { ...nextHop(outer), traceparent };
-  return { traceparent, correlationId: randomId(), hops: 0 };
-}
 
 /** The headers of a request of `type` but for those of one attempt. */
 export function requestLines(peer: BusPeer, type: string, trace: Trace, token: string, id: string): string {
@@ -116,9 +108,10 @@ export class BusRequest {
     method: Method,
     request: unknown,
     options: CallOptions,
+    trace: Trace,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      new BusRequest(peer, outbox, method, request, options, (error, answer) => {
+      new BusRequest(peer, outbox, method, request, options, trace, (error, answer) => {
         if (answer) resolve(answer);
         else reject(error);
       }).#attempt();
@@ -131,6 +124,7 @@ export class BusRequest {
     method: Method,
     request: unknown,
     options: CallOptions,
+    trace: Trace,
     settle: (error: HiveError | undefined, answer?: Answer) => void,
   ) {
     if (options.signal?.aborted) throw gaveUp();
@@ -142,7 +136,7 @@ export class BusRequest {
     this.#patience = { timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS, briefMs: peer.patienceMs };
     this.#startedAt = peer.clock.monotonic();
     this.json = JSON.stringify(request);
-    this.trace = traceOf(peer);
+    this.trace = fromActiveSpan(trace);
     this.#replyTo = sending(() => ReplyBox.of(peer.nc).open((message) => this.#onMessage(message)));
     this.#requestId = peer.ids.take(); // from here on nothing throws: it must be released
     this.id = `${this.#requestId.client}:${this.#requestId.counter}`;
@@ -162,8 +156,14 @@ export class BusRequest {
     if (remainingMs < 1) return this.fail(this.#lastError ?? this.#tooLate());
     this.#backingOff = false;
     if (this.#sent === 0) this.#outbox.add(this);
-    else this.#send(rpcRepeatSubject); // one that stopped is still picked now and then: now all are asked
+    else this.#sendAgain();
     if (!this.#ended) this.#wait(Math.min(remainingMs, this.#peer.attemptMs * 2 ** this.#sent++));
+  }
+
+  /** One that stopped is still picked now and then: now all are asked. */
+  #sendAgain(): void {
+    tracing.getActiveSpan()?.addEvent('sent again, to all replicas');
+    this.#send(rpcRepeatSubject);
   }
 
   /** Goes as a message of its own. */

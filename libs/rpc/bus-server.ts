@@ -258,8 +258,9 @@ class BindingServer {
     });
   }
 
-  #info(method: Method, federation: string, trace: Trace): Observed {
-    return { side: 'server', transport: 'bus', service: this.#binding.name, method: method.name, federation, trace };
+  #info({ name: method, path }: Method, federation: string, trace: Trace): Observed {
+    const { name: service } = this.#binding;
+    return { side: 'server', transport: 'bus', service, method, fullName: path.slice(1), federation, trace };
   }
 }
 

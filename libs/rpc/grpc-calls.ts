@@ -1,6 +1,6 @@
-import type { ClientReadableStream, ClientWritableStream, ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream, ClientWritableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import { HiveError } from '../kernel/errors.ts';
-import type { RequestId } from '../protocol/call.ts';
+import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Definition } from './api.ts';
 import type { Method } from './binding.ts';
 import type { GrpcPeer } from './grpc-peer.ts';
@@ -26,7 +26,7 @@ export function ask(
   peer: GrpcPeer,
   types: Types,
   request: object,
-  id: RequestId,
+  metadata: Metadata,
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
@@ -37,7 +37,7 @@ export function ask(
       requestSerialize,
       responseDeserialize,
       request,
-      peer.metadata(id),
+      metadata,
       deadlineIn(timeoutMs),
       (error, answer) => {
         tie[Symbol.dispose]();
@@ -58,13 +58,14 @@ export async function* receive(
   options: CallOptions,
 ): AsyncGenerator<unknown> {
   const { path, requestSerialize, responseDeserialize } = types;
+  const trace = peer.trace(options);
   let ended: (error?: HiveError) => void = () => {};
   const call = await new Promise<ClientReadableStream<unknown>>((resolve, reject) => {
     // The span lasts as long as the stream; only its beginning is within it.
     const run = async () => {
       const deadline = deadlineIn(options.timeoutMs);
       const { channel } = peer;
-      const metadata = peer.metadata();
+      const metadata = peer.metadata(trace);
       resolve(
         channel.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request(), metadata, deadline),
       );
@@ -73,7 +74,7 @@ export async function* receive(
       });
       if (error) throw error;
     };
-    peer.observed(method, run).catch(reject);
+    peer.observed(method, trace, run).catch(reject);
   });
   using _ = cancelling(call, options.signal);
   try {
@@ -94,6 +95,7 @@ export function send(
   types: Types,
   requests: AsyncIterable<object>,
   options: CallOptions,
+  trace: Trace,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { path, requestSerialize, responseDeserialize } = types;
@@ -101,7 +103,7 @@ export function send(
       path,
       requestSerialize,
       responseDeserialize,
-      peer.metadata(),
+      peer.metadata(trace),
       deadlineIn(options.timeoutMs),
       (error, answer) => {
         tie[Symbol.dispose]();

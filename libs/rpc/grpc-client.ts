@@ -1,5 +1,6 @@
 import { pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
 import { backoffMs, mayRetry } from './backoff.ts';
 import { type Method, methodsOf } from './binding.ts';
@@ -27,13 +28,18 @@ function callerOf(peer: GrpcPeer, method: Method, definition: Definition): Calle
   const schema = requestSchema(method.requestType);
   switch (method.kind) {
     case 'unary':
-      return (request, options = {}) =>
-        peer.observed(method, async () => repeated(peer, method, types, schema.check(request), options));
+      return async (request, options = {}) => {
+        const trace = peer.trace(options);
+        const run = async () => repeated(peer, method, types, schema.check(request), options, trace);
+        return peer.observed(method, trace, run);
+      };
     case 'serverStream':
       return (request, options = {}) => receive(peer, method, types, () => schema.check(request), options);
     case 'clientStream':
-      return (requests: AsyncIterable<object>, options = {}) =>
-        peer.observed(method, () => send(peer, types, checked(requests, schema.check), options));
+      return async (requests: AsyncIterable<object>, options = {}) => {
+        const trace = peer.trace(options);
+        return peer.observed(method, trace, () => send(peer, types, checked(requests, schema.check), options, trace));
+      };
     case 'bidi':
       throw new Error(`${method.path}: streams both ways are not supported`);
   }
@@ -44,7 +50,14 @@ async function* checked(requests: AsyncIterable<object>, check: (value: object) 
 }
 
 /** A unary call, tried until it is settled. */
-async function repeated(peer: GrpcPeer, method: Method, types: Types, request: object, options: CallOptions) {
+async function repeated(
+  peer: GrpcPeer,
+  method: Method,
+  types: Types,
+  request: object,
+  options: CallOptions,
+  trace: Trace,
+): Promise<unknown> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const { clock, rng, patienceMs: briefMs } = peer;
   const startedAt = clock.monotonic();
@@ -52,7 +65,8 @@ async function repeated(peer: GrpcPeer, method: Method, types: Types, request: o
   try {
     for (let tries = 1; ; tries++) {
       try {
-        return await ask(peer, types, request, id, timeoutMs - (clock.monotonic() - startedAt), signal);
+        const leftMs = timeoutMs - (clock.monotonic() - startedAt);
+        return await ask(peer, types, request, peer.metadata(trace, id), leftMs, signal);
       } catch (cause) {
         const error = HiveError.from(cause);
         const delayMs = backoffMs(tries, error, rng);

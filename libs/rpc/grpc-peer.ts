@@ -1,14 +1,14 @@
 import { Client as Channel, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { randomId } from '../kernel/ids.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { RequestId } from '../protocol/call.ts';
-import { FEDERATION_KEY, HEADERS, nextHop } from '../protocol/envelope.ts';
+import { FEDERATION_KEY, HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
+import type { CallOptions } from './api.ts';
 import type { Method } from './binding.ts';
 import { ERROR_KEY, fromGrpc } from './error-wire.ts';
-import { activeTraceparent, type Observe } from './observe.ts';
+import { fromActiveSpan, type Observe, traceOfCall } from './observe.ts';
 import { RequestIds } from './request-ids.ts';
 
 export interface GrpcClientOptions {
@@ -27,8 +27,6 @@ export interface GrpcClientOptions {
   readonly patienceMs?: number;
   readonly maxMessageBytes?: number;
 }
-
-const NO_TRACE: Trace = { traceparent: '', correlationId: '', hops: 0 };
 
 /** What all calls of one client share. */
 export class GrpcPeer {
@@ -59,16 +57,19 @@ export class GrpcPeer {
     });
   }
 
-  metadata(request?: RequestId): Metadata {
-    const { federation = 'main', token, trace } = this.options;
-    const outer = trace?.();
-    const { traceparent, correlationId, hops } = outer ? nextHop(outer) : { ...NO_TRACE, correlationId: randomId() };
+  /** The trace of a call that starts here. */
+  trace({ trace }: CallOptions): Trace {
+    return traceOfCall(trace ?? this.options.trace?.());
+  }
+
+  metadata(trace: Trace, request?: RequestId): Metadata {
+    const { federation = 'main', token } = this.options;
+    const { traceparent, correlationId, hops } = fromActiveSpan(trace);
     const metadata = new Metadata();
     metadata.set(FEDERATION_KEY, federation);
     metadata.set(HEADERS.correlation, correlationId);
     metadata.set(HEADERS.hops, String(hops));
-    const parent = activeTraceparent() || traceparent;
-    if (parent !== '') metadata.set(HEADERS.traceparent, parent);
+    if (traceparent !== '') metadata.set(HEADERS.traceparent, traceparent);
     const bearer = token?.() ?? '';
     if (bearer !== '') metadata.set(HEADERS.authorization, `Bearer ${bearer}`);
     if (request) metadata.set(HEADERS.requestId, `${request.client}:${request.counter}`);
@@ -82,11 +83,12 @@ export class GrpcPeer {
     return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'NO_RESPONDERS' });
   }
 
-  observed<T>(method: Method, run: () => Promise<T>): Promise<T> {
-    const { observe, trace, federation = 'main' } = this.options;
+  observed<T>({ name: method, path }: Method, trace: Trace, run: () => Promise<T>): Promise<T> {
+    const { observe, federation = 'main' } = this.options;
     if (!observe) return run();
-    const service = method.path.split('/')[1] ?? '';
-    const info = { side: 'client', transport: 'grpc', service, method: method.name, federation } as const;
-    return observe({ ...info, trace: trace?.() ?? NO_TRACE }, run);
+    const fullName = path.slice(1);
+    // As in subjects: `/hivebus.pool.v1.…`.
+    const service = path.split('.')[1] ?? '';
+    return observe({ side: 'client', transport: 'grpc', service, method, fullName, federation, trace }, run);
   }
 }

@@ -265,8 +265,10 @@ class GrpcHandlers {
     run: (open: Open) => Promise<void>,
   ): void {
     const calls = method.kind === 'unary' ? this.#calls.unary : this.#calls.streams;
+    let trace: Trace = { traceparent: '', correlationId: '', hops: 0 };
     try {
       const headers = readCallHeaders({ get: (name) => incoming.metadata.get(name)[0]?.toString() });
+      trace = headers.trace;
       const deadline = this.#deadline(incoming, headers);
       const open = this.#open(incoming, headers);
       const { call } = open;
@@ -285,7 +287,6 @@ class GrpcHandlers {
         .catch((error: unknown) => fail(HiveError.from(error)))
         .finally(() => calls.remove(running));
     } catch (error) {
-      const trace = { traceparent: '', correlationId: '', hops: 0 };
       observeRefusal(this.#observe, this.#info(method, federationIn(incoming.metadata), trace), error);
       fail(HiveError.from(error));
     }
@@ -321,8 +322,9 @@ class GrpcHandlers {
     });
   }
 
-  #info(method: Method, federation: string, trace: Trace): Observed {
-    return { side: 'server', transport: 'grpc', service: this.#binding.name, method: method.name, federation, trace };
+  #info({ name: method, path }: Method, federation: string, trace: Trace): Observed {
+    const { name: service } = this.#binding;
+    return { side: 'server', transport: 'grpc', service, method, fullName: path.slice(1), federation, trace };
   }
 }
 

@@ -1,4 +1,6 @@
 import { trace as tracing } from '@opentelemetry/api';
+import { randomId } from '../kernel/ids.ts';
+import { nextHop } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 
 /** What is known of a call from outside, for spans and metrics. */
@@ -8,8 +10,10 @@ export interface Observed {
   /** As in subjects, e.g. `registry`. */
   readonly service: string;
   readonly method: string;
+  /** Full name, e.g. `hivebus.registry.v1.RegistryService/ListSwarms`. */
+  readonly fullName: string;
   readonly federation: string;
-  /** On a server: where the call came from; the parent of its span. */
+  /** What the call belongs to; its span's parent, where none is active. */
   readonly trace: Trace;
 }
 
@@ -22,6 +26,19 @@ export type Observe = <T>(info: Observed, run: () => Promise<T>) => Promise<T>;
 /** A request that was refused before its method was asked counts too. */
 export function observeRefusal(observe: Observe | undefined, info: Observed, error: unknown): void {
   observe?.(info, () => Promise.reject(error)).catch(() => {});
+}
+
+/** What is done for nobody's sake, such as keeping up to date: no trace begins with it. */
+export const BACKGROUND: Trace = { traceparent: '', correlationId: 'background', hops: -1 };
+
+/** The trace of a call that starts here, made for the sake of `outer`, if anything. */
+export const traceOfCall = (outer: Trace | undefined): Trace =>
+  outer ? nextHop(outer) : { traceparent: '', correlationId: randomId(), hops: 0 };
+
+/** The same trace from the active span on, if there is one. */
+export function fromActiveSpan(trace: Trace): Trace {
+  const traceparent = activeTraceparent();
+  return traceparent === '' ? trace : { ...trace, traceparent };
 }
 
 /** The traceparent of the span that is active here; empty when there is none. */

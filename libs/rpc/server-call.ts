@@ -4,7 +4,7 @@ import type { Call, RequestId } from '../protocol/call.ts';
 import type { CallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
-import { activeTraceparent } from './observe.ts';
+import { fromActiveSpan } from './observe.ts';
 import { Term } from './term.ts';
 
 /** A call as an adaptor hands it to a method. */
@@ -35,8 +35,7 @@ export class ServerCall implements Call {
 
   /** From now on the active span is what follows from this call. */
   adoptActiveSpan(): void {
-    const traceparent = activeTraceparent();
-    if (traceparent !== '') this.trace = { ...this.trace, traceparent };
+    this.trace = fromActiveSpan(this.trace);
   }
 }
 

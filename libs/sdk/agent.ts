@@ -5,6 +5,7 @@ import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { agentNewsSubject, assignmentSubject, heartbeatSubject } from '../protocol/subjects.ts';
+import { BACKGROUND } from '../rpc/observe.ts';
 import { responseSchema } from '../rpc/schema.ts';
 import type { AgentHeartbeat, Assignment, RegisterAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
@@ -240,7 +241,7 @@ class PoolAgent implements Agent {
     const { swarm, name, instance } = this;
     try {
       const { assignments } = await this.#settled(() =>
-        this.#hive.pool.listAssignments({ swarm, agent: name, instance }),
+        this.#hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
       const owed = new Map(assignments.map((each) => [each.task, each.attempt]));
       for (const attempt of before) {

@@ -10,9 +10,12 @@ import { encodeLines, eventLines, HEADERS, headerLine, nextHop, traceLines } fro
 import type { Trace } from '../protocol/machine.ts';
 import { tokenSource } from '../protocol/token.ts';
 import { createBusClient } from '../rpc/bus-client.ts';
+import { spanSender } from '../rpc/span-sender.ts';
 import { readBusAccess } from '../service/bus-access.ts';
+import { followTraces } from '../telemetry/observe.ts';
 import { ResourcePoolServiceService } from '../wire/hivebus/pool/v1/pool.ts';
 import { RegistryServiceService } from '../wire/hivebus/registry/v1/registry.ts';
+import { TelemetryServiceService } from '../wire/hivebus/telemetry/v1/telemetry.ts';
 import type { Hive, Identity } from './hive.ts';
 import { defaultHome, operatorKeyFile, readKey, swarmKeyFile } from './keys.ts';
 import { SwarmKey } from './swarm-key.ts';
@@ -78,6 +81,8 @@ class BusHive implements Hive {
   readonly nc: NatsConnection;
   readonly registry: Hive['registry'];
   readonly pool: Hive['pool'];
+  readonly telemetry: Hive['telemetry'];
+  readonly sendSpans: Hive['sendSpans'];
   readonly #link: Link;
   readonly #token: () => string;
 
@@ -87,10 +92,14 @@ class BusHive implements Hive {
     this.identity = identity;
     this.#link = link;
     this.#token = token;
-    const options = { federation: link.federation, token, clientId: labelOf(identity), trace: () => this.#trace() };
+    const { federation } = link;
+    const clientId = labelOf(identity);
+    const options = { federation, token, clientId, trace: () => this.#trace(), observe: followTraces };
     const registry = createBusClient(link.nc, 'registry', RegistryServiceService, options);
     this.registry = swarmKey ? swarmKey.keepingWith(registry) : registry;
     this.pool = createBusClient(link.nc, 'pool', ResourcePoolServiceService, options);
+    this.telemetry = createBusClient(link.nc, 'telemetry', TelemetryServiceService, options);
+    this.sendSpans = spanSender(link.nc, { federation, token });
   }
 
   async as(identity: Identity): Promise<Hive> {

@@ -1,8 +1,12 @@
 import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { type Span, SpanKind } from '@opentelemetry/api';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { activeTraceparent } from '../rpc/observe.ts';
+import { ATTRIBUTE } from '../telemetry/attributes.ts';
+import { withSpan } from '../telemetry/span.ts';
 import { Guardian } from './guardian.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { groupEnd } from './process-group.ts';
@@ -45,14 +49,34 @@ export function createExecHandler(options: ExecOptions): ExecHandler {
   const guardian = new Guardian();
   const settings = { graceMs: 5000, clock: systemClock, env: process.env, ...options };
   return {
-    handler: (task, run) => execute(task, run, guardian, settings),
+    handler: (task, run) => traced(task, run, guardian, settings),
     [Symbol.dispose]: () => guardian[Symbol.dispose](),
   };
 }
 
 type Settings = ExecOptions & Required<Pick<ExecOptions, 'graceMs' | 'clock' | 'env'>>;
 
-async function execute(task: AgentTask, run: TaskRun, guardian: Guardian, settings: Settings): Promise<unknown> {
+/** Within a span, when the task's trace is kept, that goes on in the command through its TRACEPARENT. */
+async function traced(task: AgentTask, run: TaskRun, guardian: Guardian, settings: Settings): Promise<unknown> {
+  const program = basename(commandOf(task, settings)[0] ?? '');
+  const attributes = {
+    [ATTRIBUTE.executable]: program,
+    [ATTRIBUTE.task]: task.id,
+    [ATTRIBUTE.correlationId]: task.correlationId,
+  };
+  return withSpan(`exec ${program}`, { kind: SpanKind.CLIENT, attributes }, (span) => {
+    const traceparent = activeTraceparent() || task.traceparent;
+    return execute({ ...task, traceparent }, run, guardian, settings, span);
+  });
+}
+
+async function execute(
+  task: AgentTask,
+  run: TaskRun,
+  guardian: Guardian,
+  settings: Settings,
+  span: Span,
+): Promise<unknown> {
   const command = commandOf(task, settings);
   const child = guardian.spawn(command, { env: environment(task, settings.env), cwd: settings.cwd });
   if (child.pid === undefined) {
@@ -81,6 +105,7 @@ async function execute(task: AgentTask, run: TaskRun, guardian: Guardian, settin
   const { graceMs, clock } = settings;
   const end = await groupEnd(child, { signal: run.signal, graceMs, clock, killOutsiders });
   guardian.release(group);
+  span.setAttributes({ [ATTRIBUTE.pid]: group, ...(end.code !== null && { [ATTRIBUTE.exitCode]: end.code }) });
   if (end.code === 0 && isTooLong) throw tooLong();
   if (end.code === 0) return result;
   throw failure(end, lastError);

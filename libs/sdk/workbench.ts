@@ -1,6 +1,11 @@
+import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { taskLogSubject } from '../protocol/subjects.ts';
+import { assignmentSubject, taskLogSubject } from '../protocol/subjects.ts';
+import { activeTraceparent } from '../rpc/observe.ts';
+import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
+import { type SpanOptions, withSpan } from '../telemetry/span.ts';
+import { isSampled } from '../telemetry/traceparent.ts';
 import type { Assignment, Outcome } from '../wire/hivebus/pool/v1/pool.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { type Confirmed, confirm } from './confirm.ts';
@@ -138,7 +143,28 @@ export class Workbench {
   /** Everything that follows belongs to the trace of the task. The agent's own calls are no delegation: hop 0. */
   #begin(attempt: Attempt): void {
     const { traceparent, correlationId } = attempt.assignment;
-    void withTrace({ traceparent, correlationId, hops: 0 }, () => this.#work(attempt));
+    const work = () => this.#work(attempt);
+    const run = isSampled(traceparent) ? () => withSpan(...this.#spanOf(attempt.assignment), work) : work;
+    void withTrace({ traceparent, correlationId, hops: 0 }, run);
+  }
+
+  /** The span of an attempt, from its assignment to its report. */
+  #spanOf(assignment: Assignment): [name: string, options: SpanOptions] {
+    const { task, attempt, traceparent, spec } = assignment;
+    const { hive, agent, instance } = this.#options;
+    const [swarm = '', name = ''] = agent.split('/');
+    const subject = assignmentSubject(hive.federation, swarm, name, instance);
+    const type = spec?.type ?? '';
+    const attributes = {
+      ...messaging({ name: 'run', type: 'process', subject, trace: assignment }),
+      [ATTRIBUTE.task]: task,
+      [ATTRIBUTE.taskType]: type,
+      [ATTRIBUTE.taskTitle]: spec?.title ?? '',
+      [ATTRIBUTE.attempt]: attempt,
+      [ATTRIBUTE.agent]: agent,
+      [ATTRIBUTE.instance]: instance,
+    };
+    return [`run ${type}`, { kind: SpanKind.CONSUMER, parent: traceparent, attributes }];
   }
 
   async #work(attempt: Attempt): Promise<void> {
@@ -154,6 +180,7 @@ export class Workbench {
         );
       }
       const ending = await this.#run(attempt, assignment);
+      tellSpan(ending);
       if (!attempt.abandoned) await this.#report(attempt, ending);
     } catch (error) {
       // Refused: the attempt is another's by now.
@@ -206,9 +233,17 @@ export class Workbench {
   }
 
   #taskOf(assignment: Assignment): AgentTask {
-    const { task: id, attempt, spec, traceparent, correlationId, hops } = assignment;
+    const { task: id, attempt, spec, correlationId, hops } = assignment;
+    const traceparent = activeTraceparent() || assignment.traceparent;
     if (!spec) throw new HiveError('INTERNAL', `the assignment of task ${id} says not what to do`);
     const { hive, agent } = this.#options;
     return { ...spec, id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops };
   }
+}
+
+/** What came of an attempt, in its span, if it has one. */
+function tellSpan({ outcome, reason }: Ending): void {
+  const span = trace.getActiveSpan();
+  span?.setAttribute(ATTRIBUTE.outcome, WORDS[outcome]);
+  if (outcome !== 'OUTCOME_SUCCEEDED') span?.setStatus({ code: SpanStatusCode.ERROR, message: reason });
 }

@@ -36,9 +36,22 @@ test.each([
   expect(read({ HIVEBUS_TRACES: text, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }).traces).toBe(traces);
 });
 
-test('traces are on by default where spans can go, and need a place to go', () => {
-  expect(read({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }).traces).toBe('always');
-  expect(faultOf({ HIVEBUS_TRACES: 'always' }).message).toContain('needs OTEL_EXPORTER_OTLP_ENDPOINT');
+test('traces are on by default where there is a collector', () => {
+  const collector = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' };
+  expect(read(collector).traces).toBe('always');
+  expect(read({ ...collector, HIVEBUS_TRACES: '0.1' }).traces).toBe(0.1);
+  expect(read({ ...collector, OTEL_TRACES_EXPORTER: 'none' }).traces).toBe('off');
+  expect(readConfig({}, { grpcPort: 1, traces: 'always' }).traces).toBe('always');
+  expect(faultOf({ OTEL_EXPORTER_OTLP_PROTOCOL: 'http' }).message).toContain('must be one of http/protobuf');
+});
+
+test.each([
+  ['1000', 1000],
+  ['64KiB', 65_536],
+  ['1GiB', 2 ** 30],
+])('HIVEBUS_TRACE_BYTES=%s', (text, maxSpanBytes) => {
+  expect(read({ HIVEBUS_TRACE_BYTES: text })).toMatchObject({ maxSpanBytes, maxSpans: 50_000 });
+  expect(faultOf({ HIVEBUS_TRACE_BYTES: `${text}x` }).message).toContain('must be a number of bytes');
 });
 
 test('all faults are told at once, with value and rule, and nothing becomes the default in silence', () => {

@@ -1,10 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { BusAccess } from '../bus/access.ts';
-import { invalid, quote } from '../kernel/errors.ts';
+import { invalid } from '../kernel/errors.ts';
+import { namesCollector } from '../telemetry/collector.ts';
 import type { Sampling } from '../telemetry/telemetry.ts';
 import { BUS_ACCESS_NAMES, readBusAccess } from './bus-access.ts';
 import {
+  bytes,
   duration,
   httpUrl,
   natsUrls,
@@ -18,9 +20,14 @@ import {
   wholeNumberOf,
 } from './settings.ts';
 
+/** Default bounds of what the keeper of traces keeps. */
+export const SPANS_KEPT = { maxSpans: 50_000, maxBytes: 32 << 20 } as const;
+
+const OTLP_PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-const sampling: Setting<Sampling | undefined> = {
+/** HIVEBUS_TRACES, which commands read, too. */
+export const sampling: Setting<Sampling | undefined> = {
   name: 'HIVEBUS_TRACES',
   fallback: undefined,
   rule: 'must be off, always, or the part of traces that is sampled, such as 0.01',
@@ -55,14 +62,25 @@ const settings = (defaults: ServiceDefaults) => ({
   stopMs: duration('HIVEBUS_STOP_TIMEOUT', 30_000),
   log: oneOf(LOG_LEVELS)('HIVEBUS_LOG', 'info'),
   traces: sampling,
-  /** Where spans go. The exporter reads this variable and its kin (headers, protocol) by itself. */
+  /** A collector of spans. The exporter reads these variables and their kin (headers, batches) by itself. */
   otlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', undefined),
+  otlpTracesEndpoint: httpUrl('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', undefined),
+  otlpProtocol: oneOf(OTLP_PROTOCOLS)('OTEL_EXPORTER_OTLP_PROTOCOL', undefined),
+  otlpTracesProtocol: oneOf(OTLP_PROTOCOLS)('OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', undefined),
+  /** `none`: no collector, whatever the endpoint. */
+  otlpExporter: oneOf(['otlp', 'none'] as const)('OTEL_TRACES_EXPORTER', undefined),
+  /** How many spans the keeper of traces keeps, */
+  maxSpans: wholeNumberOf(100, 10_000_000)('HIVEBUS_TRACE_SPANS', SPANS_KEPT.maxSpans),
+  /** and how many bytes of them. */
+  maxSpanBytes: bytes('HIVEBUS_TRACE_BYTES', SPANS_KEPT.maxBytes),
 });
 
 export interface ServiceDefaults {
   readonly grpcPort: number;
   /** Embedded mode keeps its keys with its data. */
   readonly home?: string;
+  /** When neither HIVEBUS_TRACES nor a collector is named; default off. */
+  readonly traces?: Sampling;
 }
 
 type Settings = Values<ReturnType<typeof settings>>;
@@ -92,10 +110,6 @@ export function refuseUnknown(env: NodeJS.ProcessEnv): void {
 /** Reads a service's configuration. Only mains call it; everything else takes what it needs as an argument. */
 export function readConfig(env: NodeJS.ProcessEnv, defaults: ServiceDefaults): ServiceConfig {
   const read = readSettings(env, settings(defaults), [...ELSEWHERE, ...BUS_ACCESS_NAMES]);
-  const { otlpEndpoint } = read;
-  const busAccess = readBusAccess(env);
-  const traces = read.traces ?? (otlpEndpoint ? 'always' : 'off');
-  if (traces === 'off' || otlpEndpoint) return { ...read, busAccess, traces };
-  const rule = 'needs OTEL_EXPORTER_OTLP_ENDPOINT, to know where spans go';
-  throw invalid([{ field: 'HIVEBUS_TRACES', value: quote(traces), rule }]);
+  const byDefault = namesCollector(env) ? 'always' : (defaults.traces ?? 'off');
+  return { ...read, busAccess: readBusAccess(env), traces: read.traces ?? byDefault };
 }

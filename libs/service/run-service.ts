@@ -8,7 +8,11 @@ import type { Authenticate, KeyRing } from '../rpc/authenticate.ts';
 import type { Binding } from '../rpc/binding.ts';
 import { serveBus } from '../rpc/bus-server.ts';
 import { serveGrpc } from '../rpc/grpc-server.ts';
+import type { Observe } from '../rpc/observe.ts';
+import { spanSender } from '../rpc/span-sender.ts';
+import { instanceOfProcess } from '../telemetry/instance.ts';
 import { createLogger, logFunction } from '../telemetry/log.ts';
+import { SpanBatches } from '../telemetry/span-batches.ts';
 import { startTelemetry } from '../telemetry/telemetry.ts';
 import { Closing } from './closing.ts';
 import { readConfig, type ServiceConfig } from './config.ts';
@@ -25,6 +29,8 @@ export interface ServiceDeps {
   /** Carries announcements; one of its own keeps them from delaying acknowledgements. */
   readonly announcer: NatsConnection;
   readonly operatorKey: KeyRing['operatorKey'];
+  /** For calls of other services. */
+  readonly observe?: Observe | undefined;
   readonly clock?: Clock;
   readonly log?: ServiceLog;
 }
@@ -40,11 +46,18 @@ export interface Service extends AsyncDisposable {
   check(): string | undefined;
 }
 
+/** What a service of its own process is told by the environment. */
+export interface ServiceSettings {
+  readonly journal: Partial<JournalSettings>;
+  /** How many spans a keeper of traces keeps. */
+  readonly spans: { readonly maxSpans: number; readonly maxBytes: number };
+}
+
 export interface ServiceMain {
   /** E.g. `hivebus-registry`. */
   readonly name: string;
   readonly grpcPort: number;
-  create(config: { readonly journal: Partial<JournalSettings> }, deps: ServiceDeps): Service;
+  create(config: ServiceSettings, deps: ServiceDeps): Service;
 }
 
 /** A service as a process of its own: configuration from the environment, both adaptors, health, an orderly end. */
@@ -66,7 +79,8 @@ async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, 
   await using closing = new Closing();
   const { name } = main;
   const { nats, busAccess: access, host, grpcPort, healthPort, replicas } = config;
-  const telemetry = closing.use(await startTelemetry({ service: name, ...config }));
+  const spans = new SpanBatches({ instance: instanceOfProcess() });
+  const telemetry = closing.use(await startTelemetry({ service: name, ...config, spanProcessors: [spans] }));
   const connect = async (as: string) => {
     const onStatus = ({ level, message }: BusStatus) => log(level, message);
     const nc = await connectBus({ servers: nats, access, name: as, waitMs: config.busWaitMs, signal, onStatus });
@@ -74,6 +88,7 @@ async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, 
     return nc;
   };
   const [nc, announcer] = [await connect(name), await connect(`${name}-announcer`)];
+  spans.sendBy(spanSender(nc));
   const refused = Promise.race([givenUp(nc), givenUp(announcer)]);
   const whileAccepted = async (work: Promise<void>) => {
     const error = await Promise.race([work, refused]);
@@ -81,14 +96,16 @@ async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, 
   };
   const keys = config.operatorKeys ?? join(config.home, 'operators');
   const operatorKey = operatorKeys(keys, systemClock, (fault) => log('warn', fault.message));
-  const service = closing.use(main.create({ journal: { replicas } }, { nc, announcer, operatorKey, log }));
+  const settings = { journal: { replicas }, spans: { maxSpans: config.maxSpans, maxBytes: config.maxSpanBytes } };
+  const { observe } = telemetry;
+  const service = closing.use(main.create(settings, { nc, announcer, operatorKey, observe, log }));
   const checks = { [service.binding.name]: service.check };
   if (healthPort !== undefined) closing.use(await startHealth({ host, port: healthPort, checks, signal }));
   await whileAccepted(service.ready(signal));
   const { binding, authenticate } = service;
-  const serving = { bindings: [binding], authenticate, observe: telemetry.observe };
+  const serving = { bindings: [binding], authenticate, observe };
   closing.use(await serveBus({ ...serving, nc, version: VERSION }));
-  if (grpcPort !== undefined) closing.use(await serveGrpc({ ...serving, host, port: grpcPort }));
-  log('info', `${name} is serving`, { grpcPort });
+  const grpc = grpcPort === undefined ? undefined : closing.use(await serveGrpc({ ...serving, host, port: grpcPort }));
+  log('info', `${name} is serving`, { grpcPort: grpc?.port, metricsPort: telemetry.metricsPort });
   await whileAccepted(aborted(signal));
 }

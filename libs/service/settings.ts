@@ -81,6 +81,15 @@ export const duration = setting<number>({
   parse: parseDuration,
 });
 
+export const bytes = setting<number>({
+  rule: 'must be a number of bytes such as 64KiB, 32MiB or 1GiB, at most 1TiB',
+  parse: (value) => {
+    const [, digits, unit] = /^(\d{1,12})(KiB|MiB|GiB)?$/.exec(value) ?? [];
+    const count = Number(digits) * 1024 ** ['', 'KiB', 'MiB', 'GiB'].indexOf(unit ?? '');
+    return count >= 1 && count <= 2 ** 40 ? count : undefined;
+  },
+});
+
 export const wholeNumberOf = (min: number, max: number) =>
   setting<number>({
     rule: `must be a whole number, ${min} to ${max}`,

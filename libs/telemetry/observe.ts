@@ -1,7 +1,13 @@
 import { type Attributes, type Histogram, type Meter, SpanKind, trace, type UpDownCounter } from '@opentelemetry/api';
 import { HiveError } from '../kernel/errors.ts';
-import type { Observe, Observed } from '../rpc/observe.ts';
+import { rpcSubject } from '../protocol/subjects.ts';
+import { BACKGROUND, type Observe, type Observed } from '../rpc/observe.ts';
+import { ATTRIBUTE } from './attributes.ts';
 import { withSpan } from './span.ts';
+import { isSampled } from './traceparent.ts';
+
+/** Spans about the sending of spans would never end. */
+const UNTRACED = 'telemetry';
 
 export interface ObserveOptions {
   /** Where times go; undefined = nowhere. */
@@ -14,7 +20,10 @@ export interface ObserveOptions {
 export function createObserve({ meter, keeps }: ObserveOptions): Observe {
   const measures = meter && measuresOf(meter);
   return (info, run) => {
-    const inSpan = trace.getActiveSpan() || keeps(info.trace.traceparent) ? () => spanned(info, run) : run;
+    const { traceparent, correlationId } = info.trace;
+    const isOurs = info.service === UNTRACED || correlationId === BACKGROUND.correlationId;
+    const isKept = !isOurs && (trace.getActiveSpan() || keeps(traceparent));
+    const inSpan = isKept ? () => spanned(info, run) : run;
     return measures ? measured(measures, labelsOf(info), inSpan) : inSpan();
   };
 }
@@ -41,10 +50,36 @@ function measuresOf(meter: Meter): Measures {
 const labelsOf = ({ side, transport, service, method }: Observed): Attributes => ({ side, transport, service, method });
 
 function spanned<T>(info: Observed, run: () => Promise<T>): Promise<T> {
-  const { traceparent, correlationId } = info.trace;
-  const attributes = { ...labelsOf(info), federation: info.federation, 'hivebus.correlation_id': correlationId };
-  const kind = info.side === 'server' ? SpanKind.SERVER : SpanKind.CLIENT;
-  return withSpan(`${info.service}.${info.method}`, { kind, parent: traceparent, attributes }, run);
+  const isServer = info.side === 'server';
+  const options = {
+    kind: isServer ? SpanKind.SERVER : SpanKind.CLIENT,
+    // A client goes on from what is done here, a server from what it was sent.
+    ...((isServer || !trace.getActiveSpan()) && { parent: info.trace.traceparent }),
+    attributes: attributesOf(info),
+  };
+  return withSpan(info.fullName, options, async (span) => {
+    try {
+      const answer = await run();
+      span.setAttribute(ATTRIBUTE.rpcStatus, 'OK');
+      return answer;
+    } catch (error) {
+      span.setAttribute(ATTRIBUTE.rpcStatus, HiveError.from(error).code);
+      throw error;
+    }
+  });
+}
+
+function attributesOf({ side, transport, service, method, fullName, federation, trace }: Observed): Attributes {
+  const rpc = {
+    [ATTRIBUTE.rpcSystem]: transport === 'grpc' ? 'grpc' : 'hivebus',
+    [ATTRIBUTE.rpcMethod]: fullName,
+    ...(side === 'server' && { [ATTRIBUTE.service]: service }),
+    [ATTRIBUTE.federation]: federation,
+    [ATTRIBUTE.correlationId]: trace.correlationId,
+  };
+  if (transport === 'grpc') return rpc;
+  const subject = rpcSubject(federation, service, method);
+  return { ...rpc, [ATTRIBUTE.messagingSystem]: 'nats', [ATTRIBUTE.destination]: subject };
 }
 
 async function measured<T>({ seconds, active }: Measures, labels: Attributes, run: () => Promise<T>): Promise<T> {
@@ -61,3 +96,6 @@ async function measured<T>({ seconds, active }: Measures, labels: Attributes, ru
     seconds.record((performance.now() - startedAt) / 1000, { ...labels, code });
   }
 }
+
+/** Spans of calls, for clients that do not begin traces: only what somebody has sampled is followed. */
+export const followTraces: Observe = createObserve({ meter: undefined, keeps: isSampled });

@@ -1,4 +1,7 @@
+import { isSpanContextValid, SamplingDecision, TraceFlags, trace } from '@opentelemetry/api';
+import type { tracing } from '@opentelemetry/sdk-node';
 import type { Sampling } from './telemetry.ts';
+import { isSampled } from './traceparent.ts';
 
 /**
  * Which traces are kept. A trace that somebody has sampled already is; else its id alone decides, so that all services
@@ -7,7 +10,7 @@ import type { Sampling } from './telemetry.ts';
  */
 export function keepsTrace(traceparent: string, sampling: Exclude<Sampling, 'off'>): boolean {
   if (sampling === 'always' || traceparent === '') return true; // whoever begins a trace is asked again, with its id
-  if (!traceparent.endsWith('0') && isSampled(traceparent)) return true;
+  if (isSampled(traceparent)) return true;
   return keepsTraceId(traceparent.slice(3, 35), sampling);
 }
 
@@ -15,4 +18,18 @@ export function keepsTrace(traceparent: string, sampling: Exclude<Sampling, 'off
 export const keepsTraceId = (traceId: string, ratio: number): boolean =>
   Number.parseInt(traceId.slice(24, 32), 16) < ratio * 2 ** 32;
 
-const isSampled = (traceparent: string): boolean => (Number.parseInt(traceparent.slice(-2), 16) & 1) === 1;
+/** The same as OpenTelemetry asks it. What is not sampled within this process stays so. */
+export function samplerFor(sampling: Exclude<Sampling, 'off'>): tracing.Sampler {
+  const { RECORD_AND_SAMPLED, NOT_RECORD } = SamplingDecision;
+  const keeps = (traceId: string) => sampling === 'always' || keepsTraceId(traceId, sampling);
+  return {
+    shouldSample(context, traceId) {
+      const parent = trace.getSpanContext(context);
+      const known = parent && isSpanContextValid(parent) ? parent : undefined;
+      if (known && known.traceFlags & TraceFlags.SAMPLED) return { decision: RECORD_AND_SAMPLED };
+      const isDecided = known !== undefined && !known.isRemote;
+      return { decision: !isDecided && keeps(traceId) ? RECORD_AND_SAMPLED : NOT_RECORD };
+    },
+    toString: () => `hivebus ${sampling}`,
+  };
+}

@@ -2,10 +2,12 @@ import { createServer, type Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
-import { NodeSDK, tracing } from '@opentelemetry/sdk-node';
+import { NodeSDK, resources, type tracing } from '@opentelemetry/sdk-node';
 import { listen } from '../service/listen.ts';
+import { toCollector } from './collector.ts';
+import { instanceOfProcess } from './instance.ts';
 import { createObserve } from './observe.ts';
-import { keepsTrace, keepsTraceId } from './sampling.ts';
+import { keepsTrace, samplerFor } from './sampling.ts';
 import type { Sampling, Telemetry, TelemetryOptions } from './telemetry.ts';
 
 /** A collector that is down must not hold up or fail a stop; an exporter's own tries take 8 s and more. */
@@ -13,17 +15,17 @@ const LAST_SPANS_MS = 2000;
 
 /** Loaded lazily by telemetry.ts, and by nothing else. */
 export async function startSdk(options: TelemetryOptions): Promise<Telemetry> {
-  const { service, traces, metricsPort, host = '127.0.0.1' } = options;
+  const { service, instance = instanceOfProcess(), traces, metricsPort, host = '127.0.0.1' } = options;
   const exporter = metricsPort === undefined ? undefined : new PrometheusExporter({ preventServerStart: true });
   const server = exporter && createServer(metricsHandler(exporter));
   const port = server && (await listen(server, host, metricsPort ?? 0, 'HIVEBUS_METRICS_PORT'));
   const sdk = new NodeSDK({
-    serviceName: service,
-    autoDetectResources: false,
+    resource: resources.resourceFromAttributes({ 'service.name': service, 'service.instance.id': instance }),
+    resourceDetectors: [resources.envDetector], // OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
     instrumentations: [], // no module is patched: our adaptors make the spans
     metricReaders: exporter ? [exporter] : [],
     logRecordProcessors: [],
-    ...tracesConfig(traces, options.spanProcessor),
+    ...(await tracesConfig(traces, options.spanProcessors ?? [])),
   });
   sdk.start();
   return {
@@ -39,23 +41,10 @@ export async function startSdk(options: TelemetryOptions): Promise<Telemetry> {
   };
 }
 
-function tracesConfig(traces: Sampling, processor: tracing.SpanProcessor | undefined) {
+/** Spans go to all that is given and to the collector, if the environment names one. */
+async function tracesConfig(traces: Sampling, processors: readonly tracing.SpanProcessor[]) {
   if (traces === 'off') return { spanProcessors: [] };
-  return { sampler: samplerFor(traces), ...(processor && { spanProcessors: [processor] }) };
-}
-
-/** A sampled parent is followed; an unsampled remote one decides nothing, see sampling.ts. */
-function samplerFor(traces: 'always' | number): tracing.Sampler {
-  const own = traces === 'always' ? new tracing.AlwaysOnSampler() : ratioSampler(traces);
-  return new tracing.ParentBasedSampler({ root: own, remoteParentNotSampled: own });
-}
-
-function ratioSampler(ratio: number): tracing.Sampler {
-  const { RECORD_AND_SAMPLED, NOT_RECORD } = tracing.SamplingDecision;
-  return {
-    shouldSample: (_context, traceId) => ({ decision: keepsTraceId(traceId, ratio) ? RECORD_AND_SAMPLED : NOT_RECORD }),
-    toString: () => `ratio ${ratio}`,
-  };
+  return { sampler: samplerFor(traces), spanProcessors: [...processors, ...(await toCollector(process.env))] };
 }
 
 const metricsHandler =

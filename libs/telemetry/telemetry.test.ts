@@ -13,7 +13,7 @@ const exporter = new tracing.InMemorySpanExporter();
 const telemetry = await startTelemetry({
   service: 'test',
   traces: 'always',
-  spanProcessor: new tracing.SimpleSpanProcessor(exporter),
+  spanProcessors: [new tracing.SimpleSpanProcessor(exporter)],
   metricsPort: 0,
 });
 afterAll(() => telemetry[Symbol.asyncDispose]());
@@ -25,6 +25,7 @@ const infoOf = (side: 'server' | 'client', traceparent = ''): Observed => ({
   transport: 'bus',
   service: 'registry',
   method: 'ListSwarms',
+  fullName: 'hivebus.registry.v1.RegistryService/ListSwarms',
   federation: 'main',
   trace: { traceparent, correlationId: 'c-1', hops: 0 },
 });
@@ -35,7 +36,16 @@ test('a call has a span that continues the trace it came with, even one begun wi
   const from = freshTraceparent();
   await observe(infoOf('server', from), () => observe(infoOf('client'), async () => 1));
   const [client, server] = exporter.getFinishedSpans();
-  expect(server).toMatchObject({ name: 'registry.ListSwarms', kind: SpanKind.SERVER });
+  expect(server).toMatchObject({
+    name: 'hivebus.registry.v1.RegistryService/ListSwarms',
+    kind: SpanKind.SERVER,
+    attributes: {
+      'rpc.system.name': 'hivebus',
+      'rpc.status_code': 'OK',
+      'messaging.destination.name': 'hive.main.rpc.registry.ListSwarms',
+      'hivebus.correlation_id': 'c-1',
+    },
+  });
   expect(server?.spanContext().traceId).toBe(traceIdOf(from));
   expect(client?.kind).toBe(SpanKind.CLIENT);
   expect(client?.parentSpanContext?.spanId).toBe(server?.spanContext().spanId);
@@ -54,7 +64,7 @@ test('an error ends the span and is counted by its code', async () => {
   await expect(refused).rejects.toThrow('no such swarm');
   const span = exporter.getFinishedSpans()[0];
   expect(span?.status).toEqual({ code: SpanStatusCode.ERROR, message: 'no such swarm' });
-  expect(span?.attributes['hivebus.code']).toBe('NOT_FOUND');
+  expect(span?.attributes).toMatchObject({ 'error.type': 'NOT_FOUND', 'rpc.status_code': 'NOT_FOUND' });
   const labels = 'side="server",transport="bus",service="registry",method="ListSwarms",code="NOT_FOUND"';
   expect(await scrape()).toMatch(new RegExp(`rpc_seconds_count\\{${labels}[^}]*\\} 1`));
 });

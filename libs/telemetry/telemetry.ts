@@ -1,15 +1,17 @@
 import type { tracing } from '@opentelemetry/sdk-node';
 import type { Observe } from '../rpc/observe.ts';
 
-/** `off`, `always`, or which part of traces is sampled, above 0 and below 1. */
+/** `off`, `always`, or which part of traces is sampled, below 1; 0 = those that somebody else has sampled. */
 export type Sampling = 'off' | 'always' | number;
 
 export interface TelemetryOptions {
   /** Name of the process in traces and metrics, e.g. `hivebus-registry`. */
   readonly service: string;
   readonly traces: Sampling;
-  /** Where spans go; default: to the OTLP endpoint that the standard OTEL_EXPORTER_OTLP_* variables name. */
-  readonly spanProcessor?: tracing.SpanProcessor;
+  /** Names this process among those of its service; default: by host and process id. */
+  readonly instance?: string;
+  /** Where spans go, beside the collector that the standard OTEL_EXPORTER_OTLP_* variables name. */
+  readonly spanProcessors?: readonly tracing.SpanProcessor[];
   /** Serves /metrics for Prometheus there; 0 = any free port. Not set: no metrics. */
   readonly metricsPort?: number | undefined;
   readonly host?: string;

@@ -26,3 +26,9 @@ export const formatTraceparent = ({ traceId, spanId, traceFlags }: SpanContext):
 
 /** The 32 digits by which a trace is found; empty when there is none. */
 export const traceIdOf = (traceparent: string): string => parseTraceparent(traceparent)?.traceId ?? '';
+
+/** Is the trace kept by whoever has begun it? Almost none is where there is much to do, so most are told by one look. */
+export function isSampled(traceparent: string): boolean {
+  if (traceparent.length !== 55 || traceparent.endsWith('0')) return false;
+  return (Number.parseInt(traceparent.slice(53), 16) & TraceFlags.SAMPLED) === TraceFlags.SAMPLED;
+}

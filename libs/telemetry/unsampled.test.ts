@@ -17,7 +17,7 @@ test('off, nothing is loaded and nothing observed', async () => {
 test('an unsampled span is not entered, a sampled parent is followed', async () => {
   const exporter = new tracing.InMemorySpanExporter();
   const spanProcessor = new tracing.SimpleSpanProcessor(exporter);
-  await using _ = await startTelemetry({ service: 'test', traces: 1e-9, spanProcessor });
+  await using _ = await startTelemetry({ service: 'test', traces: 1e-9, spanProcessors: [spanProcessor] });
   const parent = freshTraceparent();
   expect(await withSpan('x', { parent }, async () => trace.getActiveSpan())).toBeUndefined();
   expect(exporter.getFinishedSpans()).toEqual([]);

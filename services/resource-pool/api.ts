@@ -25,7 +25,7 @@ export interface ApiDeps {
   /** The machine's events, for their keys. */
   readonly events: Machine<PoolShape>['events'];
   /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
-  readonly lookUp: (swarm: string, signal: AbortSignal) => Promise<void>;
+  readonly lookUp: (swarm: string, call: Call) => Promise<void>;
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
@@ -33,7 +33,7 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
   return {
     async registerAgent(request, call) {
       check.checkRegistration(request);
-      await lookUp(request.swarm, call.signal);
+      await lookUp(request.swarm, call);
       return journal.execute('registerAgent', request, call);
     },
     async deregisterAgent(request, call) {
@@ -53,7 +53,7 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
 
     async requestAgent(request, call) {
       check.checkBorrowing(request);
-      await lookUp(request.swarm, call.signal);
+      await lookUp(request.swarm, call);
       return awaitGrant(journal, await journal.execute('requestAgent', request, call), call);
     },
     async listAgentRequests(request, call) {
@@ -79,7 +79,7 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
 
     async submitTask(request, call) {
       check.checkSubmission(request);
-      await lookUp(request.spec?.swarm ?? '', call.signal);
+      await lookUp(request.spec?.swarm ?? '', call);
       return journal.execute('submitTask', request, call);
     },
     async getTask(request, call) {

@@ -6,6 +6,7 @@ import type { Clock } from '../../libs/kernel/clock.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import type { Authenticate } from '../../libs/rpc/authenticate.ts';
 import { commandCheck } from '../../libs/rpc/command-check.ts';
+import { BACKGROUND, type Observe } from '../../libs/rpc/observe.ts';
 import type { SwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
 import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { AgentLine } from './agent-line.ts';
@@ -70,7 +71,7 @@ export async function openFederation(
     async checkCommand(name, input) {
       checkCommand(name, input);
       const swarm = swarmOf(name, input);
-      if (swarm !== '') await follower.lookUp(swarm, AbortSignal.timeout(LOOK_UP_MS));
+      if (swarm !== '') await follower.lookUp(swarm, { trace: BACKGROUND, signal: AbortSignal.timeout(LOOK_UP_MS) });
     },
     settings: options.journal,
     perform: deliverer({ journal: () => journal, line, lostConnection }),
@@ -99,14 +100,18 @@ export async function openFederation(
     journal,
     ...{ logs, liveness },
     events: machine.events,
-    lookUp: (swarm, until) => follower.lookUp(swarm, until),
+    lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });
   return { journal, liveness, api, [Symbol.asyncDispose]: close };
 }
 
 /** Follows the registry of a federation. */
-export function followRegistry(nc: NatsConnection, federation: string, clock: Clock, log: Log): RegistryFollower {
-  return new RegistryFollower(registryClient(nc, federation, clock), clock, (error) => {
+export function followRegistry(
+  nc: NatsConnection,
+  federation: string,
+  { clock, observe, log }: { readonly clock: Clock; readonly observe: Observe | undefined; readonly log: Log },
+): RegistryFollower {
+  return new RegistryFollower(registryClient(nc, federation, clock, observe), clock, (error) => {
     if (error) log('debug', 'cannot follow the registry, will try again', { federation, why: error.message });
   });
 }

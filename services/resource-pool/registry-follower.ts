@@ -2,9 +2,11 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { Informer } from '../../libs/journal/informer.ts';
 import { type Clock, pause } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
+import type { Call } from '../../libs/protocol/call.ts';
 import { thumbprint } from '../../libs/protocol/token.ts';
 import type { Client } from '../../libs/rpc/api.ts';
 import { createBusClient } from '../../libs/rpc/bus-client.ts';
+import { BACKGROUND, type Observe } from '../../libs/rpc/observe.ts';
 import { RegistryServiceService, type Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import type { PoolSoft } from './core/state.ts';
 
@@ -23,8 +25,16 @@ interface Known {
   readonly registration: string;
 }
 
-export const registryClient = (nc: NatsConnection, federation: string, clock: Clock): RegistryClient =>
-  createBusClient(nc, 'registry', RegistryServiceService, { federation, clientId: 'pool', clock });
+export const registryClient = (
+  nc: NatsConnection,
+  federation: string,
+  clock: Clock,
+  observe: Observe | undefined,
+): RegistryClient =>
+  createBusClient(nc, 'registry', RegistryServiceService, {
+    ...{ federation, clientId: 'pool', clock, observe },
+    trace: () => BACKGROUND,
+  });
 
 /** Which swarms are registered, and whose key owns each: what the registry says, followed over the bus. */
 export class RegistryFollower implements PoolSoft, AsyncDisposable {
@@ -76,7 +86,7 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
 
   /** Which registration of a swarm is current, from the registry's leader; undefined = none. */
   async askRegistration(swarm: string, signal: AbortSignal): Promise<string | undefined> {
-    return (await this.#ask(swarm, signal))?.registration;
+    return (await this.#ask(swarm, { trace: BACKGROUND, signal }))?.registration;
   }
 
   /** The raw key that owns a swarm, base64url; undefined = not registered, as far as is known here. */
@@ -88,10 +98,10 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
    * Resolves when a swarm is known here if it is registered: it may have registered a moment ago, so the registry is
    * asked. A registry that was not heard yet is waited for a little; then the machine says that it was not heard.
    */
-  async lookUp(swarm: string, signal: AbortSignal): Promise<void> {
-    if (!this.synced) await this.#firstHeard(signal);
+  async lookUp(swarm: string, call: Pick<Call, 'trace' | 'signal'>): Promise<void> {
+    if (!this.synced) await this.#firstHeard(call.signal);
     if (!this.synced || this.#informer.get(swarm)) return;
-    const found = await this.#ask(swarm, signal);
+    const found = await this.#ask(swarm, call);
     if (found) this.#informer.learn(found); // else the machine says that it is not registered
   }
 
@@ -101,9 +111,9 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
     over.abort();
   }
 
-  async #ask(name: string, signal: AbortSignal): Promise<Known | undefined> {
+  async #ask(name: string, { trace, signal }: Pick<Call, 'trace' | 'signal'>): Promise<Known | undefined> {
     try {
-      const { swarm } = await this.#client.getSwarm({ name, linearizable: true }, { signal });
+      const { swarm } = await this.#client.getSwarm({ name, linearizable: true }, { trace, signal });
       return swarm && known(swarm);
     } catch (cause) {
       const error = HiveError.from(cause);

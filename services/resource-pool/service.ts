@@ -34,7 +34,7 @@ const DEFAULT_SETTLE_MS = 2000;
  * operators' keys and those of the swarms that the registry has told.
  */
 export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps): Service {
-  const { nc, announcer, operatorKey, clock = systemClock, log = () => {} } = deps;
+  const { nc, announcer, operatorKey, observe, clock = systemClock, log = () => {} } = deps;
   const closing = new AbortController();
   const pool: PoolSettings = { ...DEFAULT_SETTINGS, ...config.pool };
   const phi: PhiOptions = { ...DEFAULT_PHI_OPTIONS, expectedIntervalMs: pool.heartbeatMs, ...config.phi };
@@ -46,10 +46,10 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
   const swarmKey: KeyRing['swarmKey'] = (federation, swarm) => followers.get(federation)?.publicKeyOf(swarm);
   const swarmsKnown: KeyRing['swarmsKnown'] = (federation) => followers.get(federation)?.synced ?? false;
   const authenticate = createAuthenticator({ operatorKey, swarmKey, swarmsKnown }, clock);
-  const registry = registryClient(nc, MAIN_FEDERATION, clock);
+  const registry = registryClient(nc, MAIN_FEDERATION, clock, observe);
 
   const open = async (federation: string, signal: AbortSignal): Promise<FederationUnit> => {
-    const follower = followRegistry(nc, federation, clock, log);
+    const follower = followRegistry(nc, federation, { clock, observe, log });
     followers.set(federation, follower);
     const options = {
       ...{ federation, nc, announcer, authenticate, pool, clock, log, metrics: swarmMetrics },

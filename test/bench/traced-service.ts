@@ -39,6 +39,7 @@ async function execute(i: number): Promise<unknown> {
     transport: 'bus',
     service: 'bench',
     method: 'Put',
+    fullName: 'hivebus.bench.v1.BenchService/Put',
     federation: 'main',
     trace,
   } as const;

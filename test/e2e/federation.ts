@@ -17,11 +17,12 @@ import { DEFAULT_SETTINGS } from '../../services/resource-pool/core/settings.ts'
 import type { PoolEvent, PoolShape } from '../../services/resource-pool/core/state.ts';
 import { isAlive, Playground, type Started } from './hivebus.ts';
 
-export type ServiceName = 'registry' | 'pool';
+export type ServiceName = 'registry' | 'pool' | 'telemetry';
 
 const MAINS: Readonly<Record<ServiceName, string>> = {
   registry: 'services/registry/main.js',
   pool: 'services/resource-pool/main.js',
+  telemetry: 'services/telemetry/main.js',
 };
 
 const PATIENCE_MS = 60_000;
@@ -38,16 +39,24 @@ export interface Truth {
 export class Federation implements AsyncDisposable {
   readonly playground = new Playground();
   readonly nats: NatsServer;
-  readonly #services: Record<ServiceName, Started[]> = { registry: [], pool: [] };
+  readonly #services: Record<ServiceName, Started[]> = {
+    registry: [],
+    pool: [],
+    telemetry: [],
+  };
   #hive: Hive | undefined;
+  readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(nats: NatsServer) {
+  private constructor(nats: NatsServer, env: NodeJS.ProcessEnv) {
     this.nats = nats;
+    this.#env = env;
   }
 
-  /** The bus and `replicas` of each service; as the queen of swarm `code`. */
-  static async start(replicas: number): Promise<Federation> {
-    const federation = new Federation(await startNatsServer());
+  /** The bus, `first`, and `replicas` of each service, which get `env`, too; as the queen of swarm `code`. */
+  static async start(replicas: number, env: NodeJS.ProcessEnv = {}, first?: ServiceName): Promise<Federation> {
+    const federation = new Federation(await startNatsServer(), env);
+    if (first) federation.service(first);
+    await until(() => federation.#all().every(isServing), PATIENCE_MS);
     for (let i = 0; i < replicas; i++) for (const name of ['registry', 'pool'] as const) federation.service(name);
     await until(() => federation.#all().every(isServing), PATIENCE_MS);
     await federation.join();
@@ -55,7 +64,7 @@ export class Federation implements AsyncDisposable {
   }
 
   get env(): NodeJS.ProcessEnv {
-    return { HIVEBUS_NATS: this.nats.url, HIVEBUS_GRPC_PORT: '0' };
+    return { HIVEBUS_NATS: this.nats.url, HIVEBUS_GRPC_PORT: '0', ...this.#env };
   }
 
   get hive(): Hive {
@@ -178,7 +187,7 @@ export class Federation implements AsyncDisposable {
   }
 
   #all(): Started[] {
-    return [...this.#services.registry, ...this.#services.pool];
+    return Object.values(this.#services).flat();
   }
 }
 

@@ -77,8 +77,8 @@ export class Playground implements AsyncDisposable {
   }
 
   /** `hivebus up` on free ports. */
-  async up(): Promise<Started> {
-    const up = this.start(['up', '--port', '0', '--grpc-port', '0']);
+  async up(env: NodeJS.ProcessEnv = {}): Promise<Started> {
+    const up = this.start(['up', '--port', '0', '--grpc-port', '0'], env);
     await Promise.race([until(() => up.said().includes('Hivebus is up'), 60_000), failed(up, 'hivebus up')]);
     return up;
   }
