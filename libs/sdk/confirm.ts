@@ -18,11 +18,12 @@ export type Asked = { readonly pool: Pick<Hive['pool'], 'confirmAssignment' | 'g
 /**
  * Confirms an assignment. What comes over the bus is not signed, so whoever reaches it can send an agent anything: an
  * attempt is run only when the pool says that it is this agent's, and only with the spec that the pool has.
+ * `logKey`: what the attempt's log lines are signed with.
  * Rejects with ABORTED or NOT_FOUND when the attempt is not this agent's (any more).
  */
-export async function confirm(hive: Asked, instance: string, assignment: Assignment): Promise<Confirmed> {
+export async function confirm(hive: Asked, instance: string, assignment: Assignment, logKey = ''): Promise<Confirmed> {
   const { task: id, attempt } = assignment;
-  const answer = await hive.pool.confirmAssignment({ task: id, attempt, instance });
+  const answer = await hive.pool.confirmAssignment({ task: id, attempt, instance, logKey });
   const confirmed = { cancel: answer.cancel, epoch: Number(answer.epoch) };
   const { spec } = assignment;
   const isTrue = spec !== undefined && (answer.specDigest === '' || answer.specDigest === specDigest(spec));

@@ -2,6 +2,7 @@ import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { assignmentSubject, taskLogSubject } from '../protocol/subjects.ts';
+import { newKeyPair } from '../protocol/token.ts';
 import { activeTraceparent } from '../rpc/observe.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { type SpanOptions, withSpan } from '../telemetry/span.ts';
@@ -11,6 +12,7 @@ import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { type Confirmed, confirm } from './confirm.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
+import { LogSender } from './log-sender.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
 import { TaskLog } from './task-log.ts';
 import { withTrace } from './trace-context.ts';
@@ -46,6 +48,8 @@ const WORDS: Readonly<Record<Outcome, string>> = {
 export class Workbench {
   readonly #options: WorkbenchOptions;
   readonly #fence = new AssignmentFence();
+  /** Signs log lines, so that nobody else's pass for this agent's. */
+  readonly #logKey = newKeyPair();
   readonly #attempts = new Map<string, Attempt>();
   /** Attempts of which the pool is being asked whether they still are this agent's. */
   readonly #doubted = new Set<Attempt>();
@@ -202,7 +206,7 @@ export class Workbench {
 
   #confirm({ assignment }: Attempt): Promise<Confirmed> {
     const { hive, instance, settled } = this.#options;
-    return settled(() => confirm(hive, instance, assignment));
+    return settled(() => confirm(hive, instance, assignment, this.#logKey.publicKey));
   }
 
   async #run(attempt: Attempt, assignment: Assignment): Promise<Ending> {
@@ -219,10 +223,8 @@ export class Workbench {
   #logOf({ id, attempt }: AgentTask): TaskLog {
     const { hive, clock, connected } = this.#options;
     const subject = taskLogSubject(hive.federation, id);
-    return new TaskLog({
-      ...{ task: id, attempt, clock, ready: connected },
-      send: (line) => hive.nc.publish(subject, JSON.stringify(line)),
-    });
+    const sender = new LogSender(hive.nc, subject, this.#logKey);
+    return new TaskLog({ ...{ task: id, attempt, clock, ready: connected }, send: (line) => sender.send(line) });
   }
 
   async #report(attempt: Attempt, ending: Ending): Promise<void> {

@@ -12,6 +12,7 @@ import type {
 import type { PoolShape } from './core/state.ts';
 import { awaitGrant } from './grants.ts';
 import type { Liveness } from './liveness.ts';
+import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
 import * as check from './validation.ts';
 import { taskEnded, watchTasks } from './watching.ts';
@@ -168,6 +169,9 @@ async function* readTaskLog(
   const { task, revision } = await journal.query('getTask', request, call, { linearizable: true });
   if (!task) return;
   const ended = follow ? taskEnded(journal, task, call, Number(revision)) : undefined;
-  const parts = logs.read(id, check.revisionOf('after', after), call.signal, ended);
+  const keys = async () => new Map((await journal.query('logKeys', { id }, call, { linearizable: true })).keys);
+  const { signal } = call;
+  const proof = new LogProof(keys);
+  const parts = logs.read({ task: id, after: check.revisionOf('after', after), signal, ended, proof });
   for await (const { lines, position } of parts) yield { lines, position: String(position) };
 }

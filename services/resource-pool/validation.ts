@@ -1,4 +1,5 @@
 import { Checks } from '../../libs/kernel/checks.ts';
+import { isPublicKey } from '../../libs/protocol/token.ts';
 import type { CommandRules } from '../../libs/rpc/command-check.ts';
 import type * as rpc from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
@@ -193,6 +194,9 @@ export function checkAssignments(request: rpc.ListAssignmentsRequest): void {
 export function checkConfirmation(request: rpc.ConfirmAssignmentRequest): void {
   const checks = new Checks();
   attempt(checks, request);
+  const { logKey } = request;
+  const rule = 'must be base64url of the 32 bytes of an Ed25519 key, or empty';
+  checks.rule(logKey === '' || isPublicKey(logKey), 'logKey', logKey, rule);
   checks.done();
 }
 
@@ -249,7 +253,7 @@ function checkWeights(checks: Checks, weights: rpc.PlacementWeights): void {
   checks.rule(sum === ALL_WEIGHT, 'weights', weights, `must add up to ${ALL_WEIGHT}, and add up to ${sum}`);
 }
 
-function attempt(checks: Checks, request: rpc.ConfirmAssignmentRequest): void {
+function attempt(checks: Checks, request: Omit<rpc.ConfirmAssignmentRequest, 'logKey'>): void {
   checks.name('task', request.task);
   checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
   checks.name('instance', request.instance);

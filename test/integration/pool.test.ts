@@ -1,18 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { headers } from '@nats-io/nats-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
-import { assignmentSubject } from '../../libs/protocol/subjects.ts';
+import { assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
 import { tokenSource } from '../../libs/protocol/token.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
-import type { TaskHandler } from '../../libs/sdk/task.ts';
+import type { AgentTask, TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import type { Service } from '../../libs/service/run-service.ts';
 import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
@@ -141,6 +142,35 @@ describe('a task', () => {
     const kept = [];
     for await (const batch of hive.pool.readTaskLog({ id, follow: false })) kept.push(...batch.lines);
     expect(kept.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('shows only what its own agent has written, whoever else writes into its log', async () => {
+    await using closing = new Closing();
+    const code = await swarm(closing);
+    let forge = async (_: AgentTask) => {};
+    const handler: TaskHandler = async (given, run) => {
+      run.log('one');
+      run.log('two');
+      await forge(given);
+      run.log('three');
+    };
+    closing.use(await code.createAgent({ name: 'x', type: 'lint', handler }));
+    forge = async ({ id, attempt }) => {
+      const subject = taskLogSubject('main', id);
+      const line = { task: id, attempt, stream: 'LOG_STREAM_STDOUT', text: 'evil', number: 3, at: new Date(0) };
+      hive.nc.publish(subject, JSON.stringify(line));
+      hive.nc.publish(subject, JSON.stringify({ ...line, attempt: 9 }));
+      const forged = headers();
+      forged.set('hive-signature', 'A'.repeat(86));
+      hive.nc.publish(subject, JSON.stringify(line), { headers: forged });
+      await hive.nc.flush();
+    };
+    const { id } = await code.submitTask({ type: 'lint' });
+    await inState(id, 'SUCCEEDED');
+    const lines: string[] = [];
+    for await (const batch of hive.pool.readTaskLog({ id, follow: true }))
+      lines.push(...batch.lines.map(({ text }) => text));
+    expect(lines).toEqual(['one', 'two', 'three']);
   });
 
   test('that waits says why, and its changes can be watched', async () => {

@@ -33,7 +33,11 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
       specDigest: specDigest(task.spec),
     });
     if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
-    if (!cancel) return { events: [{ type: 'task.started', data: { task: task.id, attempt: attempt.number } }], reply };
+    if (!cancel)
+      return {
+        events: [{ type: 'task.started', data: { task: task.id, attempt: attempt.number, logKey: input.logKey } }],
+        reply,
+      };
     const plan = new Plan(state);
     const end = endAttempt(task, { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled' }, plan, settings);
     return { events: [end, ...settled(state, plan)], reply };

@@ -37,7 +37,8 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const task = state.tasks.get(data.task);
       const to = task && next(task.state, 'start');
       if (!to) return;
-      const attempts = withLast(task, { startedAt: at.time });
+      const { logKey } = data;
+      const attempts = withLast(task, { startedAt: at.time, ...(logKey ? { logKey } : {}) });
       putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
       settleAttempt(state, data.task, data.attempt, 'assign');
     },

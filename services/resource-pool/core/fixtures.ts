@@ -106,7 +106,7 @@ export class Pool {
   }
 
   confirm(id: string, principal: Principal = ada): { cancel: boolean } {
-    return this.run.execute('confirmAssignment', this.#current(id), { principal, now: this.now });
+    return this.run.execute('confirmAssignment', { ...this.#current(id), logKey: '' }, { principal, now: this.now });
   }
 
   report(id: string, outcome: Outcome = 'OUTCOME_SUCCEEDED', result?: unknown, principal: Principal = ada): void {

@@ -87,6 +87,11 @@ export const queries: Machine<PoolShape>['queries'] = {
 
   getPolicy: (state, _input, view) => ({ policy: policyOf(state), revision: String(view.revision) }),
 
+  logKeys(state, { id }) {
+    const confirmed = (state.tasks.get(id)?.attempts ?? []).filter(({ startedAt }) => startedAt > 0);
+    return { keys: confirmed.map(({ number, logKey = '' }) => [number, logKey]) };
+  },
+
   tasksById: (state, { ids }) =>
     ids.flatMap((id) => {
       const row = state.tasks.get(id);

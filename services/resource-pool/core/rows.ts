@@ -96,6 +96,8 @@ export interface AttemptRow {
   readonly endedAt: number;
   readonly outcome: Outcome;
   readonly reason: string;
+  /** The public key that its log lines are signed with; not there when they are not signed. */
+  readonly logKey?: string;
 }
 
 export interface TaskRow extends Registered {

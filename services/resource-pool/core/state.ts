@@ -202,6 +202,8 @@ export interface PoolShape {
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
+    /** Internal: what the log lines of a task's confirmed attempts are signed with; '' = they are not. */
+    logKeys: Command<{ readonly id: string }, { readonly keys: [attempt: number, key: string][] }>;
     tasksById: Command<TasksById, readonly wire.Task[]>;
     listAgentRequests: Command<wire.ListAgentRequestsRequest, wire.ListAgentRequestsResponse>;
     /** Internal: the lease that a request led to. */

@@ -181,6 +181,8 @@ export interface TaskStarted {
   task: string;
   /** The attempt. */
   attempt: number;
+  /** The key that its log lines are signed with; empty = they are not. */
+  logKey: string;
 }
 
 /** task.attempt-ended: an attempt ended and the task has not; key = <swarm>.<task>. */
@@ -1451,7 +1453,7 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
 };
 
 function createBaseTaskStarted(): TaskStarted {
-  return { task: "", attempt: 0 };
+  return { task: "", attempt: 0, logKey: "" };
 }
 
 export const TaskStarted: MessageFns<TaskStarted> = {
@@ -1461,6 +1463,9 @@ export const TaskStarted: MessageFns<TaskStarted> = {
     }
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.logKey !== "") {
+      writer.uint32(26).string(message.logKey);
     }
     return writer;
   },
@@ -1494,6 +1499,14 @@ export const TaskStarted: MessageFns<TaskStarted> = {
             message.attempt = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1510,6 +1523,11 @@ export const TaskStarted: MessageFns<TaskStarted> = {
     return {
       task: isSet(object.task) ? globalThis.String(object.task) : "",
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      logKey: isSet(object.logKey)
+        ? globalThis.String(object.logKey)
+        : isSet(object.log_key)
+        ? globalThis.String(object.log_key)
+        : "",
     };
   },
 
@@ -1520,6 +1538,9 @@ export const TaskStarted: MessageFns<TaskStarted> = {
     }
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
+    }
+    if (message.logKey !== "") {
+      obj.logKey = message.logKey;
     }
     return obj;
   },

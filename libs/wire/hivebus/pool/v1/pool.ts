@@ -1211,6 +1211,12 @@ export interface ConfirmAssignmentRequest {
   attempt: number;
   /** The agent's instance. */
   instance: string;
+  /**
+   * With which key the agent signs the attempt's log lines: base64url of the 32 bytes of an Ed25519 key. Lines that are
+   * not signed with it are not shown. A message of lines has the header `hive-signature`: base64url of the signature of its
+   * subject, a line feed and its body. Empty = the agent does not sign, and all lines are shown.
+   */
+  logKey: string;
 }
 
 export interface ConfirmAssignmentResponse {
@@ -8125,7 +8131,7 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
 };
 
 function createBaseConfirmAssignmentRequest(): ConfirmAssignmentRequest {
-  return { task: "", attempt: 0, instance: "" };
+  return { task: "", attempt: 0, instance: "", logKey: "" };
 }
 
 export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
@@ -8138,6 +8144,9 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
     }
     if (message.instance !== "") {
       writer.uint32(26).string(message.instance);
+    }
+    if (message.logKey !== "") {
+      writer.uint32(34).string(message.logKey);
     }
     return writer;
   },
@@ -8179,6 +8188,14 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
             message.instance = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.logKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8196,6 +8213,11 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
       task: isSet(object.task) ? globalThis.String(object.task) : "",
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+      logKey: isSet(object.logKey)
+        ? globalThis.String(object.logKey)
+        : isSet(object.log_key)
+        ? globalThis.String(object.log_key)
+        : "",
     };
   },
 
@@ -8209,6 +8231,9 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
     }
     if (message.instance !== "") {
       obj.instance = message.instance;
+    }
+    if (message.logKey !== "") {
+      obj.logKey = message.logKey;
     }
     return obj;
   },
