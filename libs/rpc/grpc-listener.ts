@@ -105,7 +105,8 @@ function refuse(socket: Socket, said: Buffer, clock: Clock): void {
 
 function listening(server: Server, { host, port }: Listening): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
+    // For good: later ones are connections that could not be taken, which their clients are told.
+    server.on('error', (cause: NodeJS.ErrnoException) => {
       const inUse = cause.code === 'EADDRINUSE';
       const why = inUse ? 'something already listens there' : cause.message;
       const message = `cannot serve gRPC on ${host}:${port}: ${why}; end it, or choose another address`;

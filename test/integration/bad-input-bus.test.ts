@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInbox, type NatsConnection } from '@nats-io/nats-core';
+import { createInbox, type Msg, type NatsConnection } from '@nats-io/nats-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AllInOne, createAllInOne } from '../../cli/all-in-one.ts';
 import { connectBus } from '../../libs/bus/connect.ts';
@@ -121,6 +121,21 @@ test('JSON by any of its names is taken', async () => {
   for (const type of ['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"', '']) {
     expect(await ask('registry.ListSwarms', '{}', { 'content-type': type })).toMatchObject({ total: 1 });
   }
+});
+
+test.each([
+  ['no lines', Buffer.from('NATS/1.0\r\n\xff\xfe\x00 no colon', 'latin1')],
+  ['empty names', Buffer.from('NATS/1.0\r\n: x\r\n:\r\n\r\nhive-hops: many\r\n\r\n')],
+  ['too much', Buffer.from(`NATS/1.0\r\nx: ${'y'.repeat(2 * MIB)}\r\n${'z: 1\r\n'.repeat(50_000)}\r\n`)],
+  ['random bytes', randomBytes(1000)],
+])('headers that are none, %s, get an answer of one kind or the other', async (_, bytes) => {
+  const inbox = createInbox();
+  const answered = new Promise<Msg>((resolve) => {
+    stranger.subscribe(inbox, { max: 1, callback: (_error, message) => resolve(message) });
+  });
+  stranger.publish('hive.main.rpc.registry.ListSwarms', '{}', { headers: rawHeaders(bytes), reply: inbox });
+  expect((await answered).json()).toMatchObject({});
+  await goesOn();
 });
 
 test('a command whose answer nobody could get is not done, and counted', async () => {
