@@ -3,9 +3,10 @@ import { HiveError, quote } from '../libs/kernel/errors.ts';
 import { isName, NAME_RULE } from '../libs/kernel/names.ts';
 import { connect } from '../libs/sdk/connect.ts';
 import type { Hive, Identity } from '../libs/sdk/hive.ts';
-import { defaultHome, operatorKeyFile, readKey } from '../libs/sdk/keys.ts';
+import { operatorKeyFile, readKey } from '../libs/sdk/keys.ts';
 import { createOutput, type Format, type Output } from './output.ts';
-import { findRun, type RunFile } from './run-file.ts';
+import { placeOf } from './place.ts';
+import type { RunFile } from './run-file.ts';
 import type { CommandTracing } from './tracing.ts';
 
 /** The options that every command has. */
@@ -14,9 +15,8 @@ export interface GlobalOptions {
   federation?: string;
   output: Format;
   as?: string;
+  context?: string;
 }
-
-const DEFAULT_NATS = 'nats://127.0.0.1:4222';
 
 /** What a command works with: where Hivebus runs, who is asking, where the answer goes. */
 export interface Context {
@@ -26,6 +26,10 @@ export interface Context {
   readonly nats: string;
   readonly federation: string;
   readonly home: string;
+  /** The `hivebus up` that is meant, when it was found by its folder. */
+  readonly run: RunFile | undefined;
+  /** The name of the context that is used; empty = none. */
+  readonly context: string;
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
   /** Connects: as `fallback` when neither --as nor an operator's key says who. */
@@ -34,16 +38,10 @@ export interface Context {
   connectAs(identity: Identity): Promise<Hive>;
 }
 
-/** Where keys lie. */
-export const homeOf = (run: RunFile | undefined): string => process.env.HIVEBUS_HOME || run?.home || defaultHome();
-
 export function contextOf(command: Command, signal: AbortSignal, tracing: CommandTracing): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const run = findRun(process.cwd());
-  const nats = options.nats ?? process.env.HIVEBUS_NATS ?? run?.nats ?? DEFAULT_NATS;
-  const federation = options.federation ?? process.env.HIVEBUS_FEDERATION ?? 'main';
-  const home = homeOf(run);
-  const asked = parseIdentity(options.as ?? process.env.HIVEBUS_AS);
+  const { nats, federation, home, run, as, context } = placeOf(options);
+  const asked = parseIdentity(as);
   const connectAs = async (identity: Identity) => {
     const connecting = connect({ servers: nats, federation, home, identity });
     const hive = await Promise.race([connecting, interruption(signal)]).catch((error) =>
@@ -57,6 +55,8 @@ export function contextOf(command: Command, signal: AbortSignal, tracing: Comman
     nats,
     federation,
     home,
+    run,
+    context,
     signal,
     connectAs,
     connect: async (fallback = { kind: 'anonymous' }) =>
@@ -92,6 +92,6 @@ function parseIdentity(text: string | undefined): Identity | undefined {
 
 /** The operator whose key lies in the home, if there is one. */
 async function defaultOperator(home: string, run: RunFile | undefined): Promise<Identity | undefined> {
-  const name = process.env.HIVEBUS_OPERATOR ?? run?.operator ?? 'local';
+  const name = process.env.HIVEBUS_OPERATOR || run?.operator || 'local';
   return (await readKey(operatorKeyFile(home, name))) ? { kind: 'operator', name } : undefined;
 }

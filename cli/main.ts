@@ -1,8 +1,11 @@
 import { Command, CommanderError, Option } from 'commander';
 import { HiveError } from '../libs/kernel/errors.ts';
+import { defaultHome } from '../libs/sdk/keys.ts';
 import { VERSION } from '../libs/service/version.ts';
 import { addAgent } from './commands/agent.ts';
 import { addApply } from './commands/apply.ts';
+import { addCompletion } from './commands/completion.ts';
+import { addContext } from './commands/context.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
@@ -15,12 +18,12 @@ import { addTask } from './commands/task.ts';
 import { addTrace } from './commands/trace.ts';
 import { addUp } from './commands/up.ts';
 import { addWatch } from './commands/watch.ts';
-import { type GlobalOptions, homeOf } from './context.ts';
+import type { GlobalOptions } from './context.ts';
 import { forPeople } from './error-text.ts';
 import { EXIT_HELP, exitCodeOf } from './exit-codes.ts';
 import { configureHelp } from './help.ts';
 import { FORMATS } from './output.ts';
-import { findRun } from './run-file.ts';
+import { placeOf } from './place.ts';
 
 const program = configureHelp(new Command('hivebus'))
   .description('A federation control plane for agent swarms, on a message bus')
@@ -28,6 +31,7 @@ const program = configureHelp(new Command('hivebus'))
   .option('--nats <url>', 'where it runs (default: HIVEBUS_NATS, else .hivebus/run.json here or above, else port 4222)')
   .option('--federation <name>', 'which federation (default: HIVEBUS_FEDERATION, else main)')
   .option('--as <who>', 'act as operator:NAME or swarm:NAME (default: HIVEBUS_AS, else the operator whose key is here)')
+  .option('--context <name>', 'a name for all of these (default: HIVEBUS_CONTEXT, else the one that is used)')
   .addOption(
     new Option('-o, --output <format>', 'for people, for programs, or names alone').choices(FORMATS).default('table'),
   )
@@ -53,6 +57,8 @@ for (const add of [
   addEvents,
   addTrace,
   addDoctor,
+  addContext,
+  addCompletion,
 ]) {
   add(program);
 }
@@ -72,11 +78,20 @@ function everywhere(command: Command): void {
   command.commands.forEach(everywhere);
 }
 
+/** Where keys lie, as far as that can be known: an error about contexts must be told, too. */
+function homeOf(options: GlobalOptions): string {
+  try {
+    return placeOf(options).home;
+  } catch {
+    return defaultHome();
+  }
+}
+
 function tell(error: unknown): void {
   if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return; // no faults
   const known = error instanceof CommanderError ? usage(error) : HiveError.from(error);
   if (known.message === 'interrupted') return;
-  const message = forPeople(known, homeOf(findRun(process.cwd())));
+  const message = forPeople(known, homeOf(program.opts<GlobalOptions>()));
   // In the form that programs asked for; the message stays the one for people.
   if (wantsJson()) console.error(JSON.stringify({ ...known.toJSON(), message }));
   else console.error(`hivebus: ${message}`);

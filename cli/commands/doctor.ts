@@ -10,7 +10,6 @@ import { lookAtJournals } from '../doctor/journals.ts';
 import { lookAtIdentity, lookAtKeys } from '../doctor/keys.ts';
 import { EXIT } from '../exit-codes.ts';
 import { colors, table } from '../output.ts';
-import { findRun } from '../run-file.ts';
 import { wholeNumber } from '../values.ts';
 
 const HELP = `
@@ -44,8 +43,7 @@ export function addDoctor(program: Command): void {
 
 async function examine(context: Context, { monitoring }: { monitoring?: string }): Promise<number> {
   const { output } = context;
-  const run = findRun(process.cwd());
-  const own = run?.nats === context.nats ? run : undefined;
+  const own = context.run?.nats === context.nats ? context.run : undefined;
   const keyMend = `see ${context.home}`;
   const findings: Finding[] = [...(await look('keys', keyMend, () => lookAtKeys(context.home)))];
   let code: number | undefined;

@@ -5,7 +5,6 @@ import { kindTable } from '../kinds/kind.ts';
 import { SWARMS } from '../kinds/swarms.ts';
 import { fields } from '../output.ts';
 import { allAgents, allSwarms, TASK_STATES, taskCounts } from '../queries.ts';
-import { findRun } from '../run-file.ts';
 import { word } from '../values.ts';
 
 export function addStatus(program: Command): void {
@@ -21,11 +20,12 @@ async function status(context: Context): Promise<void> {
       taskCounts(hive),
       hive.pool.listLeases({}),
     ]);
-    const run = findRun(process.cwd());
+    const { run } = context;
     const server = { url: context.nats, version: hive.nc.info?.version ?? '' };
     const grpc = run?.nats === context.nats ? run.grpc : undefined;
     const ready = agents.filter((agent) => agent.state === 'AGENT_STATE_READY').length;
     const data = {
+      context: context.context,
       nats: server,
       grpc,
       federation: context.federation,
@@ -36,6 +36,7 @@ async function status(context: Context): Promise<void> {
     };
     context.output.data(data, () => {
       const facts = fields([
+        ...(context.context === '' ? [] : ([['context', context.context]] as [string, string][])),
         ['nats', `${server.url} (nats-server ${server.version})`],
         ['grpc', grpc ?? '-'],
         ['federation', `${context.federation} (of ${data.federations.join(', ')})`],

@@ -31,7 +31,8 @@ export function kindNamed(text: string): Kind<unknown> {
   throw invalid([{ field: 'kind', value: quote(text), rule }]);
 }
 
-const findKind = (text: string): Kind<unknown> | undefined =>
+/** The same; undefined when there is none. */
+export const findKind = (text: string): Kind<unknown> | undefined =>
   KINDS.find((kind) => namesOf(kind).includes(text.toLowerCase()));
 
 export const pluralsOf = (kinds: readonly Kind<unknown>[]): string => kinds.map(({ plural }) => plural).join(', ');

@@ -1,0 +1,56 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { contextsFile, readContexts, writeContexts } from './contexts.ts';
+import { placeOf } from './place.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'hivebus-place-'));
+const project = mkdtempSync(join(tmpdir(), 'hivebus-project-'));
+const env = { HIVEBUS_HOME: home };
+const file = contextsFile(env);
+const context = (nats: string, change = {}) => ({ nats, federation: 'main', as: '', home: '', ...change });
+const contexts = {
+  a: context('nats://a:1', { federation: 'fa', as: 'operator:ada', home: '/keys/a' }),
+  b: context('nats://b:1'),
+};
+
+beforeAll(() => {
+  mkdirSync(join(project, '.hivebus'));
+  const run = { nats: 'nats://run:1', home: '/keys/run', operator: 'local', pid: process.pid };
+  writeFileSync(join(project, '.hivebus', 'run.json'), JSON.stringify(run));
+});
+afterAll(() => {
+  for (const folder of [home, project]) rmSync(folder, { recursive: true });
+});
+
+const place = (said = {}, more: NodeJS.ProcessEnv = {}) => {
+  const { nats, federation, as, home: keys, context: name } = placeOf(said, { ...env, ...more }, project);
+  return [nats, federation, as, keys, name].join(' ');
+};
+
+test('the nearest word goes: option, named context, environment, current context, folder, default', () => {
+  rmSync(file, { force: true });
+  expect(placeOf({}, {}, project)).toMatchObject({ nats: 'nats://run:1', home: '/keys/run' });
+  expect(placeOf({}, env, home)).toMatchObject({ nats: 'nats://127.0.0.1:4222', federation: 'main', home });
+  writeContexts({ current: '', contexts }, file);
+  expect(place({ context: 'a' })).toBe('nats://a:1 fa operator:ada /keys/a a');
+  expect(place({ context: 'a', nats: 'nats://x:1', as: 'swarm:x' })).toBe('nats://x:1 fa swarm:x /keys/a a');
+  expect(place({ context: 'a' }, { HIVEBUS_NATS: 'nats://env:1' })).toBe('nats://a:1 fa operator:ada /keys/a a');
+  expect(place({}, { HIVEBUS_CONTEXT: 'b', HIVEBUS_FEDERATION: 'fe' })).toBe(`nats://b:1 main  ${home} b`);
+  writeContexts({ current: 'a', contexts }, file);
+  expect(place({}, { HIVEBUS_FEDERATION: 'fe' })).toBe(`nats://a:1 fe operator:ada ${home} a`);
+  expect(place({ nats: 'nats://x:1' })).toBe(`nats://x:1 main  ${home} `); // elsewhere the current context has no say
+  expect(() => place({ context: 'c' })).toThrow('context "c" is not known; did you mean a?');
+});
+
+test('a file that holds something else is told, and left as it is', () => {
+  for (const text of [
+    'x',
+    '{"contexts": {"a": {"nats": "no address@"}}}',
+    '{"contexts": {"A": {"nats": "nats://a:1"}}}',
+  ]) {
+    writeFileSync(file, text);
+    expect(() => readContexts(file)).toThrow(/cannot use .*mend it or remove it/);
+  }
+});
