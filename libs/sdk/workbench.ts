@@ -42,6 +42,7 @@ const WORDS: Readonly<Record<Outcome, string>> = {
   OUTCOME_TIMED_OUT: 'was too slow',
   OUTCOME_CANCELLED: 'was cancelled',
   OUTCOME_LOST: 'is given back',
+  OUTCOME_MOVED: 'moves to another agent',
 };
 
 /** The attempts of one agent's instance: which to take, and each one's way from its assignment to its report. */

@@ -73,6 +73,19 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
       check.checkId('lease', request.lease);
       return journal.execute('releaseLease', request, call);
     },
+    async revokeLease(request, call) {
+      check.checkRevocation(request);
+      return journal.execute('revokeLease', request, call);
+    },
+    async getLendingPolicy(request, call) {
+      check.checkSwarm(request);
+      return journal.query('getLendingPolicy', request, call, atLeast(request));
+    },
+    async setLendingPolicy(request, call) {
+      check.checkLending(request);
+      await lookUp(request.policy?.swarm ?? '', call);
+      return journal.execute('setLendingPolicy', request, call);
+    },
     async listLeases(request, call) {
       check.checkLeaseList(request);
       return journal.query('listLeases', request, call, atLeast(request));
@@ -130,7 +143,7 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
       return journal.query('getPolicy', request, call, atLeast(request));
     },
     async getSwarmLimits(request, call) {
-      check.checkLimitsOf(request);
+      check.checkSwarm(request);
       return journal.query('getSwarmLimits', request, call, atLeast(request));
     },
     async setSwarmLimits(request, call) {

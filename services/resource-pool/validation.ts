@@ -224,9 +224,33 @@ export function checkPolicy({ weights, typicalCost, ageingMs, expectedVersion }:
 const checkVersion = (checks: Checks, version: string): void =>
   checks.rule(Number.isSafeInteger(Number(version)), 'expectedVersion', version, 'must be a version, or 0');
 
-export function checkLimitsOf({ swarm }: rpc.GetSwarmLimitsRequest): void {
+export function checkSwarm({ swarm }: rpc.GetSwarmLimitsRequest | rpc.GetLendingPolicyRequest): void {
   const checks = new Checks();
   checks.name('swarm', swarm);
+  checks.done();
+}
+
+export function checkRevocation({ lease, noticeMs, reason }: rpc.RevokeLeaseRequest): void {
+  const checks = new Checks();
+  checks.name('lease', lease);
+  checks.range('noticeMs', noticeMs, 0, MAX_WAIT_MS);
+  checks.text('reason', reason, 256);
+  checks.done();
+}
+
+export function checkLending({ policy, expectedVersion }: rpc.SetLendingPolicyRequest): void {
+  const checks = new Checks();
+  checks.rule(policy !== undefined, 'policy', policy, 'must be there');
+  checkVersion(checks, expectedVersion);
+  if (policy) {
+    checks.name('policy.swarm', policy.swarm);
+    checks.names('policy.to', policy.to, 256);
+    checks.rule(!policy.to.includes(policy.swarm), 'policy.to', policy.swarm, 'must name other swarms than the lender');
+    checks.range('policy.maxLent', policy.maxLent, 0, 100_000);
+    checks.range('policy.keepPercent', policy.keepPercent, 0, 100);
+    checks.range('policy.recallPriority', policy.recallPriority, 0, 1000);
+    checks.range('policy.noticeMs', policy.noticeMs, 0, MAX_WAIT_MS);
+  }
   checks.done();
 }
 
@@ -302,6 +326,8 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
   reportTask: checkReport,
+  revokeLease: checkRevocation,
+  setLendingPolicy: checkLending,
   setPolicy: checkPolicy,
   setSwarmLimits: checkLimits,
 };

@@ -18,7 +18,7 @@ import { Closing } from '../../libs/service/closing.ts';
 import type { Service } from '../../libs/service/run-service.ts';
 import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { LendingPolicy, Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createRegistry } from '../../services/registry/service.ts';
 import type { PoolApi } from '../../services/resource-pool/api.ts';
 import { createResourcePool } from '../../services/resource-pool/service.ts';
@@ -112,6 +112,10 @@ const own = ({ name }: Swarm) => ({ kind: 'swarm', swarm: name }) as const;
 const spec = (change: Partial<TaskSpec>): TaskSpec => ({
   ...{ swarm: '', type: 'lint', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
   ...{ labels: {}, title: '', ...change },
+});
+const lends = (change: Partial<LendingPolicy>): LendingPolicy => ({
+  ...{ swarm: '', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0, noticeMs: 0 },
+  ...{ version: '0', setBy: '', ...change },
 });
 const refusal = (promise: Promise<unknown>): Promise<HiveError> =>
   promise.then(
@@ -311,6 +315,30 @@ test('a request waits for an agent to come, is refused when its time runs out, a
   await inState(id, 'SUCCEEDED');
 });
 
+test('a lent agent is taken back: it is told to stop, and the task moves to another', async () => {
+  await using closing = new Closing();
+  const [poor, rich] = [await swarm(closing), await swarm(closing)];
+  const type = `t-${randomId(6)}`;
+  let stopped = false;
+  const handler: TaskHandler = async (_, { signal }) => {
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    stopped = true;
+  };
+  closing.use(await rich.createAgent({ name: 'x', type, handler }));
+  const { lease } = await poor.hive.pool.requestAgent({ swarm: poor.name, type });
+  const { id } = await poor.submitTask({ type, maxAttempts: 1 });
+  await inState(id, 'RUNNING');
+  await rich.hive.pool.setLendingPolicy({ policy: lends({ swarm: rich.name, closed: true }) });
+  await rich.hive.pool.revokeLease({ lease: lease?.id ?? '', reason: 'needed at home' });
+  await until(async () => stopped);
+  const waiting = await inState(id, 'QUEUED');
+  expect(waiting.attempts).toMatchObject([{ agent: `${rich.name}/x`, outcome: 'OUTCOME_MOVED' }]);
+  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
+  expect(none.message).toContain('1 kept by their swarm');
+  closing.use(await poor.createAgent({ name: 'own', type, handler: work }));
+  await inState(id, 'SUCCEEDED');
+});
+
 test('a swarm that is deregistered takes its tasks with it, and the next owner of its name has no part in them', async () => {
   await using closing = new Closing();
   const name = `s-${randomId(8)}`;
@@ -370,6 +398,13 @@ describe('bad input', () => {
     expect(policy.violations.map(({ field, rule }) => `${field} ${rule}`)).toEqual([
       'weights must add up to 1000, and add up to 1100',
       'typicalCost must be 0 to 1000000',
+    ]);
+    const lending = await refusal(
+      code.hive.pool.setLendingPolicy({ policy: lends({ swarm: code.name, to: [code.name], keepPercent: 101 }) }),
+    );
+    expect(lending.violations.map(({ field, value }) => `${field} ${value}`)).toEqual([
+      `policy.to "${code.name}"`,
+      'policy.keepPercent 101',
     ]);
     const tooLarge = await refusal(code.hive.pool.submitTask({ id: '', spec: large }));
     expect(tooLarge.violations[0]).toMatchObject({ field: 'spec.payload', value: '307202' });

@@ -58,7 +58,7 @@ export const agentCommands = (
     const lost = isLost ? loseAttempts(state, agent, `agent unreachable: ${reason}`, plan, settings) : [];
     plan.changeRow({ ...row, state: seen });
     const revoked = isLost ? revokeLease(state, row, `agent unreachable: ${reason}`, plan) : [];
-    return { events: [...lost, changed, ...revoked, ...plan.assignments()], reply: () => null };
+    return { events: [...lost, changed, ...revoked, ...settled(state, plan)], reply: () => null };
   },
 });
 
@@ -100,7 +100,7 @@ export function removeAgent(state: PoolState, row: AgentRow, reason: string, set
   const lost = loseAttempts(state, row.key, why, plan, settings);
   const revoked = revokeLease(state, row, why, plan);
   plan.remove(row.key);
-  return [...lost, ...revoked, { type: 'agent.removed', data: { agent: row.key, reason } }, ...plan.assignments()];
+  return [...lost, ...revoked, { type: 'agent.removed', data: { agent: row.key, reason } }, ...settled(state, plan)];
 }
 
 function register(

@@ -40,18 +40,26 @@ function judge(
   if (outcome === 'OUTCOME_CANCELLED' || task.cancelRequestedAt > 0) {
     return { state: 'TASK_STATE_CANCELLED', reason: task.reason || reason };
   }
+  const moved = task.attempts.filter((attempt) => outcomeOf(attempt, outcome) === 'OUTCOME_MOVED').length;
+  if (moved >= settings.maxMoves)
+    return { state: 'TASK_STATE_FAILED', reason: `moved ${moved} times; last: ${reason}` };
   const used = task.attempts.filter((attempt) => wasUsed(attempt, outcome)).length;
   if (used >= task.spec.maxAttempts) {
     return { state: 'TASK_STATE_FAILED', reason: `attempt ${used} of ${task.spec.maxAttempts}: ${reason}` };
   }
-  const unconfirmed = task.attempts.length - used;
+  const unconfirmed = task.attempts.length - used - moved;
   if (unconfirmed < settings.maxUnconfirmed) return undefined;
   return { state: 'TASK_STATE_FAILED', reason: `assigned ${unconfirmed} times and never confirmed; last: ${reason}` };
 }
 
-/** Does it count against max_attempts? Not when it was lost before anybody had confirmed it. */
-const wasUsed = (attempt: AttemptRow, endsAs: Outcome): boolean =>
-  attempt.startedAt > 0 || (attempt.outcome === 'OUTCOME_UNSPECIFIED' ? endsAs : attempt.outcome) !== 'OUTCOME_LOST';
+const outcomeOf = (attempt: AttemptRow, endsAs: Outcome): Outcome =>
+  attempt.outcome === 'OUTCOME_UNSPECIFIED' ? endsAs : attempt.outcome;
+
+/** Does it count against max_attempts? Not when it had to move, nor when it was lost before anybody had confirmed it. */
+function wasUsed(attempt: AttemptRow, endsAs: Outcome): boolean {
+  const outcome = outcomeOf(attempt, endsAs);
+  return outcome !== 'OUTCOME_MOVED' && (attempt.startedAt > 0 || outcome !== 'OUTCOME_LOST');
+}
 
 /** Every attempt that an agent has now is lost. */
 export function loseAttempts(

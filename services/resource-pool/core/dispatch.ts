@@ -1,11 +1,9 @@
-import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import { FairShare, planned } from './fair-share.ts';
-import { mayLend } from './lending.ts';
-import { meets, wishOf } from './need.ts';
+import { Lender } from './lender.ts';
+import { meets } from './need.ts';
 import { type Waiter, type Waiting, waitingOf } from './queue.ts';
 import { Quotas } from './quotas.ts';
 import type { Ranked } from './ranked.ts';
-import { type AgentRow, currentAttempt, type RequestRow, type TaskRow } from './rows.ts';
+import { type AgentRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { isFree, offerOf, type Spot, type Worker } from './workers.ts';
 
@@ -32,10 +30,8 @@ export class Plan {
   readonly #taken = new Set<string>();
   /** Tasks whose attempts end. */
   readonly #vacated = new Set<string>();
-  /** Waiting requests that this plan has granted, or that end. */
-  readonly #answered = new Set<string>();
-  #fair: FairShare | undefined;
   #quotas: Quotas | undefined;
+  #lender: Lender | undefined;
 
   constructor(state: PoolState) {
     this.#state = state;
@@ -78,9 +74,10 @@ export class Plan {
     this.#queued.push(waitingOf(task));
   }
 
-  /** The request will no longer wait. */
-  dropRequest(id: string): void {
-    this.#answered.add(id);
+  /** Lends what is free. */
+  get lender(): Lender {
+    this.#lender ??= new Lender(this.#state, this);
+    return this.#lender;
   }
 
   /** The agent as it will be. */
@@ -88,7 +85,12 @@ export class Plan {
     return this.#changed.has(key) ? this.#changed.get(key) : this.#state.workers.get(key);
   }
 
-  /** The agents that this decision changes, as they will be. */
+  /** By key, as they will be, the agents that this decision changes; undefined = will be gone. */
+  changes(): ReadonlyMap<string, Spot | undefined> {
+    return this.#changed;
+  }
+
+  /** The agents that this decision changes and that stay, as they will be. */
   changed(): Spot[] {
     return [...this.#changed.values()].filter((spot) => spot !== undefined);
   }
@@ -105,11 +107,16 @@ export class Plan {
         // Another round only when agents got less than they were offered, because others took their tasks.
         tasks = events.length > before ? [...this.#forOpened(), ...this.#forWoken()] : [];
       }
-      if (this.#grant(events) || this.#grantWoken(events)) {
-        tasks = [...this.#queued.filter(({ id }) => !this.#taken.has(id)), ...this.#forOpened()];
+      if (this.#state.asking.size > 0 && this.lender.grant(this.#opened, events)) {
+        tasks = [...this.unplaced(), ...this.#forOpened()];
       }
     } while (tasks.length > 0);
     return events;
+  }
+
+  /** The tasks that this decision queues and that wait. */
+  unplaced(): Waiting[] {
+    return this.#queued.filter(({ id }) => !this.#taken.has(id));
   }
 
   /** What waited for its swarm's limit and not for an agent: it may find one that was free all the time. */
@@ -117,64 +124,6 @@ export class Plan {
     if (!this.#quotas || this.#state.queue.size === 0) return [];
     const { queue } = this.#state;
     return [...this.#quotas.woken].flatMap((swarm) => queue.heads(swarm, this.#taken));
-  }
-
-  /** The same of requests. */
-  #grantWoken(events: PoolEvent[]): boolean {
-    const { asking } = this.#state;
-    if (!this.#quotas || asking.size === 0) return false;
-    const before = events.length;
-    for (const swarm of this.#quotas.woken) {
-      for (const request of asking.heads(swarm, this.#answered)) {
-        const spot = this.#quotas.mayBorrow(swarm) ? this.#bestToLend(request) : undefined;
-        if (spot) this.#lend(request, spot, events);
-      }
-    }
-    return events.length > before;
-  }
-
-  /** As bestToLend in lending.ts, but as things will be. */
-  #bestToLend({ wish }: RequestRow): Spot | undefined {
-    const { workers, scoring } = this.#state;
-    const asked = wishOf(wish);
-    let best: Spot | undefined;
-    let most = 0;
-    const consider = (spot: Spot | undefined) => {
-      if (!spot || !isFree(spot) || spot.row.lease !== '' || spot.row.type !== wish.type) return;
-      if (!mayLend(spot.row.home, wish) || !meets(spot.offer, asked.need)) return;
-      const score = scoring.fit(spot.offer, asked) + spot.rank;
-      if (best && (score < most || (score === most && spot.row.key > best.row.key))) return;
-      best = spot;
-      most = score;
-    };
-    for (const { own } of workers.ofType(wish.type)) consider(this.#firstUnchanged(own));
-    for (const spot of this.#changed.values()) consider(spot);
-    return best;
-  }
-
-  #lend(request: RequestRow, { row }: Spot, events: PoolEvent[]): void {
-    const granted = grantOf(request, row);
-    events.push({ type: 'lease.granted', data: granted });
-    this.#answered.add(request.id);
-    this.quotas.count('leases', granted.borrower, 1);
-    this.#fair?.grant(granted.borrower, granted.termMs);
-    this.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
-  }
-
-  /** Lends what has become free and its home has no task for to those who wait. */
-  #grant(events: PoolEvent[]): boolean {
-    const { asking, shares, limits } = this.#state;
-    if (asking.size === 0) return false;
-    const before = events.length;
-    this.#fair ??= new FairShare(planned(shares), limits);
-    const mayBorrow = (swarm: string) => this.quotas.mayBorrow(swarm);
-    for (const key of this.#opened) {
-      const spot = this.spot(key);
-      if (!spot || !isFree(spot) || spot.row.lease !== '') continue;
-      const request = asking.next(spot.row.type, spot.offer, this.#fair, mayBorrow, this.#answered);
-      if (request) this.#lend(request, spot, events);
-    }
-    return events.length > before;
   }
 
   #loaded({ row, offer, merit }: Omit<Spot, 'busy' | 'rank'>, busy: number): Spot {
@@ -224,7 +173,7 @@ export class Plan {
     const { wish, type } = task;
     for (const { offer, free } of workers.serving(wish.swarm, type)) {
       if (!meets(offer, wish.need)) continue;
-      const first = this.#firstUnchanged(free);
+      const first = this.firstUnchanged(free);
       if (!first) continue;
       const score = scoring.fit(offer, wish) + first.rank;
       if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
@@ -242,24 +191,13 @@ export class Plan {
   }
 
   /** The best of those that this plan has not changed. */
-  #firstUnchanged(free: Ranked<Worker>): Worker | undefined {
+  firstUnchanged(free: Ranked<Worker>): Worker | undefined {
     const { first } = free;
     if (!first || this.#changed.size === 0 || !this.#changed.has(first.row.key)) return first;
     for (const worker of free.inOrder()) if (!this.#changed.has(worker.row.key)) return worker;
     return undefined;
   }
 }
-
-/** A request leads to one lease at most, which is named after it. */
-const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): LeaseGranted => ({
-  lease: `lease-${id.slice(id.indexOf('-') + 1)}`,
-  agent: agent.key,
-  lender: agent.home,
-  borrower: wish.swarm,
-  termMs: wish.termMs,
-  registration,
-  request: id,
-});
 
 const isCandidate = (spot: Spot, { type, wish }: Waiting): boolean =>
   spot.row.serving === wish.swarm && spot.row.type === type && isFree(spot) && meets(spot.offer, wish.need);

@@ -23,8 +23,12 @@ export function taskDue(task: TaskRow, epochStart: number, settings: PoolSetting
 export const cancelDue = (task: TaskRow, epochStart: number, settings: PoolSettings): number =>
   Math.max(task.cancelRequestedAt, epochStart) + settings.cancelGraceMs;
 
-export const leaseDue = (lease: LeaseRow, epochStart: number): number | undefined =>
-  lease.state === 'LEASE_STATE_ACTIVE' ? Math.max(lease.since, epochStart) + lease.termMs : undefined;
+/** When an active lease is over, or when what runs for the borrower of one that drains moves. */
+export function leaseDue(lease: LeaseRow, epochStart: number): number | undefined {
+  if (lease.state === 'LEASE_STATE_ACTIVE') return Math.max(lease.since, epochStart) + lease.termMs;
+  if (lease.state !== 'LEASE_STATE_DRAINING' || !lease.notice) return undefined;
+  return Math.max(lease.notice.since, epochStart) + lease.notice.ms;
+}
 
 /** When a waiting request is refused. */
 export const requestDue = (request: RequestRow, epochStart: number): number =>

@@ -3,15 +3,18 @@ import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
 import type { LeaseState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireSwarm } from './access.ts';
+import { endAttempt } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { sweepShares } from './fair-share.ts';
+import { meets } from './need.ts';
+import type { Waiting } from './queue.ts';
 import { type AgentRow, currentAttempt, type LeaseRow, orderOf, registered } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
 import { deleteLease, deleteRequest, putAgent, putLease } from './store.ts';
 import { leaseView } from './view.ts';
 
-export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 'releaseLease'> = {
+export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 'revokeLease' | 'releaseLease'> = {
   renewLease(state, input, ctx) {
     const lease = find(state, input.lease);
     requireSwarm(ctx, [lease.borrower], 'renew a lease');
@@ -20,6 +23,18 @@ export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 
       events: [{ type: 'lease.renewed', data: { lease: lease.id } }],
       reply: () => answer(state, lease.id, ctx),
     };
+  },
+
+  revokeLease(state, input, ctx) {
+    const lease = find(state, input.lease);
+    requireSwarm(ctx, [lease.lender], 'take a lent agent back');
+    const reply = () => answer(state, lease.id, ctx);
+    if (lease.endedAt > 0) throw over(lease);
+    const plan = new Plan(state);
+    const by = ctx.principal.kind === 'swarm' ? `swarm ${ctx.principal.swarm}` : 'an operator';
+    const reason = `taken back by ${by}${input.reason === '' ? '' : `: ${input.reason}`}`;
+    const end = endLease(state, lease, 'LEASE_STATE_REVOKED', reason, plan, input);
+    return { events: [...end, ...plan.assignments()], reply };
   },
 
   releaseLease(state, input, ctx) {
@@ -82,7 +97,8 @@ export const leaseEvents = (
       const lease = state.leases.get(data.lease);
       if (!lease) return;
       const { ending, reason } = data;
-      putLease(state, { ...lease, state: 'LEASE_STATE_DRAINING', ending, reason, revision: at.revision });
+      const drained: LeaseRow = { ...lease, state: 'LEASE_STATE_DRAINING', ending, reason, revision: at.revision };
+      putLease(state, data.moves ? { ...drained, notice: { since: at.time, ms: data.noticeMs } } : drained);
       const agent = state.agents.get(lease.agent);
       if (agent) putAgent(state, { ...agent, draining: true }, settings);
     },
@@ -110,18 +126,25 @@ export const leaseEvents = (
   },
 });
 
-/** Ends an active lease: at once, or after the borrower's tasks that run on the agent. */
+/** How long what runs for the borrower may go on before it moves, in milliseconds. */
+export interface Notice {
+  readonly noticeMs: number;
+}
+
+/** Ends an active lease: at once, or after the borrower's tasks that run on the agent, which may take their time or not. */
 export function endLease(
   state: PoolState,
   lease: LeaseRow,
   ending: LeaseState,
   reason: string,
   plan: Plan,
+  notice?: Notice,
 ): readonly PoolEvent[] {
   const agent = plan.spot(lease.agent)?.row;
   if (agent && runsFor(state, lease, plan)) {
     plan.changeRow({ ...agent, draining: true });
-    return [{ type: 'lease.draining', data: { lease: lease.id, ending, reason } }];
+    const how = { moves: notice !== undefined, noticeMs: notice?.noticeMs ?? 0 };
+    return [{ type: 'lease.draining', data: { lease: lease.id, ending, reason, ...how } }];
   }
   if (agent) plan.changeRow(atHome(agent));
   plan.quotas.count('leases', lease.borrower, -1);
@@ -138,11 +161,43 @@ export function revokeLease(state: PoolState, agent: AgentRow, reason: string, p
   return [{ type: 'lease.ended', data: { lease: lease.id, state: 'LEASE_STATE_REVOKED', reason } }];
 }
 
-/** What follows from the ends of attempts: drained agents go home, and free slots are used. */
-export const settled = (state: PoolState, plan: Plan): PoolEvent[] => [
-  ...homecomings(state, plan),
-  ...plan.assignments(),
-];
+/** The notice of a lease is over: what still runs for the borrower moves to other agents. */
+export function moveTasks(state: PoolState, lease: LeaseRow, plan: Plan, settings: PoolSettings): PoolEvent[] {
+  const events: PoolEvent[] = [];
+  for (const id of state.workers.tasksOf(lease.agent)) {
+    const task = state.tasks.get(id);
+    if (!task || plan.hasVacated(id) || currentAttempt(task)?.lease !== lease.id) continue;
+    const reason = `the agent goes back to swarm ${lease.lender}: ${lease.reason}`;
+    events.push(endAttempt(task, { outcome: 'OUTCOME_MOVED', reason, stopAgent: true }, plan, settings));
+  }
+  return events;
+}
+
+/** What follows from the ends of attempts and from new tasks: drained agents go home, free slots are used, lent agents
+ * are taken back for what is urgent. */
+export function settled(state: PoolState, plan: Plan): PoolEvent[] {
+  const events = [...homecomings(state, plan), ...plan.assignments()];
+  const recalls = plan.unplaced().flatMap((task) => recall(state, task, plan));
+  return recalls.length === 0 ? events : [...events, ...recalls, ...plan.assignments()];
+}
+
+/** Takes a lent agent back for an urgent task of its home: of those that fit the one with least to do, then the last lent. */
+function recall(state: PoolState, { id, wish, type, priority }: Waiting, plan: Plan): readonly PoolEvent[] {
+  const policy = state.lending.get(wish.swarm)?.policy;
+  if (!policy || policy.recallPriority === 0 || priority < policy.recallPriority) return [];
+  let best: { lease: LeaseRow; busy: number } | undefined;
+  for (const lease of state.leases.values()) {
+    if (lease.state !== 'LEASE_STATE_ACTIVE' || lease.lender !== wish.swarm) continue;
+    const spot = plan.spot(lease.agent);
+    if (spot?.row.lease !== lease.id || spot.row.draining || spot.row.state !== 'AGENT_STATE_READY') continue;
+    if (spot.row.type !== type || !meets(spot.offer, wish.need)) continue;
+    if (!best || spot.busy < best.busy || (spot.busy === best.busy && lease.order > best.lease.order))
+      best = { lease, busy: spot.busy };
+  }
+  if (!best) return [];
+  const reason = `taken back for task ${id} of priority ${priority}`;
+  return endLease(state, best.lease, 'LEASE_STATE_REVOKED', reason, plan, policy);
+}
 
 function homecomings(state: PoolState, plan: Plan): PoolEvent[] {
   const events: PoolEvent[] = [];

@@ -1,40 +1,27 @@
 import { HiveError, quote } from '../../../libs/kernel/errors.ts';
 import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Plan } from './dispatch.ts';
+import { isFrom } from './lender.ts';
 import { meets, wishOf } from './need.ts';
-import type { AgentRow } from './rows.ts';
 import type { PoolState } from './state.ts';
-import type { Worker, WorkerClass } from './workers.ts';
-
-/** Which agent is lent: of another swarm, at home, with a free slot; the highest score (score.ts), then by name. */
-export function bestToLend(state: PoolState, wanted: RequestAgentRequest): AgentRow | undefined {
-  const wish = wishOf(wanted);
-  let best: Worker | undefined;
-  let most = 0;
-  for (const offer of state.workers.ofType(wanted.type)) {
-    const { first } = offer.own;
-    if (!first || !mayLend(offer.home, wanted) || !meets(offer, wish.need)) continue;
-    const score = state.scoring.fit(offer, wish) + first.rank;
-    if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
-    best = first;
-    most = score;
-  }
-  return best?.row;
-}
+import type { WorkerClass } from './workers.ts';
 
 /** Why no agent can be lent, with counts that add up. */
-export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveError {
+export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan = new Plan(state)): HiveError {
   const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 };
   let candidates = 0;
   let unfit = 0;
+  let kept = 0;
   const { need } = wishOf(wanted);
   for (const offer of state.workers.ofType(wanted.type)) {
-    if (!mayLend(offer.home, wanted)) continue;
+    if (!isFrom(offer.home, wanted)) continue;
     const size = sizeOf(offer);
     candidates += size;
     if (!meets(offer, need)) {
       unfit += size;
       continue;
     }
+    if (!plan.lender.mayLend(offer, wanted.swarm)) kept += offer.counts.free;
     for (const [standing, count] of Object.entries(offer.counts)) counts[standing as keyof typeof counts] += count;
   }
   const { busy, lent, suspect, unreachable } = counts;
@@ -43,12 +30,9 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest): HiveE
   const message =
     `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ${candidates} ` +
     `candidates in ${from}, of those ${busy} busy, ${lent} lent, ${suspect} suspect, ${unreachable} unreachable, ` +
-    `${unfit} lacking a capability`;
+    `${unfit} lacking a capability, ${kept} kept by their swarm`;
   // Not retryable: clients would wait in silence, and whether to wait is the borrower's to decide.
   return new HiveError('RESOURCE_EXHAUSTED', message, { retryable: false, reason: 'NO_AGENT_FREE' });
 }
 
 const sizeOf = (offer: WorkerClass): number => Object.values(offer.counts).reduce((sum, count) => sum + count, 0);
-
-export const mayLend = (home: string, { swarm, lender }: RequestAgentRequest): boolean =>
-  home !== swarm && (lender === '' || lender === home);

@@ -4,6 +4,7 @@ import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
+import { lendingCommands, lendingEvents } from './lending-policy.ts';
 import { limitsCommands, limitsEvents } from './limits.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
@@ -19,8 +20,10 @@ import { nextDue, tick } from './timers.ts';
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
   init: emptyState,
-  tables: ({ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares, limits, rates }) => ({
-    ...{ agents, leases, tasks, deliveries, measures, norms, policies, requests, shares, limits, rates },
+  tables: ({ agents, leases, tasks, deliveries, requests, ...more }) => ({
+    ...{ agents, leases, tasks, deliveries, requests },
+    ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
+    ...{ policies: more.policies, limits: more.limits, lending: more.lending },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
@@ -33,6 +36,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...retireCommands(settings),
     ...policyCommands,
     ...limitsCommands(settings),
+    ...lendingCommands,
   },
   queries,
   events: {
@@ -44,6 +48,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...deliveryEvents,
     ...policyEvents,
     ...limitsEvents,
+    ...lendingEvents,
   },
   effects: (state) => state.deliveries,
   nextDue: (state, epochStart) => nextDue(state, epochStart, settings),

@@ -1,5 +1,6 @@
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Condition, Placement, Unblocker } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Plan } from './dispatch.ts';
 import { leaseDue } from './due.ts';
 import type { Need } from './need.ts';
 import type { AgentRow } from './rows.ts';
@@ -58,10 +59,16 @@ function rulesOf(state: PoolState, demand: Demand): Rule[] {
     ...(kind === 'task' ? placeOfTask(demand) : placeOfWish(demand)),
     ...ableRules(demand.need),
     ...aliveRules,
-    ...(kind === 'wish' ? [{ ...AT_HOME, text: 'is not lent already' }] : []),
+    ...(kind === 'wish' ? [{ ...AT_HOME, text: 'is not lent already' }, lendingRule(state, demand)] : []),
     ...stateRules,
     ...limitRules(state, demand),
   ];
+}
+
+function lendingRule(state: PoolState, { swarm }: Demand): Rule {
+  const { lender } = new Plan(state);
+  const text = 'is lent by its swarm, as its lending policy says';
+  return { name: 'lending', value: swarm, text, holds: (row) => lender.mayLend(row, swarm) };
 }
 
 /** A swarm at its limit gets none, whichever is free. */

@@ -4,7 +4,7 @@ import { HiveError } from '../../../libs/kernel/errors.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
-import { currentAttempt } from './rows.ts';
+import { type AgentRow, currentAttempt } from './rows.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 import { offerOf, type Worker } from './workers.ts';
@@ -80,6 +80,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('ask' as const), swarm, type, capabilities }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke' as const), lease: fc.nat({ max: 10 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), lease: fc.nat({ max: 10 }) }) },
   {
     weight: 3,
@@ -97,6 +98,9 @@ class Model {
     const limits = { swarm: 'c', maxRunning: 2, maxLeases: 1, maxQueued: 5, maxRequests: 2 };
     const none = { weight: 0, submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };
     this.pool.run.execute('setSwarmLimits', { limits: { ...none, ...limits }, expectedVersion: '0' });
+    const lends = { swarm: 'b', closed: false, to: ['a'], maxLent: 2, keepPercent: 40, recallPriority: 2 };
+    const policy = { ...lends, noticeMs: 2000, version: '0', setBy: '' };
+    this.pool.run.execute('setLendingPolicy', { policy, expectedVersion: '0' });
   }
 
   /** Accepted results by task. */
@@ -143,6 +147,8 @@ class Model {
         return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000, waitMs: 60_000 }));
       case 'release':
         return void run.execute('releaseLease', { lease: this.#lease(one.lease) });
+      case 'revoke':
+        return void run.execute('revokeLease', { lease: this.#lease(one.lease), noticeMs: 5000, reason: '' });
       case 'renew':
         return void run.execute('renewLease', { lease: this.#lease(one.lease) });
       case 'pass':
@@ -267,6 +273,15 @@ class Model {
     return max > 0 && count >= max;
   }
 
+  /** The policy of swarm b, by looking. */
+  #mayLend(agent: AgentRow, borrower: string): boolean {
+    const home = [...this.pool.run.state.agents.values()].filter((row) => row.home === agent.home);
+    const lent = home.filter((row) => row.lease !== '');
+    const alike = home.filter((row) => row.type === agent.type && row.state !== 'AGENT_STATE_UNREACHABLE');
+    const kept = alike.filter((row) => row.lease === '').length - 1;
+    return borrower === 'a' && lent.length < 2 && kept * 100 >= alike.length * 40;
+  }
+
   #checkRequests(): void {
     const { state } = this.pool.run;
     expect(state.asking.size).toBe(state.requests.size);
@@ -275,6 +290,7 @@ class Model {
       for (const agent of state.agents.values()) {
         const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
+        if (agent.home === 'b' && !this.#mayLend(agent, wish.swarm)) continue;
         const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
         expect(isOpen && fits && busy < agent.slots, `${id} waits and ${agent.key} could be lent`).toBe(false);
       }

@@ -1,6 +1,7 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { explain } from './explain.ts';
+import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
@@ -74,6 +75,12 @@ export const queries: Machine<PoolShape>['queries'] = {
   },
 
   explain,
+  getLendingPolicy: (state, { swarm }, view) => ({
+    policy: lendingOf(state, swarm),
+    lent: state.usage.lent.of(swarm),
+    revision: String(view.revision),
+  }),
+
   getSwarmLimits(state, { swarm }, view) {
     const { running, queued, leases, requests } = state.usage;
     const usage = {

@@ -5,9 +5,8 @@ import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/poo
 import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
 import { Plan } from './dispatch.ts';
 import { answer } from './lease.ts';
-import { bestToLend, noneToLend } from './lending.ts';
+import { noneToLend } from './lending.ts';
 import { noMoreLeases, requireRoomToAsk } from './limits.ts';
-import { Quotas } from './quotas.ts';
 import { orderOf, type RequestRow, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -22,8 +21,9 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     keyOfSwarm(ctx, input.swarm);
     const registration = registrationOf(ctx, input.swarm);
     const wish: RequestAgentRequest = { ...input, termMs: input.termMs || DEFAULT_LEASE_TERM_MS };
-    const mayBorrow = new Quotas(state).mayBorrow(wish.swarm);
-    const agent = mayBorrow ? bestToLend(state, wish) : undefined;
+    const plan = new Plan(state);
+    const mayBorrow = plan.quotas.mayBorrow(wish.swarm);
+    const agent = mayBorrow ? plan.lender.bestToLend(wish)?.row : undefined;
     if (!agent) {
       if (!(wish.waitMs > 0)) throw mayBorrow ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
       requireRoomToAsk(state, wish.swarm);
@@ -35,7 +35,6 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     const lease = ctx.id('lease');
     const { termMs, swarm: borrower } = wish;
     const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration, request: '' };
-    const plan = new Plan(state);
     plan.changeRow({ ...agent, lease, serving: borrower });
     return {
       events: [{ type: 'lease.granted', data }, ...plan.assignments()],
@@ -78,8 +77,8 @@ export const withdrawn = ({ id, wish }: RequestRow, reason: string): PoolEvent =
 
 /** The end of a request whose time has run out, with what stood in its way. */
 export function outOfTime(state: PoolState, { id, wish }: RequestRow, plan: Plan): PoolEvent {
-  plan.dropRequest(id);
-  const why = new Quotas(state).mayBorrow(wish.swarm) ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
+  plan.lender.dropRequest(id);
+  const why = plan.quotas.mayBorrow(wish.swarm) ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
   const reason = `waited ${formatDuration(wish.waitMs)}; ${why.message}`;
   return { type: 'request.ended', data: { request: id, withdrawn: false, reason, borrower: wish.swarm } };
 }

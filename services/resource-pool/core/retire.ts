@@ -41,6 +41,8 @@ function retire(state: PoolState, { swarm, registrations }: Retirement, settings
     const ends = leases.flatMap((lease) => endLease(state, lease, 'LEASE_STATE_REVOKED', reason, plan));
     return [...ends, ...plan.assignments()];
   }
+  const lending = state.lending.get(swarm);
+  if (lending && isOver(lending)) return [{ type: 'lending.removed', data: { swarm } }];
   for (const row of state.agents.values()) {
     if (row.home === swarm && isOver(row)) return removeAgent(state, row, reason, settings);
   }
@@ -72,6 +74,7 @@ export function strays(state: PoolState, registrationOf: (swarm: string) => stri
   for (const row of state.tasks.values()) if (isOpen(row)) look(row.spec.swarm, row);
   for (const row of state.requests.values()) look(row.wish.swarm, row);
   for (const row of state.leases.values()) if (row.state === 'LEASE_STATE_ACTIVE') look(row.borrower, row);
+  for (const [swarm, row] of state.lending.entries()) look(swarm, row);
   for (const row of state.agents.values()) look(row.home, row);
   return [...found].map(([swarm, registrations]) => ({ swarm, registrations: [...registrations] }));
 }

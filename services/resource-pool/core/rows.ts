@@ -2,6 +2,7 @@ import type { Effect } from '../../../libs/protocol/machine.ts';
 import type {
   AgentState,
   LeaseState,
+  LendingPolicy,
   Outcome,
   Policy,
   RequestAgentRequest,
@@ -61,6 +62,8 @@ export interface LeaseRow extends Registered {
   readonly state: LeaseState;
   /** While it drains: how it will have ended. */
   readonly ending: LeaseState;
+  /** While it drains: since when, and how long what runs may go on; not there = as long as it takes. */
+  readonly notice?: { readonly since: number; readonly ms: number };
   readonly grantedAt: number;
   /** When its term began: the grant or the last renewal. */
   readonly since: number;
@@ -153,6 +156,11 @@ export const POLICY_KEY = 'policy';
 
 /** What a swarm may use; not there as long as nobody has said. */
 export type LimitsRow = SwarmLimits;
+
+/** What a swarm lends; not there as long as it has not said. */
+export interface LendingRow extends Registered {
+  readonly policy: LendingPolicy;
+}
 
 /** When a swarm's next task would be due at its rate, in microseconds since 1970: see limits.ts. */
 export interface RateRow {

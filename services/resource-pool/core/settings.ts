@@ -6,6 +6,8 @@ export interface PoolSettings {
   readonly confirmMs: number;
   /** A task fails after so many assignments that nobody confirmed: they do not count as attempts, but must end. */
   readonly maxUnconfirmed: number;
+  /** A task fails after so many moves from agents that were taken back: they do not count as attempts, but must end. */
+  readonly maxMoves: number;
   /**
    * The pool ends an attempt itself so long, in ms, after its time limit. Agents end it at the limit and should be first
    * to say so; a program that takes longer to end than this is told of as timed out while it still ends.
@@ -34,6 +36,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   heartbeatMs: 1000,
   confirmMs: 10_000,
   maxUnconfirmed: 10,
+  maxMoves: 100,
   timeoutGraceMs: 1000,
   cancelGraceMs: 15_000,
   removeUnreachableMs: 3_600_000,

@@ -11,6 +11,7 @@ import type {
   AgentRow,
   DeliveryRow,
   LeaseRow,
+  LendingRow,
   LimitsRow,
   MeasureRow,
   NormRow,
@@ -49,6 +50,8 @@ export interface PoolState {
   /** What swarms may use, by swarm. */
   readonly limits: Table<LimitsRow>;
   readonly rates: Table<RateRow>;
+  /** What swarms lend, by swarm. */
+  readonly lending: Table<LendingRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
   readonly fair: FairShare;
@@ -119,6 +122,7 @@ export function emptyState(): PoolState {
     scoring,
     limits,
     rates: new Table(),
+    lending: new Table(),
     fair: new FairShare(shares, limits),
     asking: new Requests(),
     usage: new Usage(),
@@ -186,6 +190,8 @@ export interface PoolShape {
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
     setPolicy: Command<wire.SetPolicyRequest, wire.SetPolicyResponse>;
+    revokeLease: Command<wire.RevokeLeaseRequest, wire.RevokeLeaseResponse>;
+    setLendingPolicy: Command<wire.SetLendingPolicyRequest, wire.SetLendingPolicyResponse>;
     setSwarmLimits: Command<wire.SetSwarmLimitsRequest, wire.SetSwarmLimitsResponse>;
     /** Internal: an agent's liveness changed. */
     observeAgent: Command<Observation, null>;
@@ -200,6 +206,7 @@ export interface PoolShape {
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    getLendingPolicy: Command<wire.GetLendingPolicyRequest, wire.GetLendingPolicyResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
     /** Internal: what the log lines of a task's confirmed attempts are signed with; '' = they are not. */
@@ -230,6 +237,8 @@ export interface PoolShape {
     'task.forgotten': events.TaskForgotten;
     'delivery.settled': events.DeliverySettled;
     'policy.set': events.PolicySet;
+    'lending.set': events.LendingPolicySet;
+    'lending.removed': events.LendingPolicyRemoved;
     'limits.set': events.SwarmLimitsSet;
   };
 }

@@ -8,6 +8,7 @@ import { keyOfSwarm, registrationOf, requireMember, requireSwarm } from './acces
 import { taskKey, withLast } from './attempt-events.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
+import { settled } from './lease.ts';
 import { countSubmission, requireRoomToSubmit } from './limits.ts';
 import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
@@ -39,7 +40,7 @@ export const taskCommands = (
     const submittedBy = describePrincipal(ctx.principal);
     const registration = registrationOf(ctx, spec.swarm);
     const data = { task: id, spec, submittedBy, traceparent, correlationId, hops, registration };
-    const assignments = plan.assignments();
+    const assignments = settled(state, plan);
     if (input.dryRun) {
       const task = taskView(newRow(data, { revision: 0, index: 0, time: ctx.now }), state);
       const agent = assignments.flatMap((event) => (event.type === 'task.assigned' ? [event.data.agent] : []))[0] ?? '';

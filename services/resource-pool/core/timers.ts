@@ -3,7 +3,7 @@ import { removeAgent } from './agent.ts';
 import { endAttempt, overdue } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
-import { endLease, settled } from './lease.ts';
+import { endLease, moveTasks, settled } from './lease.ts';
 import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
 import type { PoolSettings } from './settings.ts';
@@ -100,6 +100,7 @@ function rowEvents(
   if (table === 'lease') {
     const lease = state.leases.get(id);
     if (!lease) return [];
+    if (lease.state === 'LEASE_STATE_DRAINING') return moveTasks(state, lease, plan, settings);
     const reason = `its term of ${formatDuration(lease.termMs)} ran out`;
     return endLease(state, lease, 'LEASE_STATE_EXPIRED', reason, plan);
   }

@@ -23,6 +23,8 @@ export class Usage {
   readonly queued = new Counter();
   /** Agents that it has borrowed. */
   readonly leases = new Counter();
+  /** Agents of its own that it has lent. */
+  readonly lent = new Counter();
   /** Requests for agents that wait. */
   readonly requests = new Counter();
 
@@ -34,6 +36,8 @@ export class Usage {
 
   /** A lease's row came (1) or went (-1). */
   lease(row: LeaseRow, by: 1 | -1): void {
-    if (row.endedAt === 0) this.leases.add(row.borrower, by);
+    if (row.endedAt > 0) return;
+    this.leases.add(row.borrower, by);
+    this.lent.add(row.lender, by);
   }
 }

@@ -49,6 +49,13 @@ export interface Worker extends Spot {
   place: number;
 }
 
+/** Of the agents of a home and type that can be reached: how many there are, and how many of them are lent. */
+export interface Stock {
+  readonly reachable: number;
+  readonly lent: number;
+}
+
+const NO_STOCK: Stock = { reachable: 0, lent: 0 };
 const NO_CLASSES: ReadonlySet<WorkerClass> = new Set();
 const NO_STANDS: ReadonlySet<Stand> = new Set();
 
@@ -70,6 +77,9 @@ export class Workers {
   readonly #workers = new Map<string, Worker>();
   readonly #classes = new Map<string, WorkerClass>();
   readonly #byType = new Map<string, Set<WorkerClass>>();
+  readonly #byHome = new Map<string, Set<WorkerClass>>();
+  /** By home and type. */
+  readonly #stock = new Map<string, Stock>();
   /** By serving swarm and type: the stands that are not empty. */
   readonly #serving = new Map<string, Set<Stand>>();
 
@@ -141,6 +151,24 @@ export class Workers {
     return this.#byType.get(type) ?? NO_CLASSES;
   }
 
+  /** All classes of a home, of every type. */
+  ofHome(home: string): ReadonlySet<WorkerClass> {
+    return this.#byHome.get(home) ?? NO_CLASSES;
+  }
+
+  stock(home: string, type: string): Stock {
+    return this.#stock.get(poolKey(home, type)) ?? NO_STOCK;
+  }
+
+  #count({ offer, row, standing }: Worker, by: 1 | -1): void {
+    offer.counts[standing] += by;
+    if (standing === 'unreachable') return;
+    const key = poolKey(row.home, row.type);
+    const { reachable, lent } = this.#stock.get(key) ?? NO_STOCK;
+    if (reachable + by === 0) this.#stock.delete(key);
+    else this.#stock.set(key, { reachable: reachable + by, lent: lent + (row.lease === '' ? 0 : by) });
+  }
+
   #classOf(row: AgentRow): WorkerClass {
     const key = classKey(row);
     const known = this.#classes.get(key);
@@ -155,6 +183,7 @@ export class Workers {
     };
     this.#classes.set(key, made);
     addTo(this.#byType, row.type, made);
+    addTo(this.#byHome, row.home, made);
     return made;
   }
 
@@ -162,17 +191,18 @@ export class Workers {
     if (Object.values(offer.counts).some((count) => count > 0)) return;
     this.#classes.delete(offer.key);
     removeFrom(this.#byType, offer.type, offer);
+    removeFrom(this.#byHome, offer.home, offer);
   }
 
   #enter(worker: Worker): void {
     worker.rank = this.#scoring.rank(worker.merit, worker.busy, worker.row.slots);
     worker.standing = standingOf(worker.row, worker.busy);
-    worker.offer.counts[worker.standing]++;
+    this.#count(worker, 1);
     if (isFree(worker)) this.#seat(worker);
   }
 
   #leave(worker: Worker): void {
-    worker.offer.counts[worker.standing]--;
+    this.#count(worker, -1);
     if (worker.place >= 0) this.#unseat(worker);
   }
 

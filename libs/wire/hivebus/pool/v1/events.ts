@@ -17,6 +17,7 @@ import {
   leaseStateFromJSON,
   leaseStateToJSON,
   leaseStateToNumber,
+  LendingPolicy,
   Outcome,
   outcomeFromJSON,
   outcomeToJSON,
@@ -123,6 +124,10 @@ export interface LeaseDraining {
   ending: LeaseState;
   /** Why, for people. */
   reason: string;
+  /** True: what runs for the borrower moves after the notice; false: it may take its time. */
+  moves: boolean;
+  /** The notice, in milliseconds. */
+  noticeMs: number;
 }
 
 /** lease.ended: the agent is at home again; key = <borrower>.<lease>. */
@@ -239,6 +244,22 @@ export interface TaskForgotten {
 export interface DeliverySettled {
   /** The effect's id. */
   effect: string;
+}
+
+/** lending.set: what a swarm lends has changed; key = <swarm>. */
+export interface LendingPolicySet {
+  /** The policy as it is from now on; its time is that of the journal and not repeated here. */
+  policy?:
+    | LendingPolicy
+    | undefined;
+  /** Which registration of the swarm it belongs to, as in AgentRegistered. */
+  registration: string;
+}
+
+/** lending.removed: what a swarm had said of lending is void, since it was deregistered; key = <swarm>. */
+export interface LendingPolicyRemoved {
+  /** The swarm. */
+  swarm: string;
 }
 
 /** limits.set: what a swarm may use has changed; key = <swarm>. */
@@ -935,7 +956,7 @@ export const LeaseRenewed: MessageFns<LeaseRenewed> = {
 };
 
 function createBaseLeaseDraining(): LeaseDraining {
-  return { lease: "", ending: LeaseState.LEASE_STATE_UNSPECIFIED, reason: "" };
+  return { lease: "", ending: LeaseState.LEASE_STATE_UNSPECIFIED, reason: "", moves: false, noticeMs: 0 };
 }
 
 export const LeaseDraining: MessageFns<LeaseDraining> = {
@@ -948,6 +969,12 @@ export const LeaseDraining: MessageFns<LeaseDraining> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.moves !== false) {
+      writer.uint32(32).bool(message.moves);
+    }
+    if (message.noticeMs !== 0) {
+      writer.uint32(40).uint32(message.noticeMs);
     }
     return writer;
   },
@@ -989,6 +1016,22 @@ export const LeaseDraining: MessageFns<LeaseDraining> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.moves = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.noticeMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1006,6 +1049,12 @@ export const LeaseDraining: MessageFns<LeaseDraining> = {
       lease: isSet(object.lease) ? globalThis.String(object.lease) : "",
       ending: isSet(object.ending) ? leaseStateFromJSON(object.ending) : LeaseState.LEASE_STATE_UNSPECIFIED,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      moves: isSet(object.moves) ? globalThis.Boolean(object.moves) : false,
+      noticeMs: isSet(object.noticeMs)
+        ? globalThis.Number(object.noticeMs)
+        : isSet(object.notice_ms)
+        ? globalThis.Number(object.notice_ms)
+        : 0,
     };
   },
 
@@ -1019,6 +1068,12 @@ export const LeaseDraining: MessageFns<LeaseDraining> = {
     }
     if (message.reason !== "") {
       obj.reason = message.reason;
+    }
+    if (message.moves !== false) {
+      obj.moves = message.moves;
+    }
+    if (message.noticeMs !== 0) {
+      obj.noticeMs = Math.round(message.noticeMs);
     }
     return obj;
   },
@@ -2033,6 +2088,139 @@ export const DeliverySettled: MessageFns<DeliverySettled> = {
     const obj: any = {};
     if (message.effect !== "") {
       obj.effect = message.effect;
+    }
+    return obj;
+  },
+};
+
+function createBaseLendingPolicySet(): LendingPolicySet {
+  return { policy: undefined, registration: "" };
+}
+
+export const LendingPolicySet: MessageFns<LendingPolicySet> = {
+  encode(message: LendingPolicySet, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      LendingPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.registration !== "") {
+      writer.uint32(18).string(message.registration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LendingPolicySet {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLendingPolicySet();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = LendingPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LendingPolicySet {
+    return {
+      policy: isSet(object.policy) ? LendingPolicy.fromJSON(object.policy) : undefined,
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+    };
+  },
+
+  toJSON(message: LendingPolicySet): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = LendingPolicy.toJSON(message.policy);
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
+    }
+    return obj;
+  },
+};
+
+function createBaseLendingPolicyRemoved(): LendingPolicyRemoved {
+  return { swarm: "" };
+}
+
+export const LendingPolicyRemoved: MessageFns<LendingPolicyRemoved> = {
+  encode(message: LendingPolicyRemoved, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LendingPolicyRemoved {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLendingPolicyRemoved();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LendingPolicyRemoved {
+    return { swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "" };
+  },
+
+  toJSON(message: LendingPolicyRemoved): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
     }
     return obj;
   },

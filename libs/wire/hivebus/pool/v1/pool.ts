@@ -110,7 +110,7 @@ export const LeaseState = {
   LEASE_STATE_RELEASED: "LEASE_STATE_RELEASED",
   /** LEASE_STATE_EXPIRED - Its term ran out. */
   LEASE_STATE_EXPIRED: "LEASE_STATE_EXPIRED",
-  /** LEASE_STATE_REVOKED - The agent died or left. */
+  /** LEASE_STATE_REVOKED - The agent died or left, or its swarm took it back. */
   LEASE_STATE_REVOKED: "LEASE_STATE_REVOKED",
 } as const;
 
@@ -304,6 +304,11 @@ export const Outcome = {
   OUTCOME_CANCELLED: "OUTCOME_CANCELLED",
   /** OUTCOME_LOST - The agent died, went silent, never confirmed, or gave the task back because it stops; may be tried again. */
   OUTCOME_LOST: "OUTCOME_LOST",
+  /**
+   * OUTCOME_MOVED - Ended by the pool, because the agent goes back to its swarm: the task moves to another, and no attempt is used up.
+   * Never reported by agents.
+   */
+  OUTCOME_MOVED: "OUTCOME_MOVED",
 } as const;
 
 export type Outcome = typeof Outcome[keyof typeof Outcome];
@@ -316,6 +321,7 @@ export namespace Outcome {
   export type OUTCOME_TIMED_OUT = typeof Outcome.OUTCOME_TIMED_OUT;
   export type OUTCOME_CANCELLED = typeof Outcome.OUTCOME_CANCELLED;
   export type OUTCOME_LOST = typeof Outcome.OUTCOME_LOST;
+  export type OUTCOME_MOVED = typeof Outcome.OUTCOME_MOVED;
 }
 
 export function outcomeFromJSON(object: any): Outcome {
@@ -341,6 +347,9 @@ export function outcomeFromJSON(object: any): Outcome {
     case 6:
     case "OUTCOME_LOST":
       return Outcome.OUTCOME_LOST;
+    case 7:
+    case "OUTCOME_MOVED":
+      return Outcome.OUTCOME_MOVED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum Outcome");
   }
@@ -362,6 +371,8 @@ export function outcomeToJSON(object: Outcome): string {
       return "OUTCOME_CANCELLED";
     case Outcome.OUTCOME_LOST:
       return "OUTCOME_LOST";
+    case Outcome.OUTCOME_MOVED:
+      return "OUTCOME_MOVED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum Outcome");
   }
@@ -383,6 +394,8 @@ export function outcomeToNumber(object: Outcome): number {
       return 5;
     case Outcome.OUTCOME_LOST:
       return 6;
+    case Outcome.OUTCOME_MOVED:
+      return 7;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum Outcome");
   }
@@ -881,6 +894,84 @@ export interface ReleaseLeaseResponse {
   revision: string;
 }
 
+export interface RevokeLeaseRequest {
+  /** The lease's id. */
+  lease: string;
+  /** How long the borrower's running tasks may go on, in milliseconds, up to 3600000; 0 = they move at once. */
+  noticeMs: number;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface RevokeLeaseResponse {
+  /** The lease. */
+  lease?:
+    | Lease
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+/** What a swarm lends of its agents. A swarm that has said nothing lends what is free, to any, and never takes it back. */
+export interface LendingPolicy {
+  /** The swarm that lends. */
+  swarm: string;
+  /** True: it lends nothing. */
+  closed: boolean;
+  /** The swarms that it lends to, at most 256; empty = any. */
+  to: string[];
+  /** How many agents are lent at once at most; 0 = no limit. */
+  maxLent: number;
+  /** The share of its agents of each type that stays at home, in percent, 0 to 100; unreachable ones do not count. */
+  keepPercent: number;
+  /** A task of its own with at least this priority that finds no agent takes a lent one back, 1 to 1000; 0 = none does. */
+  recallPriority: number;
+  /** How long the borrower's running tasks may go on when an agent is taken back so, in milliseconds, up to 3600000. */
+  noticeMs: number;
+  /** Rises with each change; 0 = never set. */
+  version: string;
+  /** Who changed it last. */
+  setBy: string;
+  /** When it was changed last. */
+  setAt?: string | undefined;
+}
+
+export interface GetLendingPolicyRequest {
+  /** The swarm. */
+  swarm: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface GetLendingPolicyResponse {
+  /** What it lends. */
+  policy?:
+    | LendingPolicy
+    | undefined;
+  /** How many of its agents are lent now. */
+  lent: number;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface SetLendingPolicyRequest {
+  /** The swarm and its new policy, all of it; version, set_by and set_at do not count. */
+  policy?:
+    | LendingPolicy
+    | undefined;
+  /** Only if this is still the version, else ABORTED; 0 = whatever it is. */
+  expectedVersion: string;
+}
+
+export interface SetLendingPolicyResponse {
+  /** The policy as it now is. */
+  policy?:
+    | LendingPolicy
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
 export interface ListLeasesRequest {
   /** Only leases by or to this swarm; empty = any. */
   swarm: string;
@@ -1113,7 +1204,7 @@ export interface Placement {
 
 /** One condition and what it does to the agents. */
 export interface Condition {
-  /** A stable word: type, swarm, own, lender, lent, scripts, capability, label, reachable, ready, draining, free or limit. */
+  /** A stable word: type, swarm, own, lender, lending, lent, scripts, capability, label, reachable, ready, draining, free or limit. */
   name: string;
   /** What it asks for, e.g. the type; may be empty. */
   value: string;
@@ -5269,6 +5360,728 @@ export const ReleaseLeaseResponse: MessageFns<ReleaseLeaseResponse> = {
     const obj: any = {};
     if (message.lease !== undefined) {
       obj.lease = Lease.toJSON(message.lease);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseRevokeLeaseRequest(): RevokeLeaseRequest {
+  return { lease: "", noticeMs: 0, reason: "" };
+}
+
+export const RevokeLeaseRequest: MessageFns<RevokeLeaseRequest> = {
+  encode(message: RevokeLeaseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lease !== "") {
+      writer.uint32(10).string(message.lease);
+    }
+    if (message.noticeMs !== 0) {
+      writer.uint32(16).uint32(message.noticeMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeLeaseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeLeaseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lease = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.noticeMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeLeaseRequest {
+    return {
+      lease: isSet(object.lease) ? globalThis.String(object.lease) : "",
+      noticeMs: isSet(object.noticeMs)
+        ? globalThis.Number(object.noticeMs)
+        : isSet(object.notice_ms)
+        ? globalThis.Number(object.notice_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RevokeLeaseRequest): unknown {
+    const obj: any = {};
+    if (message.lease !== "") {
+      obj.lease = message.lease;
+    }
+    if (message.noticeMs !== 0) {
+      obj.noticeMs = Math.round(message.noticeMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseRevokeLeaseResponse(): RevokeLeaseResponse {
+  return { lease: undefined, revision: "0" };
+}
+
+export const RevokeLeaseResponse: MessageFns<RevokeLeaseResponse> = {
+  encode(message: RevokeLeaseResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lease !== undefined) {
+      Lease.encode(message.lease, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeLeaseResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeLeaseResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lease = Lease.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeLeaseResponse {
+    return {
+      lease: isSet(object.lease) ? Lease.fromJSON(object.lease) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: RevokeLeaseResponse): unknown {
+    const obj: any = {};
+    if (message.lease !== undefined) {
+      obj.lease = Lease.toJSON(message.lease);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseLendingPolicy(): LendingPolicy {
+  return {
+    swarm: "",
+    closed: false,
+    to: [],
+    maxLent: 0,
+    keepPercent: 0,
+    recallPriority: 0,
+    noticeMs: 0,
+    version: "0",
+    setBy: "",
+    setAt: undefined,
+  };
+}
+
+export const LendingPolicy: MessageFns<LendingPolicy> = {
+  encode(message: LendingPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.closed !== false) {
+      writer.uint32(16).bool(message.closed);
+    }
+    for (const v of message.to) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.maxLent !== 0) {
+      writer.uint32(32).uint32(message.maxLent);
+    }
+    if (message.keepPercent !== 0) {
+      writer.uint32(40).uint32(message.keepPercent);
+    }
+    if (message.recallPriority !== 0) {
+      writer.uint32(48).uint32(message.recallPriority);
+    }
+    if (message.noticeMs !== 0) {
+      writer.uint32(56).uint32(message.noticeMs);
+    }
+    if (message.version !== "0") {
+      writer.uint32(64).uint64(message.version);
+    }
+    if (message.setBy !== "") {
+      writer.uint32(74).string(message.setBy);
+    }
+    if (message.setAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.setAt), writer.uint32(82).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LendingPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLendingPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.closed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxLent = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.keepPercent = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.recallPriority = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.noticeMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.version = reader.uint64().toString();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.setBy = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.setAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LendingPolicy {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      closed: isSet(object.closed) ? globalThis.Boolean(object.closed) : false,
+      to: globalThis.Array.isArray(object?.to) ? object.to.map((e: any) => globalThis.String(e)) : [],
+      maxLent: isSet(object.maxLent)
+        ? globalThis.Number(object.maxLent)
+        : isSet(object.max_lent)
+        ? globalThis.Number(object.max_lent)
+        : 0,
+      keepPercent: isSet(object.keepPercent)
+        ? globalThis.Number(object.keepPercent)
+        : isSet(object.keep_percent)
+        ? globalThis.Number(object.keep_percent)
+        : 0,
+      recallPriority: isSet(object.recallPriority)
+        ? globalThis.Number(object.recallPriority)
+        : isSet(object.recall_priority)
+        ? globalThis.Number(object.recall_priority)
+        : 0,
+      noticeMs: isSet(object.noticeMs)
+        ? globalThis.Number(object.noticeMs)
+        : isSet(object.notice_ms)
+        ? globalThis.Number(object.notice_ms)
+        : 0,
+      version: isSet(object.version) ? globalThis.String(object.version) : "0",
+      setBy: isSet(object.setBy)
+        ? globalThis.String(object.setBy)
+        : isSet(object.set_by)
+        ? globalThis.String(object.set_by)
+        : "",
+      setAt: isSet(object.setAt)
+        ? globalThis.String(object.setAt)
+        : isSet(object.set_at)
+        ? globalThis.String(object.set_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: LendingPolicy): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.closed !== false) {
+      obj.closed = message.closed;
+    }
+    if (message.to?.length) {
+      obj.to = message.to;
+    }
+    if (message.maxLent !== 0) {
+      obj.maxLent = Math.round(message.maxLent);
+    }
+    if (message.keepPercent !== 0) {
+      obj.keepPercent = Math.round(message.keepPercent);
+    }
+    if (message.recallPriority !== 0) {
+      obj.recallPriority = Math.round(message.recallPriority);
+    }
+    if (message.noticeMs !== 0) {
+      obj.noticeMs = Math.round(message.noticeMs);
+    }
+    if (message.version !== "0") {
+      obj.version = message.version;
+    }
+    if (message.setBy !== "") {
+      obj.setBy = message.setBy;
+    }
+    if (message.setAt !== undefined) {
+      obj.setAt = message.setAt;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetLendingPolicyRequest(): GetLendingPolicyRequest {
+  return { swarm: "", minRevision: "0" };
+}
+
+export const GetLendingPolicyRequest: MessageFns<GetLendingPolicyRequest> = {
+  encode(message: GetLendingPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLendingPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLendingPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetLendingPolicyRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: GetLendingPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetLendingPolicyResponse(): GetLendingPolicyResponse {
+  return { policy: undefined, lent: 0, revision: "0" };
+}
+
+export const GetLendingPolicyResponse: MessageFns<GetLendingPolicyResponse> = {
+  encode(message: GetLendingPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      LendingPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.lent !== 0) {
+      writer.uint32(16).uint32(message.lent);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(24).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLendingPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLendingPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = LendingPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lent = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetLendingPolicyResponse {
+    return {
+      policy: isSet(object.policy) ? LendingPolicy.fromJSON(object.policy) : undefined,
+      lent: isSet(object.lent) ? globalThis.Number(object.lent) : 0,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetLendingPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = LendingPolicy.toJSON(message.policy);
+    }
+    if (message.lent !== 0) {
+      obj.lent = Math.round(message.lent);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetLendingPolicyRequest(): SetLendingPolicyRequest {
+  return { policy: undefined, expectedVersion: "0" };
+}
+
+export const SetLendingPolicyRequest: MessageFns<SetLendingPolicyRequest> = {
+  encode(message: SetLendingPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      LendingPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.expectedVersion !== "0") {
+      writer.uint32(16).uint64(message.expectedVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLendingPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLendingPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = LendingPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.expectedVersion = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetLendingPolicyRequest {
+    return {
+      policy: isSet(object.policy) ? LendingPolicy.fromJSON(object.policy) : undefined,
+      expectedVersion: isSet(object.expectedVersion)
+        ? globalThis.String(object.expectedVersion)
+        : isSet(object.expected_version)
+        ? globalThis.String(object.expected_version)
+        : "0",
+    };
+  },
+
+  toJSON(message: SetLendingPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = LendingPolicy.toJSON(message.policy);
+    }
+    if (message.expectedVersion !== "0") {
+      obj.expectedVersion = message.expectedVersion;
+    }
+    return obj;
+  },
+};
+
+function createBaseSetLendingPolicyResponse(): SetLendingPolicyResponse {
+  return { policy: undefined, revision: "0" };
+}
+
+export const SetLendingPolicyResponse: MessageFns<SetLendingPolicyResponse> = {
+  encode(message: SetLendingPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      LendingPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetLendingPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetLendingPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = LendingPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetLendingPolicyResponse {
+    return {
+      policy: isSet(object.policy) ? LendingPolicy.fromJSON(object.policy) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SetLendingPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = LendingPolicy.toJSON(message.policy);
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
@@ -10075,6 +10888,43 @@ export const ResourcePoolServiceService = {
       Buffer.from(ReleaseLeaseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReleaseLeaseResponse => ReleaseLeaseResponse.decode(value),
   },
+  /**
+   * Takes a lent agent back: what it runs for the borrower has the notice to end, then it moves to another agent.
+   * By the lender or an operator.
+   */
+  revokeLease: {
+    path: "/hivebus.pool.v1.ResourcePoolService/RevokeLease" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeLeaseRequest): Buffer => Buffer.from(RevokeLeaseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeLeaseRequest => RevokeLeaseRequest.decode(value),
+    responseSerialize: (value: RevokeLeaseResponse): Buffer => Buffer.from(RevokeLeaseResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeLeaseResponse => RevokeLeaseResponse.decode(value),
+  },
+  /** What a swarm lends. */
+  getLendingPolicy: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetLendingPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetLendingPolicyRequest): Buffer =>
+      Buffer.from(GetLendingPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetLendingPolicyRequest => GetLendingPolicyRequest.decode(value),
+    responseSerialize: (value: GetLendingPolicyResponse): Buffer =>
+      Buffer.from(GetLendingPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetLendingPolicyResponse => GetLendingPolicyResponse.decode(value),
+  },
+  /** Changes what a swarm lends, from the next decision on: what is lent already stays lent. By the swarm or an operator. */
+  setLendingPolicy: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SetLendingPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetLendingPolicyRequest): Buffer =>
+      Buffer.from(SetLendingPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetLendingPolicyRequest => SetLendingPolicyRequest.decode(value),
+    responseSerialize: (value: SetLendingPolicyResponse): Buffer =>
+      Buffer.from(SetLendingPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetLendingPolicyResponse => SetLendingPolicyResponse.decode(value),
+  },
   /** Leases, newest last, filtered and in pages. */
   listLeases: {
     path: "/hivebus.pool.v1.ResourcePoolService/ListLeases" as const,
@@ -10285,6 +11135,15 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   renewLease: handleUnaryCall<RenewLeaseRequest, RenewLeaseResponse>;
   /** Gives an agent back; a task that runs on it for the borrower is finished first. By borrower, lender or operator. */
   releaseLease: handleUnaryCall<ReleaseLeaseRequest, ReleaseLeaseResponse>;
+  /**
+   * Takes a lent agent back: what it runs for the borrower has the notice to end, then it moves to another agent.
+   * By the lender or an operator.
+   */
+  revokeLease: handleUnaryCall<RevokeLeaseRequest, RevokeLeaseResponse>;
+  /** What a swarm lends. */
+  getLendingPolicy: handleUnaryCall<GetLendingPolicyRequest, GetLendingPolicyResponse>;
+  /** Changes what a swarm lends, from the next decision on: what is lent already stays lent. By the swarm or an operator. */
+  setLendingPolicy: handleUnaryCall<SetLendingPolicyRequest, SetLendingPolicyResponse>;
   /** Leases, newest last, filtered and in pages. */
   listLeases: handleUnaryCall<ListLeasesRequest, ListLeasesResponse>;
   /**
@@ -10484,6 +11343,57 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReleaseLeaseResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes a lent agent back: what it runs for the borrower has the notice to end, then it moves to another agent.
+   * By the lender or an operator.
+   */
+  revokeLease(
+    request: RevokeLeaseRequest,
+    callback: (error: ServiceError | null, response: RevokeLeaseResponse) => void,
+  ): ClientUnaryCall;
+  revokeLease(
+    request: RevokeLeaseRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeLeaseResponse) => void,
+  ): ClientUnaryCall;
+  revokeLease(
+    request: RevokeLeaseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeLeaseResponse) => void,
+  ): ClientUnaryCall;
+  /** What a swarm lends. */
+  getLendingPolicy(
+    request: GetLendingPolicyRequest,
+    callback: (error: ServiceError | null, response: GetLendingPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getLendingPolicy(
+    request: GetLendingPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetLendingPolicyResponse) => void,
+  ): ClientUnaryCall;
+  getLendingPolicy(
+    request: GetLendingPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetLendingPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** Changes what a swarm lends, from the next decision on: what is lent already stays lent. By the swarm or an operator. */
+  setLendingPolicy(
+    request: SetLendingPolicyRequest,
+    callback: (error: ServiceError | null, response: SetLendingPolicyResponse) => void,
+  ): ClientUnaryCall;
+  setLendingPolicy(
+    request: SetLendingPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetLendingPolicyResponse) => void,
+  ): ClientUnaryCall;
+  setLendingPolicy(
+    request: SetLendingPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetLendingPolicyResponse) => void,
   ): ClientUnaryCall;
   /** Leases, newest last, filtered and in pages. */
   listLeases(

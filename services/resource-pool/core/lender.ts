@@ -1,0 +1,171 @@
+import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import type { LendingPolicy, RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Plan } from './dispatch.ts';
+import { FairShare, planned } from './fair-share.ts';
+import { meets, wishOf } from './need.ts';
+import type { AgentRow, RequestRow } from './rows.ts';
+import type { PoolEvent, PoolState } from './state.ts';
+import { isFree, type Spot, type Worker } from './workers.ts';
+
+/**
+ * The part of a plan that lends: who is lent what, as things will be when the plan is done. Whether an agent may be lent
+ * is its swarm's to say (lending-policy.ts); who of those that wait gets it, fair-share.ts.
+ */
+export class Lender {
+  readonly #state: PoolState;
+  readonly #plan: Plan;
+  /** Waiting requests that this plan has granted, or that end. */
+  readonly #answered = new Set<string>();
+  readonly #policies = new Map<string, LendingPolicy>();
+  #fair: FairShare | undefined;
+
+  constructor(state: PoolState, plan: Plan) {
+    this.#state = state;
+    this.#plan = plan;
+  }
+
+  /** The request will no longer wait. */
+  dropRequest(id: string): void {
+    this.#answered.add(id);
+  }
+
+  /** A swarm's policy will be this. */
+  changePolicy(policy: LendingPolicy): void {
+    this.#policies.set(policy.swarm, policy);
+  }
+
+  /** Lends what has become free, and its home has no task for, to those who wait. False when there was nothing to do. */
+  grant(opened: ReadonlySet<string>, events: PoolEvent[]): boolean {
+    const before = events.length;
+    for (const key of opened) this.#offer(this.#plan.spot(key), events);
+    for (const swarm of this.#plan.quotas.woken) this.#serve(swarm, events);
+    for (const home of this.#lendersWithNews()) this.#offerAll(home, events);
+    return events.length > before;
+  }
+
+  /** Which agent is lent: of another swarm, at home, with a free slot; the highest score (score.ts), then by name. */
+  bestToLend(wish: RequestAgentRequest): Spot | undefined {
+    const { workers, scoring } = this.#state;
+    const asked = wishOf(wish);
+    let best: Spot | undefined;
+    let most = 0;
+    const consider = (spot: Spot) => {
+      if (!isLendable(spot) || spot.row.type !== wish.type || !isFrom(spot.row.home, wish)) return;
+      if (!meets(spot.offer, asked.need) || !this.mayLend(spot.row, wish.swarm)) return;
+      const score = scoring.fit(spot.offer, asked) + spot.rank;
+      if (best && (score < most || (score === most && spot.row.key > best.row.key))) return;
+      best = spot;
+      most = score;
+    };
+    for (const { own } of workers.ofType(wish.type)) {
+      const first = this.#plan.firstUnchanged(own);
+      if (first) consider(first);
+    }
+    for (const spot of this.#plan.changed()) consider(spot);
+    return best;
+  }
+
+  /** Does the home swarm lend another agent of this type to this borrower? */
+  mayLend({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): boolean {
+    const policy = this.#policies.get(home) ?? this.#state.lending.get(home)?.policy;
+    if (!policy) return true;
+    const { closed, to, maxLent, keepPercent } = policy;
+    if (closed || (to.length > 0 && !to.includes(borrower))) return false;
+    if (maxLent > 0 && this.#lent(home) >= maxLent) return false;
+    if (keepPercent === 0) return true;
+    const { reachable, lent } = this.#stock(home, type);
+    return (reachable - lent - 1) * 100 >= reachable * keepPercent;
+  }
+
+  #offer(spot: Spot | undefined, events: PoolEvent[]): boolean {
+    if (!spot || !isLendable(spot)) return false;
+    const { asking, shares, limits } = this.#state;
+    this.#fair ??= new FairShare(planned(shares), limits);
+    const may = (swarm: string) => this.#plan.quotas.mayBorrow(swarm) && this.mayLend(spot.row, swarm);
+    const request = asking.next(spot.row.type, spot.offer, this.#fair, may, this.#answered);
+    if (request) this.#lend(request, spot, events);
+    return request !== undefined;
+  }
+
+  /** A swarm that was at its limit may find agents that were free all the time. */
+  #serve(swarm: string, events: PoolEvent[]): void {
+    for (const request of this.#state.asking.heads(swarm, this.#answered)) {
+      const spot = this.#plan.quotas.mayBorrow(swarm) ? this.bestToLend(request.wish) : undefined;
+      if (spot) this.#lend(request, spot, events);
+    }
+  }
+
+  /** A swarm that could lend no more may now lend others than those that have become free. */
+  #offerAll(home: string, events: PoolEvent[]): void {
+    for (const { own } of this.#state.workers.ofHome(home)) {
+      let first: Worker | undefined;
+      do first = this.#plan.firstUnchanged(own);
+      while (first && this.#offer(first, events));
+    }
+    for (const spot of this.#plan.changed()) if (spot.row.home === home) this.#offer(spot, events);
+  }
+
+  #lendersWithNews(): Set<string> {
+    const homes = new Set(this.#policies.keys());
+    if (this.#state.lending.size === 0) return homes;
+    for (const key of this.#plan.changes().keys()) {
+      const home = key.slice(0, key.indexOf('/'));
+      if (this.#state.lending.has(home)) homes.add(home);
+    }
+    return homes;
+  }
+
+  #lend(request: RequestRow, { row }: Spot, events: PoolEvent[]): void {
+    const granted = grantOf(request, row);
+    events.push({ type: 'lease.granted', data: granted });
+    this.#answered.add(request.id);
+    this.#plan.quotas.count('leases', granted.borrower, 1);
+    this.#fair?.grant(granted.borrower, granted.termMs);
+    this.#plan.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
+  }
+
+  /** How many agents of a home will be lent. */
+  #lent(home: string): number {
+    let lent = this.#state.usage.lent.of(home);
+    for (const [key, spot] of this.#plan.changes()) {
+      if (!key.startsWith(`${home}/`)) continue;
+      lent += Number(isLent(spot?.row)) - Number(isLent(this.#state.agents.get(key)));
+    }
+    return lent;
+  }
+
+  /** How many agents of a home and type can be reached, and how many of them are lent, as it will be. */
+  #stock(home: string, type: string): { reachable: number; lent: number } {
+    const { workers, agents } = this.#state;
+    let { reachable, lent } = workers.stock(home, type);
+    const add = (row: AgentRow | undefined, by: number) => {
+      if (row?.type !== type || row.state === 'AGENT_STATE_UNREACHABLE') return;
+      reachable += by;
+      if (isLent(row)) lent += by;
+    };
+    for (const [key, spot] of this.#plan.changes()) {
+      if (!key.startsWith(`${home}/`)) continue;
+      add(agents.get(key), -1);
+      add(spot?.row, 1);
+    }
+    return { reachable, lent };
+  }
+}
+
+const isLent = (row: AgentRow | undefined): boolean => row !== undefined && row.lease !== '';
+const isLendable = (spot: Spot): boolean => isFree(spot) && spot.row.lease === '';
+
+/** Does a request ask for agents of this home? */
+export const isFrom = (home: string, { swarm, lender }: RequestAgentRequest): boolean =>
+  home !== swarm && (lender === '' || lender === home);
+
+/** A request leads to one lease at most, which is named after it. */
+const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): LeaseGranted => ({
+  lease: `lease-${id.slice(id.indexOf('-') + 1)}`,
+  agent: agent.key,
+  lender: agent.home,
+  borrower: wish.swarm,
+  termMs: wish.termMs,
+  registration,
+  request: id,
+});
