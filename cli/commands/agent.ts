@@ -13,6 +13,7 @@ import { action, untilAborted } from '../action.ts';
 import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
 import { AGENTS } from '../kinds/agents.ts';
+import { ReadyFile } from '../ready-file.ts';
 import { countingNumber, duration, list, wholeNumber } from '../values.ts';
 import { addList } from './list.ts';
 
@@ -29,6 +30,7 @@ interface RunOptions {
   grace?: number;
   drain: number;
   quiet?: boolean;
+  readyFile?: string;
 }
 
 /** How long an agent waits at its start for services that are not there yet. */
@@ -76,6 +78,7 @@ export function addAgent(program: Command): void {
       10_000,
     )
     .option('--quiet', 'say nothing about single tasks')
+    .option('--ready-file <path>', 'a file that is there while the agent is ready, for health checks')
     .argument('[command...]', 'the command and its arguments, after --')
     .addHelpText('after', HELP)
     .action(action(runAgent, { heedsSignal: true, traced: 'work' }));
@@ -85,6 +88,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   const { output, signal } = context;
   const command = commandOf(words, options);
   const { swarm, type } = options;
+  using ready = new ReadyFile(options.readyFile);
   const name = options.name ?? `${type}-${randomId(6)}`;
   await using hive = await context.connectAs({ kind: 'swarm', swarm });
   await ensureSwarm(context, hive, swarm);
@@ -99,6 +103,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
     onEvent: (text, about) => (options.quiet && about === 'task') || output.note(text),
   });
   output.note(`agent ${swarm}/${name} (${type}) is ready on ${hostname()}; Ctrl-C stops it`);
+  ready.show();
   const end = new AbortController();
   void keepAlive(hive, swarm, 1000, undefined, systemClock, end.signal);
   const failure = await Promise.race([untilAborted(signal), agent.closed]);
