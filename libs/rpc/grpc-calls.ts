@@ -41,7 +41,7 @@ export function ask(
       deadlineIn(timeoutMs),
       (error, answer) => {
         tie[Symbol.dispose]();
-        if (error) reject(peer.error(error));
+        if (error) reject(peer.error(error, signal));
         else resolve(answer);
       },
     );
@@ -80,7 +80,7 @@ export async function* receive(
   try {
     yield* call;
   } catch (cause) {
-    const error = peer.error(cause as ServiceError);
+    const error = peer.error(cause as ServiceError, options.signal);
     ended(error);
     throw error;
   } finally {
@@ -107,7 +107,7 @@ export function send(
       deadlineIn(options.timeoutMs),
       (error, answer) => {
         tie[Symbol.dispose]();
-        if (error) reject(peer.error(error));
+        if (error) reject(peer.error(error, options.signal));
         else resolve(answer);
       },
     );

@@ -76,9 +76,16 @@ export class GrpcPeer {
     return metadata;
   }
 
-  error(error: ServiceError): HiveError {
+  /** `signal` is the caller's, which tells who ended the call. */
+  error(error: ServiceError, signal: AbortSignal | undefined): HiveError {
     const own = fromGrpc(error);
-    if (own.code !== 'UNAVAILABLE' || error.metadata?.get(ERROR_KEY).length) return own;
+    if (error.metadata?.get(ERROR_KEY).length) return own;
+    if (own.code === 'CANCELLED' && !signal?.aborted) {
+      // A server that ends its connections resets what reached it too late to be heard.
+      const message = `${this.address} ended the call without an answer`;
+      return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_ENDED' });
+    }
+    if (own.code !== 'UNAVAILABLE') return own;
     const message = `nothing answers at ${this.address}: ${error.details}; is hivebus up?`;
     return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'NO_RESPONDERS' });
   }

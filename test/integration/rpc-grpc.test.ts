@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { constants, createServer as createHttp2Server } from 'node:http2';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -299,6 +300,19 @@ test('stopping ends streams with a retryable error and answers what is running',
   finish?.();
   expect((await running).intervalMs).toBe(5);
   await stopped;
+});
+
+test('a call that an ending server resets may be tried again; nobody has cancelled it', async () => {
+  const ending = createHttp2Server();
+  ending.on('stream', (stream) => stream.close(constants.NGHTTP2_CANCEL));
+  await new Promise<void>((resolve) => ending.listen(0, '127.0.0.1', resolve));
+  const { port } = ending.address() as { port: number };
+  const client = clientOf({ address: `127.0.0.1:${port}` }, { patienceMs: 1 });
+  expect(await refused(client.getSwarm({ name: 'code' }))).toMatchObject({
+    ...{ code: 'UNAVAILABLE', retryable: true, reason: 'CONNECTION_ENDED' },
+  });
+  await client[Symbol.asyncDispose]();
+  await new Promise((resolve) => ending.close(resolve));
 });
 
 test('a port in use is told as such', async () => {
