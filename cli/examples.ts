@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+
+/** Examples of commands whose help says no more than these. The test of the program checks each against its options. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  up: [
+    'hivebus up',
+    'hivebus up --data /var/lib/hivebus --port 0 --grpc-port 0',
+    'hivebus up --nats nats://10.0.0.7:4222',
+  ],
+  status: ['hivebus status', 'hivebus --context prod status -o json'],
+  'federation init': ['hivebus federation init research --join operator --remove-after 1h'],
+  'federation join': ['hivebus federation join --swarm code --offer coder:4:lint,fix --tag fast'],
+  'federation status': ['hivebus federation status', 'hivebus --federation research federation status'],
+  'federation swarms': ['hivebus federation swarms --type coder --tag fast'],
+  'federation resources': ['hivebus federation resources', 'hivebus federation resources -o json'],
+  'federation list': ['hivebus federation list', 'hivebus federation list -o name'],
+  'register-swarm': [
+    'hivebus register-swarm code --project hivebus --offer coder:4',
+    'hivebus register-swarm code --stay',
+  ],
+  'deregister-swarm': ['hivebus deregister-swarm code', 'hivebus --as operator:ada deregister-swarm code'],
+  'request-resource': [
+    'hivebus request-resource --swarm code --type linter --term 10m',
+    'hivebus request-resource --swarm code --type linter --capability eslint --from quality --hold',
+  ],
+  'release-resource': ['hivebus release-resource lease-3de8knasftcs'],
+  'lease list': ['hivebus lease list --swarm code', 'hivebus lease list --all -o json'],
+  'agent list': ['hivebus agent list', 'hivebus agent list --swarm code -o name'],
+  'task submit': [
+    `hivebus task submit --swarm code --type linter --payload '{"file": "a.ts"}' --wait`,
+    'hivebus task submit --swarm code --type shell --script @build.sh --timeout 5m --label commit=3f2a',
+    'hivebus task submit --file examples/manifests/count-lines.yaml --swarm code --id nightly',
+  ],
+  'task get': ['hivebus task get nightly', 'hivebus task get nightly -o yaml'],
+  'task list': [
+    'hivebus task list --swarm code --state queued running',
+    'hivebus task list --label commit=3f2a -o name',
+  ],
+  'task cancel': ["hivebus task cancel nightly --reason 'no longer needed'"],
+  'task logs': ['hivebus task logs nightly', 'hivebus task logs nightly --follow'],
+  'doctor skip-record': ["hivebus doctor skip-record 1234 --service pool --reason 'damaged disk, ticket 17'"],
+  'context list': ['hivebus context list'],
+  'context set': [
+    'hivebus context set prod --nats nats://10.0.0.7:4222 --federation research --as operator:ada',
+    'hivebus context set laptop --home .hivebus',
+  ],
+  'context use': ['hivebus context use prod', 'hivebus context use --none'],
+  'context delete': ['hivebus context delete prod'],
+};
+
+/** Adds the examples to the help of each command below `parent`. */
+export function addExamples(parent: Command, path = ''): void {
+  for (const command of parent.commands) {
+    const own = path === '' ? command.name() : `${path} ${command.name()}`;
+    const examples = EXAMPLES[own];
+    if (examples) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+    addExamples(command, own);
+  }
+}
