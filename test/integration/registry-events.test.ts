@@ -5,6 +5,8 @@ import { FAST, type Harness, type RegistryClient, startHarness } from './registr
 
 /** A journal's events as a client reads them: from a revision, since a time, and when they are no longer kept. */
 
+const PATIENCE_MS = 50_000;
+
 let harness: Harness;
 let client: RegistryClient;
 
@@ -52,7 +54,7 @@ test('without an end it goes on with what happens', async () => {
       seen.push(...typesOf([item]));
     }
   })().catch(() => {});
-  await until(() => seen.includes('cluster.stored live'));
+  await until(() => seen.includes('cluster.stored live'), PATIENCE_MS);
   control.abort();
   await watching;
 });
@@ -64,7 +66,7 @@ test('what is no longer kept: COMPACTED for a revision, said and passed over for
     await put('busy', count++ % 2 === 0 ? 'ring' : 'star');
     const [start] = await read({ since: '2001-01-01T00:00:00Z' });
     return start?.compacted;
-  });
+  }, PATIENCE_MS);
   await expect(read({ fromRevision: first })).rejects.toMatchObject({ code: 'OUT_OF_RANGE', reason: 'COMPACTED' });
   const kept = await read({ since: '2001-01-01T00:00:00Z' });
   expect(kept[0]?.compacted).toBe(true);
