@@ -1,5 +1,6 @@
 import type { BusAccess } from '../libs/bus/access.ts';
 import { type BusStatus, connectBus } from '../libs/bus/connect.ts';
+import { observeBus } from '../libs/bus/observe-bus.ts';
 import { givenUp } from '../libs/bus/refusal.ts';
 import { systemClock } from '../libs/kernel/clock.ts';
 import type { HiveError } from '../libs/kernel/errors.ts';
@@ -53,6 +54,7 @@ export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> 
     const open = async (name: string) => {
       const onStatus = ({ level, message }: BusStatus) => log(level, message);
       const nc = await connectBus({ servers: nats, access, name, onStatus });
+      observeBus(nc, name);
       void givenUp(nc).then(config.onRefused);
       closing.use({ [Symbol.asyncDispose]: () => nc.close() });
       return nc;

@@ -20,9 +20,16 @@ export function otelObserver({ service, federation, subject }: Observed, log: Ob
   const meter = metrics.getMeter('hivebus');
   const attributes = { service, federation };
   const happened = meter.createCounter('journal_events_total', { description: 'What happened to a journal, by kind' });
-  const commands = meter.createHistogram('journal_group_commands', { description: 'Commands in one record' });
+  const commands = meter.createHistogram('journal_group_commands', {
+    description: 'Commands in one record',
+    advice: { explicitBucketBoundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096] },
+  });
   const bytes = meter.createCounter('journal_bytes_total', { description: 'Bytes of records', unit: 'By' });
-  const seconds = meter.createHistogram('journal_append_seconds', { description: 'Time of an append', unit: 's' });
+  const seconds = meter.createHistogram('journal_append_seconds', {
+    description: 'Time of an append, by its outcome',
+    unit: 's',
+    advice: { explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] },
+  });
   return {
     appending(group) {
       const began = performance.now();

@@ -21,6 +21,7 @@ import { natsAnnouncer } from './nats-announcer.ts';
 import { natsLine } from './nats-line.ts';
 import { natsLog, STREAM_NOT_FOUND } from './nats-log.ts';
 import { natsSnapshots } from './nats-snapshots.ts';
+import { observeJournal } from './observe-journal.ts';
 import { otelObserver } from './observer.ts';
 import type { Observer } from './ports.ts';
 import { Runner } from './runner.ts';
@@ -61,7 +62,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
   const bucket = await new Objm(nc).open(bucketName, false);
   const { appendTimeoutMs } = settings;
   const source = `/hivebus/${federation}/${service}`;
-  return new Runner<M>({
+  const runner = new Runner<M>({
     machine,
     federation,
     incarnation,
@@ -78,6 +79,8 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
     checkCommand: options.checkCommand,
     perform: options.perform,
   }).start();
+  observeJournal(runner, service);
+  return runner;
 }
 
 /** An error code of JetStream's. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type BusStatus, connectBus } from '../bus/connect.ts';
+import { observeBus } from '../bus/observe-bus.ts';
 import { givenUp } from '../bus/refusal.ts';
 import type { JournalSettings } from '../journal/settings.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
@@ -84,6 +85,7 @@ async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, 
   const connect = async (as: string) => {
     const onStatus = ({ level, message }: BusStatus) => log(level, message);
     const nc = await connectBus({ servers: nats, access, name: as, waitMs: config.busWaitMs, signal, onStatus });
+    observeBus(nc, as);
     closing.use({ [Symbol.asyncDispose]: () => nc.close() });
     return nc;
   };

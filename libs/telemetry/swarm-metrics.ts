@@ -1,5 +1,7 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
 
+export type Counted = 'agents' | 'tasks' | 'leases' | 'requests';
+
 /**
  * What the swarms do, under the names that dashboards know. Make them once per process, after telemetry has started;
  * they do nothing when there are no metrics.
@@ -7,8 +9,8 @@ import { metrics, type ObservableResult } from '@opentelemetry/api';
 export interface SwarmMetrics {
   /** `outcome`: succeeded, failed, cancelled, ...; `seconds` from the task's start to its end. */
   taskEnded(federation: string, swarm: string, outcome: string, seconds: number): void;
-  /** Asked at each scrape: how many agents there are, by whatever labels. */
-  watchAgents(count: (result: ObservableResult) => void): void;
+  /** Asked at each scrape: how many agents, tasks, leases and waiting requests there are, by whatever labels. */
+  watch(what: Counted, count: (result: ObservableResult) => void): Disposable;
 }
 
 export function createSwarmMetrics(): SwarmMetrics {
@@ -19,13 +21,21 @@ export function createSwarmMetrics(): SwarmMetrics {
     unit: 's',
     advice: { explicitBucketBoundaries: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600] },
   });
-  const agents = meter.createObservableGauge('swarm_agents_total', { description: 'Agents that are registered' });
+  const gauges = {
+    agents: meter.createObservableGauge('swarm_agents_total', { description: 'Agents that are registered' }),
+    tasks: meter.createObservableGauge('pool_tasks', { description: 'Tasks that are known, by state' }),
+    leases: meter.createObservableGauge('pool_leases', { description: 'Agents that are lent' }),
+    requests: meter.createObservableGauge('pool_agent_requests', { description: 'Requests for agents that wait' }),
+  };
   return {
     taskEnded(federation, swarm, outcome, seconds) {
       const labels = { federation, swarm, outcome };
       completed.add(1, labels);
       duration.record(seconds, labels);
     },
-    watchAgents: (count) => agents.addCallback(count),
+    watch(what, count) {
+      gauges[what].addCallback(count);
+      return { [Symbol.dispose]: () => gauges[what].removeCallback(count) };
+    },
   };
 }

@@ -82,7 +82,7 @@ test('links are kept beside the parent', async () => {
 
 test('swarm metrics have the names that dashboards know', async () => {
   const swarm = createSwarmMetrics();
-  swarm.watchAgents((result) => result.observe(3, { federation: 'main', swarm: 'code' }));
+  swarm.watch('agents', (result) => result.observe(3, { federation: 'main', swarm: 'code' }));
   swarm.taskEnded('main', 'code', 'succeeded', 1.5);
   const text = await scrape();
   expect(text).toMatch(/^swarm_agents_total\{federation="main",swarm="code"[^}]*\} 3$/m);

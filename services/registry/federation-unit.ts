@@ -14,6 +14,7 @@ import type { RegistryShape } from './core/state.ts';
 import { listenToDiscovery } from './discovery.ts';
 import { heartbeatPasser, listenToHeartbeats } from './heartbeats.ts';
 import { LivenessMonitor } from './liveness-monitor.ts';
+import { observeRegistry } from './observe-registry.ts';
 import { COMMAND_RULES } from './validation.ts';
 
 export type Log = (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: object) => void;
@@ -72,6 +73,7 @@ export async function openFederation(options: UnitOptions, signal: AbortSignal):
   const api = registryApi({ journal, events: machine.events, journalOf, opened, passOn, heartbeatIntervalMs });
   const ignored = (what: 'heartbeat' | 'discovery', why: HiveError) => options.ignored(what, why, federation);
   monitor.follow(journal);
+  resources.push(observeRegistry(journal));
   resources.push(listenToHeartbeats({ nc, journal, monitor, authenticate, ignored }));
   resources.push(listenToDiscovery({ nc, federation, api, authenticate, clock, ignored }));
   return { journal, monitor, api, [Symbol.asyncDispose]: close };

@@ -12,6 +12,7 @@ const byGo = (module, version, folder) => ({ get: getByGo, module, version, prog
 export const OPTIONAL = {
   'python-grpc': { get: getPython, packages: ['grpcio==1.71.0', 'grpcio-tools==1.71.0', 'cryptography==44.0.2'] },
   prometheus: { get: getFromDebian, package: 'prometheus' },
+  promtool: { get: getFromDebian, package: 'prometheus' },
   nats: byGo('github.com/nats-io/natscli', 'v0.3.0', 'nats'),
   grpcurl: byGo('github.com/fullstorydev/grpcurl', 'v1.9.4', 'cmd/grpcurl'),
 };
