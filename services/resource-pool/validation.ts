@@ -13,6 +13,7 @@ const MAX_PAYLOAD_BYTES = 256 * 1024;
 const MAX_SCRIPT_BYTES = 64 * 1024;
 const MAX_PAGE = 1000;
 const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
 const MAX_WAIT_MS = 3_600_000;
 const MAX_LABELS = 32;
 const MAX_AGENT_LABEL = 63;
@@ -124,6 +125,13 @@ function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
   checks.range('spec.priority', spec.priority, 0, 1000);
   checks.text('spec.title', spec.title, 128);
   labels(checks, 'spec.labels', spec.labels);
+  checks.range('spec.retry.backoffMs', spec.retry?.backoffMs ?? 0, 0, MAX_WAIT_MS);
+  checks.range('spec.retry.maxBackoffMs', spec.retry?.maxBackoffMs ?? 0, 0, DAY_MS);
+  for (const field of ['queuedMs', 'totalMs'] as const) {
+    const limitMs = spec.limits?.[field] ?? 0;
+    const isGood = limitMs === 0 || (limitMs >= 100 && limitMs <= WEEK_MS);
+    checks.rule(isGood, `spec.limits.${field}`, limitMs, `must be 100 to ${WEEK_MS}, or 0 for none`);
+  }
   if (spec.selector) selector(checks, 'spec.selector', spec.selector);
 }
 

@@ -65,6 +65,7 @@ function tasksOf(event: PoolEvent): readonly string[] {
     case 'task.assigned':
     case 'task.started':
     case 'task.attempt-ended':
+    case 'task.ready':
     case 'task.cancel-requested':
     case 'task.ended':
       return [event.data.task];

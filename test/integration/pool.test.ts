@@ -1,81 +1,40 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { headers } from '@nats-io/nats-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectBus } from '../../libs/bus/connect.ts';
-import type { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
 import { tokenSource } from '../../libs/protocol/token.ts';
-import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
 import type { AgentTask, TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
-import type { Service } from '../../libs/service/run-service.ts';
-import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import type { LendingPolicy, Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { createRegistry } from '../../services/registry/service.ts';
+import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolApi } from '../../services/resource-pool/api.ts';
 import { createResourcePool } from '../../services/resource-pool/service.ts';
+import {
+  bus,
+  closePool,
+  firstReplica,
+  hive,
+  home,
+  inState,
+  openPool,
+  QUICK,
+  refusal,
+  servePool,
+  server,
+  swarm,
+  task,
+  work,
+} from './pool-harness.ts';
 
 /** The pool with a registry, real agents and a real nats-server. */
 
-let server: NatsServer;
-let home: string;
-let hive: Hive;
-const all = new Closing();
-const firstReplica = new Closing();
-
-const bus = async (closing: Closing, name: string) => {
-  const nc = await connectBus({ servers: server.url, name });
-  closing.use({ [Symbol.asyncDispose]: () => nc.close() });
-  return nc;
-};
-
-/** Quick to judge, so that tests are quick; with 250 ms between beats a silence of a second is dead. */
-const QUICK = {
-  pool: { heartbeatMs: 250, confirmMs: 1000, cancelGraceMs: 500 },
-  phi: { acceptablePauseMs: 300, minStdDeviationMs: 100 },
-  sampleMs: 50,
-  probeBusyMs: 100,
-  settleMs: 100,
-};
-
-async function servePool(closing: Closing): Promise<Service> {
-  const [nc, announcer] = [await bus(closing, 'pool'), await bus(closing, 'pool-announcer')];
-  const pool = closing.use(createResourcePool(QUICK, { nc, announcer, operatorKey: () => undefined }));
-  await pool.ready();
-  const { binding, authenticate } = pool;
-  closing.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
-  return pool;
-}
-
-beforeAll(async () => {
-  server = all.use(await startNatsServer());
-  home = await mkdtemp(join(tmpdir(), 'hivebus-pool-'));
-  all.use({ [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }) });
-  const [nc, announcer] = [await bus(all, 'registry'), await bus(all, 'registry-announcer')];
-  const registry = all.use(createRegistry({}, { nc, announcer, operatorKey: () => undefined }));
-  await registry.ready();
-  const { binding, authenticate } = registry;
-  all.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
-  all.use(firstReplica);
-  await servePool(firstReplica);
-  hive = all.use(await connect({ servers: server.url, home, env: {} }));
-});
-afterAll(() => all[Symbol.asyncDispose]());
-
-/** A swarm of its own for each test, so that tests share a pool without meeting. */
-async function swarm(closing: Closing): Promise<Swarm> {
-  return closing.use(await createSwarm({ hive, name: `s-${randomId(8)}` }));
-}
-
-const work: TaskHandler = async (task) => ({ done: task.payload });
+beforeAll(openPool);
+afterAll(closePool);
 
 /** An agent by hand, on a connection of its own that can be cut: it confirms what it is given, and does nothing. */
 async function idler(owner: Swarm, name: string, closing: Closing): Promise<Hive> {
@@ -98,32 +57,11 @@ async function idler(owner: Swarm, name: string, closing: Closing): Promise<Hive
   return own;
 }
 
-const task = async (id: string): Promise<Task> => {
-  const { task: found } = await hive.pool.getTask({ id, linearizable: true });
-  if (!found) throw new Error('the answer has no task');
-  return found;
-};
-const inState = (id: string, state: string) =>
-  until(async () => {
-    const now = await task(id);
-    return now.state === `TASK_STATE_${state}` ? now : undefined;
-  });
 const own = ({ name }: Swarm) => ({ kind: 'swarm', swarm: name }) as const;
 const spec = (change: Partial<TaskSpec>): TaskSpec => ({
   ...{ swarm: '', type: 'lint', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
   ...{ labels: {}, title: '', ...change },
 });
-const lends = (change: Partial<LendingPolicy>): LendingPolicy => ({
-  ...{ swarm: '', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0, noticeMs: 0 },
-  ...{ version: '0', setBy: '', ...change },
-});
-const refusal = (promise: Promise<unknown>): Promise<HiveError> =>
-  promise.then(
-    () => {
-      throw new Error('it was not refused');
-    },
-    (error) => error,
-  );
 
 describe('a task', () => {
   test('is given out, run and kept with its result and its output', async () => {
@@ -277,68 +215,6 @@ describe('an agent', () => {
   });
 });
 
-test('a lease brings another swarm’s agent, and its release sends it home', async () => {
-  await using closing = new Closing();
-  const [poor, rich] = [await swarm(closing), await swarm(closing)];
-  const type = `t-${randomId(6)}`;
-  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
-  const { id } = await poor.submitTask({ type });
-  const borrowed = await poor.requestAgent({ type });
-  await inState(id, 'SUCCEEDED');
-  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
-  expect(none).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NO_AGENT_FREE' });
-  expect(none.message).toContain('1 candidates in other swarms, of those 0 busy, 1 lent');
-  await borrowed.release();
-  const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
-  expect(agent).toMatchObject({ serving: rich.name, lease: '' });
-});
-
-test('a request waits for an agent to come, is refused when its time runs out, and can be taken back', async () => {
-  await using closing = new Closing();
-  const [poor, rich] = [await swarm(closing), await swarm(closing)];
-  const type = `t-${randomId(6)}`;
-  const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
-  const ask = (waitMs: number) => poor.hive.pool.requestAgent({ swarm: poor.name, type, waitMs });
-  expect(await refusal(ask(1))).toMatchObject({ reason: 'NO_AGENT_FREE', message: /^waited 1ms; no agent/ });
-
-  const taken = refusal(ask(60_000));
-  const [waiting] = await until(async () => ((await requests()).length > 0 ? requests() : undefined));
-  await poor.hive.pool.withdrawAgentRequest({ id: waiting?.id ?? '' });
-  expect(await taken).toMatchObject({ code: 'CANCELLED', reason: 'REQUEST_WITHDRAWN' });
-
-  const borrowing = poor.requestAgent({ type, waitMs: 60_000 });
-  await until(async () => (await requests()).length > 0);
-  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
-  const borrowed = closing.use(await borrowing);
-  expect(borrowed.lease.agent).toBe(`${rich.name}/x`);
-  const { id } = await poor.submitTask({ type });
-  await inState(id, 'SUCCEEDED');
-});
-
-test('a lent agent is taken back: it is told to stop, and the task moves to another', async () => {
-  await using closing = new Closing();
-  const [poor, rich] = [await swarm(closing), await swarm(closing)];
-  const type = `t-${randomId(6)}`;
-  let stopped = false;
-  const handler: TaskHandler = async (_, { signal }) => {
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
-    stopped = true;
-  };
-  closing.use(await rich.createAgent({ name: 'x', type, handler }));
-  const { lease } = await poor.hive.pool.requestAgent({ swarm: poor.name, type });
-  const { id } = await poor.submitTask({ type, maxAttempts: 1 });
-  await inState(id, 'RUNNING');
-  await rich.hive.pool.setLendingPolicy({ policy: lends({ swarm: rich.name, closed: true }) });
-  await rich.hive.pool.revokeLease({ lease: lease?.id ?? '', reason: 'needed at home' });
-  await until(async () => stopped);
-  const waiting = await inState(id, 'QUEUED');
-  expect(waiting.attempts).toMatchObject([{ agent: `${rich.name}/x`, outcome: 'OUTCOME_MOVED' }]);
-  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
-  expect(none.message).toContain('1 kept by their swarm');
-  closing.use(await poor.createAgent({ name: 'own', type, handler: work }));
-  await inState(id, 'SUCCEEDED');
-});
-
 test('a swarm that is deregistered takes its tasks with it, and the next owner of its name has no part in them', async () => {
   await using closing = new Closing();
   const name = `s-${randomId(8)}`;
@@ -398,13 +274,6 @@ describe('bad input', () => {
     expect(policy.violations.map(({ field, rule }) => `${field} ${rule}`)).toEqual([
       'weights must add up to 1000, and add up to 1100',
       'typicalCost must be 0 to 1000000',
-    ]);
-    const lending = await refusal(
-      code.hive.pool.setLendingPolicy({ policy: lends({ swarm: code.name, to: [code.name], keepPercent: 101 }) }),
-    );
-    expect(lending.violations.map(({ field, value }) => `${field} ${value}`)).toEqual([
-      `policy.to "${code.name}"`,
-      'policy.keepPercent 101',
     ]);
     const tooLarge = await refusal(code.hive.pool.submitTask({ id: '', spec: large }));
     expect(tooLarge.violations[0]).toMatchObject({ field: 'spec.payload', value: '307202' });

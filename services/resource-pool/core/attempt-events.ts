@@ -7,7 +7,10 @@ import type { PoolShape } from './state.ts';
 import { putTask } from './store.ts';
 import { next } from './task-states.ts';
 
-type Events = Pick<Machine<PoolShape>['events'], 'task.assigned' | 'task.started' | 'task.attempt-ended'>;
+type Events = Pick<
+  Machine<PoolShape>['events'],
+  'task.assigned' | 'task.started' | 'task.attempt-ended' | 'task.ready'
+>;
 
 export const attemptEvents = (settings: PoolSettings): Events => ({
   'task.assigned': {
@@ -53,8 +56,21 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       if (!to || !attempt) return;
       learn(state, attempt, data.outcome, at.time);
       const attempts = withLast(task, { endedAt: at.time, outcome: data.outcome, reason: data.reason });
-      putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
+      const { readySince: _, ...rest } = task;
+      const delay = data.delayMs > 0 ? { notBefore: at.time + data.delayMs } : {};
+      putTask(state, { ...rest, ...delay, state: to, attempts, revision: at.revision }, settings);
       settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
+    },
+    key: (data, state) => taskKey(state, data.task),
+  },
+
+  'task.ready': {
+    apply(state, data, at) {
+      const task = state.tasks.get(data.task);
+      const to = task && next(task.state, 'ready');
+      if (!to) return;
+      const { notBefore: _, ...rest } = task;
+      putTask(state, { ...rest, state: to, readySince: at.time, revision: at.revision }, settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },

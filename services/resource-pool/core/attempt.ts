@@ -1,7 +1,9 @@
 import { formatDuration } from '../../../libs/kernel/durations.ts';
 import type { Outcome, TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { retryDelay } from './backoff.ts';
 import type { Plan } from './dispatch.ts';
-import type { AttemptRow, TaskRow } from './rows.ts';
+import { totalDue } from './due.ts';
+import { type AttemptRow, isDelayed, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 
@@ -13,6 +15,8 @@ export interface Ending {
   readonly result?: unknown;
   /** The pool ends it, so the agent must still be told. */
   readonly stopAgent?: boolean;
+  /** No other attempt follows, although there may be some left. */
+  readonly final?: boolean;
 }
 
 /** Ends a task's current attempt, and with it the task, or queues the task again. Plans the slot's next use. */
@@ -22,8 +26,9 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
   plan.vacate(task);
   const verdict = judge(task, ending, settings);
   if (!verdict) {
-    plan.queue(task);
-    return { type: 'task.attempt-ended', data: { task: task.id, attempt, outcome, reason, stopAgent } };
+    const delayMs = retryDelay(task, outcome);
+    if (delayMs === 0) plan.queue(task);
+    return { type: 'task.attempt-ended', data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs } };
   }
   const data = { task: task.id, state: verdict.state, attempt, outcome, reason: verdict.reason, stopAgent };
   return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };
@@ -32,7 +37,7 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
 /** What an attempt's outcome means for its task; undefined = it is tried again. */
 function judge(
   task: TaskRow,
-  { outcome, reason }: Ending,
+  { outcome, reason, final }: Ending,
   settings: PoolSettings,
 ): { state: TaskState; reason: string } | undefined {
   if (outcome === 'OUTCOME_SUCCEEDED') return { state: 'TASK_STATE_SUCCEEDED', reason };
@@ -40,6 +45,7 @@ function judge(
   if (outcome === 'OUTCOME_CANCELLED' || task.cancelRequestedAt > 0) {
     return { state: 'TASK_STATE_CANCELLED', reason: task.reason || reason };
   }
+  if (final) return { state: 'TASK_STATE_FAILED', reason };
   const moved = task.attempts.filter((attempt) => outcomeOf(attempt, outcome) === 'OUTCOME_MOVED').length;
   if (moved >= settings.maxMoves)
     return { state: 'TASK_STATE_FAILED', reason: `moved ${moved} times; last: ${reason}` };
@@ -78,10 +84,19 @@ export function loseAttempts(
 }
 
 /** What time has brought about for a task; see `taskDue`. */
-export function overdue(task: TaskRow, cancelled: boolean, now: number, settings: PoolSettings): Ending {
+export function overdue(
+  task: TaskRow,
+  cancelled: boolean,
+  now: number,
+  epochStart: number,
+  settings: PoolSettings,
+): Ending {
   if (cancelled) {
     const reason = `cancelled; the agent did not say so within ${formatDuration(settings.cancelGraceMs)}`;
     return { outcome: 'OUTCOME_CANCELLED', reason, stopAgent: true };
+  }
+  if ((totalDue(task, epochStart) ?? Infinity) <= now) {
+    return { outcome: 'OUTCOME_TIMED_OUT', reason: overTotal(task), stopAgent: true, final: true };
   }
   if (task.state === 'TASK_STATE_ASSIGNED') {
     return { outcome: 'OUTCOME_LOST', reason: `not confirmed within ${formatDuration(settings.confirmMs)}` };
@@ -90,4 +105,26 @@ export function overdue(task: TaskRow, cancelled: boolean, now: number, settings
   const ran = formatDuration(now - (task.attempts.at(-1)?.startedAt ?? now));
   const reason = `over its time limit of ${limit}: its agent had not reported it after ${ran}`;
   return { outcome: 'OUTCOME_TIMED_OUT', reason, stopAgent: true };
+}
+
+const overTotal = ({ spec }: TaskRow): string =>
+  `over its time limit of ${formatDuration(spec.limits?.totalMs ?? 0)} from its submission to its end`;
+
+/** What time has brought about for a task that waits: its wait is over, or it has waited too long. */
+export function overdueInQueue(task: TaskRow, now: number, epochStart: number, plan: Plan): PoolEvent {
+  const isOver = (totalDue(task, epochStart) ?? Infinity) <= now;
+  if (isDelayed(task) && !isOver) {
+    plan.queue(task);
+    return { type: 'task.ready', data: { task: task.id } };
+  }
+  plan.unqueue(task.id);
+  const waited = `waited longer than ${formatDuration(task.spec.limits?.queuedMs ?? 0)} for an agent`;
+  const how = { attempt: 0, outcome: 'OUTCOME_UNSPECIFIED', stopAgent: false } as const;
+  const data = {
+    task: task.id,
+    state: 'TASK_STATE_FAILED',
+    reason: isOver ? overTotal(task) : waited,
+    ...how,
+  } as const;
+  return { type: 'task.ended', data };
 }

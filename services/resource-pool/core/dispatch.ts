@@ -74,6 +74,11 @@ export class Plan {
     this.#queued.push(waitingOf(task));
   }
 
+  /** The task will no longer wait. */
+  unqueue(id: string): void {
+    this.#taken.add(id);
+  }
+
   /** Lends what is free. */
   get lender(): Lender {
     this.#lender ??= new Lender(this.#state, this);

@@ -1,5 +1,6 @@
-import type { AgentRow, LeaseRow, RequestRow, TaskRow } from './rows.ts';
+import { type AgentRow, type LeaseRow, queuedSince, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
+import { hasEnded } from './task-states.ts';
 
 /**
  * When time alone changes a row: machine time in ms; undefined = never. Terms run from what began them or from the
@@ -7,6 +8,14 @@ import type { PoolSettings } from './settings.ts';
  */
 
 export function taskDue(task: TaskRow, epochStart: number, settings: PoolSettings): number | undefined {
+  if (hasEnded(task.state)) return undefined;
+  const due = stateDue(task, epochStart, settings);
+  const total = totalDue(task, epochStart);
+  return due === undefined || total === undefined ? (due ?? total) : Math.min(due, total);
+}
+
+/** When the time of the state that it is in is over. */
+function stateDue(task: TaskRow, epochStart: number, settings: PoolSettings): number | undefined {
   const attempt = task.attempts.at(-1);
   let due: number;
   if (task.state === 'TASK_STATE_ASSIGNED' && attempt) {
@@ -14,9 +23,22 @@ export function taskDue(task: TaskRow, epochStart: number, settings: PoolSetting
   } else if (task.state === 'TASK_STATE_RUNNING' && attempt) {
     due = Math.max(attempt.startedAt, epochStart) + task.spec.timeoutMs + settings.timeoutGraceMs;
   } else {
-    return undefined;
+    return queueDue(task, epochStart);
   }
   return task.cancelRequestedAt === 0 ? due : Math.min(due, cancelDue(task, epochStart, settings));
+}
+
+/** When a waiting task may be given out, or has waited for an agent too long. */
+function queueDue(task: TaskRow, epochStart: number): number | undefined {
+  if (task.notBefore !== undefined) return task.notBefore;
+  const limitMs = task.spec.limits?.queuedMs ?? 0;
+  return limitMs === 0 ? undefined : Math.max(queuedSince(task), epochStart) + limitMs;
+}
+
+/** When a task has taken too long in all. */
+export function totalDue(task: TaskRow, epochStart: number): number | undefined {
+  const limitMs = task.spec.limits?.totalMs ?? 0;
+  return limitMs === 0 ? undefined : Math.max(task.submittedAt, epochStart) + limitMs;
 }
 
 /** When a cancelled task that runs is ended without its agent. */

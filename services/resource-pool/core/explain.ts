@@ -11,7 +11,7 @@ import type {
 import { requestDue } from './due.ts';
 import { wishOf } from './need.ts';
 import { type Demand, placementOf } from './placement.ts';
-import { type AttemptRow, currentAttempt, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
+import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
 import { leaseView, taskView } from './view.ts';
 
@@ -28,7 +28,7 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
 }
 
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
-  const waits = task.state === 'TASK_STATE_QUEUED';
+  const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const placement = waits ? placementOf(state, demandOf(task), state.queue.ahead(task.id)) : undefined;
   return {
     summary: taskSummary(task, view.now),
@@ -53,6 +53,8 @@ function taskSummary(task: TaskRow, now: number): string {
   const tries = `${task.attempts.length} of ${task.spec.maxAttempts} attempts`;
   switch (task.state) {
     case 'TASK_STATE_QUEUED':
+      if (task.notBefore !== undefined)
+        return `is tried again in ${formatDuration(Math.max(0, task.notBefore - now))}, after ${tries}`;
       return `has waited ${since(attempt?.endedAt || task.submittedAt)} for an agent${attempt ? `, after ${tries}` : ''}`;
     case 'TASK_STATE_ASSIGNED':
       return `is given to ${whoOf(attempt)}, which has not confirmed it for ${since(attempt?.assignedAt ?? now)}`;

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { Principal } from '../../../libs/protocol/principal.ts';
 import { type MachineRunner, runMachine } from '../../../libs/testkit/machine-runner.ts';
 import type {
@@ -8,8 +9,11 @@ import type {
   TaskSpec,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createPoolMachine } from './machine.ts';
+import { meets, wishOf } from './need.ts';
+import { type AgentRow, currentAttempt } from './rows.ts';
 import { DEFAULT_SETTINGS, type PoolSettings } from './settings.ts';
-import type { PoolShape, PoolSoft } from './state.ts';
+import type { PoolShape, PoolSoft, PoolState } from './state.ts';
+import { offerOf } from './workers.ts';
 
 /** What the pool's tests share: a pool whose swarms are `a`, `b`, `c` and `d`, each owned by the key `key-<swarm>`. */
 
@@ -144,4 +148,43 @@ export class Pool {
 function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('the answer has no body');
   return value;
+}
+
+/** Counts by looking whether a swarm may use no more, and that it never uses more. */
+export function isAtLimit(state: PoolState, swarm: string, what: 'running' | 'leases'): boolean {
+  const running = () => [...state.tasks.values()].filter((task) => task.spec.swarm === swarm && currentAttempt(task));
+  const borrowed = () => [...state.leases.values()].filter((row) => row.borrower === swarm && row.endedAt === 0);
+  const count = (what === 'running' ? running() : borrowed()).length;
+  expect(state.usage[what].of(swarm)).toBe(count);
+  const max = state.limits.get(swarm)?.[what === 'running' ? 'maxRunning' : 'maxLeases'] ?? 0;
+  if (max > 0) expect(count).toBeLessThanOrEqual(max);
+  return max > 0 && count >= max;
+}
+
+/** What a swarm says that it lends, by looking at all of its agents. */
+function mayLend(state: PoolState, agent: AgentRow, borrower: string): boolean {
+  const policy = state.lending.get(agent.home)?.policy;
+  if (!policy) return true;
+  const home = [...state.agents.values()].filter((row) => row.home === agent.home);
+  const lent = home.filter((row) => row.lease !== '').length;
+  const alike = home.filter((row) => row.type === agent.type && row.state !== 'AGENT_STATE_UNREACHABLE');
+  const left = alike.filter((row) => row.lease === '').length - 1;
+  const isMeant = !policy.closed && (policy.to.length === 0 || policy.to.includes(borrower));
+  const isRoom = policy.maxLent === 0 || lent < policy.maxLent;
+  return isMeant && isRoom && (policy.keepPercent === 0 || left * 100 >= alike.length * policy.keepPercent);
+}
+
+/** No request waits while an agent that could be lent to it is at home and free. */
+export function checkRequests(state: PoolState): void {
+  expect(state.asking.size).toBe(state.requests.size);
+  for (const { id, wish } of state.requests.values()) {
+    if (isAtLimit(state, wish.swarm, 'leases')) continue;
+    for (const agent of state.agents.values()) {
+      const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
+      const isFree = (state.workers.get(agent.key)?.busy ?? 0) < agent.slots;
+      const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
+      const couldBeLent = isOpen && isFree && fits && mayLend(state, agent, wish.swarm);
+      expect(couldBeLent, `${id} waits and ${agent.key} could be lent`).toBe(false);
+    }
+  }
 }

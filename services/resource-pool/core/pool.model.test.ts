@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { Pool, wanted } from './fixtures.ts';
+import { checkRequests, isAtLimit, Pool, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
-import { type AgentRow, currentAttempt } from './rows.ts';
+import { currentAttempt, isDelayed } from './rows.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 import { offerOf, type Worker } from './workers.ts';
@@ -123,7 +123,9 @@ class Model {
         return pool.register(`n${one.agent}`, one);
       case 'submit': {
         const id = `t${this.submitted.length}`;
-        pool.submit(id, { ...one, maxAttempts: 2, timeoutMs: 8000 });
+        const limits = { queuedMs: 0, totalMs: this.submitted.length % 3 === 0 ? 60_000 : 0 };
+        const retry = { backoffMs: this.submitted.length % 2 === 0 ? 2000 : 0, maxBackoffMs: 0 };
+        pool.submit(id, { ...one, maxAttempts: 2, timeoutMs: 8000, limits, retry });
         this.submitted.push(id);
         return;
       }
@@ -193,7 +195,7 @@ class Model {
     this.#checkTasks();
     this.#checkAgents();
     this.#checkDispatch();
-    this.#checkRequests();
+    checkRequests(state);
     this.#checkDeliveries();
   }
 
@@ -250,49 +252,14 @@ class Model {
   #checkDispatch(): void {
     const { state } = this.pool.run;
     for (const task of state.tasks.values()) {
-      if (task.state !== 'TASK_STATE_QUEUED' || this.#isAtLimit(task.spec.swarm, 'running')) continue;
+      if (task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isAtLimit(state, task.spec.swarm, 'running'))
+        continue;
       for (const agent of state.agents.values()) {
         const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
         const couldRun = isOpen && fits && meets(offerOf(agent), wishOf(task.spec).need) && busy < agent.slots;
         expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
-      }
-    }
-  }
-
-  /** Counts by looking, and never finds more than the limit. */
-  #isAtLimit(swarm: string, what: 'running' | 'leases'): boolean {
-    const { state } = this.pool.run;
-    const running = () => [...state.tasks.values()].filter((task) => task.spec.swarm === swarm && currentAttempt(task));
-    const borrowed = () => [...state.leases.values()].filter((row) => row.borrower === swarm && row.endedAt === 0);
-    const count = (what === 'running' ? running() : borrowed()).length;
-    expect(state.usage[what].of(swarm)).toBe(count);
-    const max = state.limits.get(swarm)?.[what === 'running' ? 'maxRunning' : 'maxLeases'] ?? 0;
-    if (max > 0) expect(count).toBeLessThanOrEqual(max);
-    return max > 0 && count >= max;
-  }
-
-  /** The policy of swarm b, by looking. */
-  #mayLend(agent: AgentRow, borrower: string): boolean {
-    const home = [...this.pool.run.state.agents.values()].filter((row) => row.home === agent.home);
-    const lent = home.filter((row) => row.lease !== '');
-    const alike = home.filter((row) => row.type === agent.type && row.state !== 'AGENT_STATE_UNREACHABLE');
-    const kept = alike.filter((row) => row.lease === '').length - 1;
-    return borrower === 'a' && lent.length < 2 && kept * 100 >= alike.length * 40;
-  }
-
-  #checkRequests(): void {
-    const { state } = this.pool.run;
-    expect(state.asking.size).toBe(state.requests.size);
-    for (const { id, wish } of state.requests.values()) {
-      if (this.#isAtLimit(wish.swarm, 'leases')) continue;
-      for (const agent of state.agents.values()) {
-        const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
-        const busy = state.workers.get(agent.key)?.busy ?? 0;
-        if (agent.home === 'b' && !this.#mayLend(agent, wish.swarm)) continue;
-        const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
-        expect(isOpen && fits && busy < agent.slots, `${id} waits and ${agent.key} could be lent`).toBe(false);
       }
     }
   }

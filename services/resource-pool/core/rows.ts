@@ -109,6 +109,10 @@ export interface TaskRow extends Registered {
   readonly state: TaskState;
   /** Oldest first. The last one is current while the task is ASSIGNED or RUNNING; all others have ended. */
   readonly attempts: readonly AttemptRow[];
+  /** While it waits before its next attempt: when that may be given out. Not there when it waits for an agent alone. */
+  readonly notBefore?: number;
+  /** When its wait before an attempt was over; not there when there was none before the one that is next. */
+  readonly readySince?: number;
   /** The one accepted result. */
   readonly result?: unknown;
   readonly reason: string;
@@ -179,6 +183,13 @@ const ORDERS_PER_RECORD = 65_536;
 /** Where something began in the journal: rises with every event, and is exact up to revision 10^11. */
 export const orderOf = (at: { readonly revision: number; readonly index: number }): number =>
   at.revision * ORDERS_PER_RECORD + at.index;
+
+/** Does it wait before its next attempt, and not for an agent? */
+export const isDelayed = (task: TaskRow): boolean => task.state === 'TASK_STATE_QUEUED' && task.notBefore !== undefined;
+
+/** Since when a waiting task waits for an agent. */
+export const queuedSince = (task: TaskRow): number =>
+  task.readySince ?? task.attempts.at(-1)?.endedAt ?? task.submittedAt;
 
 export const agentKey = (swarm: string, name: string): string => `${swarm}/${name}`;
 

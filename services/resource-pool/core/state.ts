@@ -232,6 +232,7 @@ export interface PoolShape {
     'task.assigned': events.TaskAssigned;
     'task.started': events.TaskStarted;
     'task.attempt-ended': events.TaskAttemptEnded;
+    'task.ready': events.TaskReady;
     'task.cancel-requested': events.TaskCancelRequested;
     'task.ended': events.TaskEnded;
     'task.forgotten': events.TaskForgotten;

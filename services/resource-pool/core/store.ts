@@ -5,6 +5,7 @@ import {
   currentAgent,
   currentAttempt,
   type DeliveryRow,
+  isDelayed,
   type LeaseRow,
   type MeasureRow,
   POLICY_KEY,
@@ -109,7 +110,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
 
 function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
   state.usage.task(row, 1);
-  if (row.state === 'TASK_STATE_QUEUED') state.queue.add(row);
+  if (row.state === 'TASK_STATE_QUEUED' && !isDelayed(row)) state.queue.add(row);
   if (hasEnded(row.state)) state.endedTasks.add(row);
   schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
 }

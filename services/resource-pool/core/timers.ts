@@ -1,6 +1,6 @@
 import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { removeAgent } from './agent.ts';
-import { endAttempt, overdue } from './attempt.ts';
+import { endAttempt, overdue, overdueInQueue } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
@@ -110,6 +110,7 @@ function rowEvents(
   }
   const task = state.tasks.get(id);
   if (!task) return [];
+  if (task.state === 'TASK_STATE_QUEUED') return [overdueInQueue(task, now, epochStart, plan)];
   const isCancelDue = task.cancelRequestedAt > 0 && cancelDue(task, epochStart, settings) <= now;
-  return [endAttempt(task, overdue(task, isCancelDue, now, settings), plan, settings)];
+  return [endAttempt(task, overdue(task, isCancelDue, now, epochStart, settings), plan, settings)];
 }

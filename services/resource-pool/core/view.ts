@@ -98,6 +98,7 @@ const attemptView = (row: AttemptRow): Attempt => ({
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
 function waitingFor(task: TaskRow, state: PoolState): string {
   const { swarm, type } = task.spec;
+  if (task.notBefore !== undefined) return `its next attempt, not before ${time(task.notBefore)}`;
   const max = state.limits.get(swarm)?.maxRunning ?? 0;
   const running = state.usage.running.of(swarm);
   if (max > 0 && running >= max) return `an end of one of the ${running} tasks of swarm ${swarm}, which is its limit`;

@@ -202,6 +202,14 @@ export interface TaskAttemptEnded {
   reason: string;
   /** True: the pool ended it, so the agent must still be told to stop. */
   stopAgent: boolean;
+  /** How long the task waits before it is given out again, in milliseconds; 0 = not at all. */
+  delayMs: number;
+}
+
+/** task.ready: a task that had to wait before its next attempt may be given out; key = <swarm>.<task>. */
+export interface TaskReady {
+  /** The task's id. */
+  task: string;
 }
 
 /** task.cancel-requested: key = <swarm>.<task>. */
@@ -1602,7 +1610,7 @@ export const TaskStarted: MessageFns<TaskStarted> = {
 };
 
 function createBaseTaskAttemptEnded(): TaskAttemptEnded {
-  return { task: "", attempt: 0, outcome: Outcome.OUTCOME_UNSPECIFIED, reason: "", stopAgent: false };
+  return { task: "", attempt: 0, outcome: Outcome.OUTCOME_UNSPECIFIED, reason: "", stopAgent: false, delayMs: 0 };
 }
 
 export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
@@ -1621,6 +1629,9 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.stopAgent !== false) {
       writer.uint32(40).bool(message.stopAgent);
+    }
+    if (message.delayMs !== 0) {
+      writer.uint32(48).uint32(message.delayMs);
     }
     return writer;
   },
@@ -1678,6 +1689,14 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
             message.stopAgent = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.delayMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1701,6 +1720,11 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
         : isSet(object.stop_agent)
         ? globalThis.Boolean(object.stop_agent)
         : false,
+      delayMs: isSet(object.delayMs)
+        ? globalThis.Number(object.delayMs)
+        : isSet(object.delay_ms)
+        ? globalThis.Number(object.delay_ms)
+        : 0,
     };
   },
 
@@ -1720,6 +1744,67 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.stopAgent !== false) {
       obj.stopAgent = message.stopAgent;
+    }
+    if (message.delayMs !== 0) {
+      obj.delayMs = Math.round(message.delayMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskReady(): TaskReady {
+  return { task: "" };
+}
+
+export const TaskReady: MessageFns<TaskReady> = {
+  encode(message: TaskReady, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskReady {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskReady();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskReady {
+    return { task: isSet(object.task) ? globalThis.String(object.task) : "" };
+  },
+
+  toJSON(message: TaskReady): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
     }
     return obj;
   },

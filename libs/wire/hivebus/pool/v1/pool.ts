@@ -584,12 +584,40 @@ export interface TaskSpec {
   /** For people; at most 128 characters. */
   title: string;
   /** Which agents of the type, beyond capabilities. */
-  selector?: AgentSelector | undefined;
+  selector?:
+    | AgentSelector
+    | undefined;
+  /** How it is tried again; unset = at once. */
+  retry?:
+    | RetryPolicy
+    | undefined;
+  /** How long it may take; unset = no limit besides timeout_ms. */
+  limits?: TaskTimeLimits | undefined;
 }
 
 export interface TaskSpec_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** How a task is tried again after it failed or timed out. What was lost or had to move goes to another agent at once. */
+export interface RetryPolicy {
+  /**
+   * How long to wait after the first failure, in milliseconds, up to 3600000; doubled with each further one, and shortened
+   * by up to a half, differently for each task, so that tasks that failed together are not tried again together.
+   * 0 = not at all.
+   */
+  backoffMs: number;
+  /** The longest wait, in milliseconds, up to 86400000; 0 = 64 times backoff_ms. */
+  maxBackoffMs: number;
+}
+
+/** How long a task may take besides its attempts' `timeout_ms`. Beyond it fails, whatever attempts it has left. */
+export interface TaskTimeLimits {
+  /** How long it may wait for an agent, each time, in milliseconds, 100 to 604800000; 0 = no limit. */
+  queuedMs: number;
+  /** How long it may take from its submission to its end, in milliseconds, 100 to 604800000; 0 = no limit. */
+  totalMs: number;
 }
 
 /** Which agents are wanted of those of a type that have the capabilities. */
@@ -2343,6 +2371,8 @@ function createBaseTaskSpec(): TaskSpec {
     labels: {},
     title: "",
     selector: undefined,
+    retry: undefined,
+    limits: undefined,
   };
 }
 
@@ -2380,6 +2410,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.selector !== undefined) {
       AgentSelector.encode(message.selector, writer.uint32(90).fork()).join();
+    }
+    if (message.retry !== undefined) {
+      RetryPolicy.encode(message.retry, writer.uint32(98).fork()).join();
+    }
+    if (message.limits !== undefined) {
+      TaskTimeLimits.encode(message.limits, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -2488,6 +2524,22 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.selector = AgentSelector.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.retry = RetryPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.limits = TaskTimeLimits.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2536,6 +2588,8 @@ export const TaskSpec: MessageFns<TaskSpec> = {
         : {},
       title: isSet(object.title) ? globalThis.String(object.title) : "",
       selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
+      retry: isSet(object.retry) ? RetryPolicy.fromJSON(object.retry) : undefined,
+      limits: isSet(object.limits) ? TaskTimeLimits.fromJSON(object.limits) : undefined,
     };
   },
 
@@ -2579,6 +2633,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.selector !== undefined) {
       obj.selector = AgentSelector.toJSON(message.selector);
+    }
+    if (message.retry !== undefined) {
+      obj.retry = RetryPolicy.toJSON(message.retry);
+    }
+    if (message.limits !== undefined) {
+      obj.limits = TaskTimeLimits.toJSON(message.limits);
     }
     return obj;
   },
@@ -2654,6 +2714,172 @@ export const TaskSpec_LabelsEntry: MessageFns<TaskSpec_LabelsEntry> = {
     }
     if (message.value !== "") {
       obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBaseRetryPolicy(): RetryPolicy {
+  return { backoffMs: 0, maxBackoffMs: 0 };
+}
+
+export const RetryPolicy: MessageFns<RetryPolicy> = {
+  encode(message: RetryPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.backoffMs !== 0) {
+      writer.uint32(8).uint32(message.backoffMs);
+    }
+    if (message.maxBackoffMs !== 0) {
+      writer.uint32(16).uint32(message.maxBackoffMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.backoffMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxBackoffMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetryPolicy {
+    return {
+      backoffMs: isSet(object.backoffMs)
+        ? globalThis.Number(object.backoffMs)
+        : isSet(object.backoff_ms)
+        ? globalThis.Number(object.backoff_ms)
+        : 0,
+      maxBackoffMs: isSet(object.maxBackoffMs)
+        ? globalThis.Number(object.maxBackoffMs)
+        : isSet(object.max_backoff_ms)
+        ? globalThis.Number(object.max_backoff_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: RetryPolicy): unknown {
+    const obj: any = {};
+    if (message.backoffMs !== 0) {
+      obj.backoffMs = Math.round(message.backoffMs);
+    }
+    if (message.maxBackoffMs !== 0) {
+      obj.maxBackoffMs = Math.round(message.maxBackoffMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskTimeLimits(): TaskTimeLimits {
+  return { queuedMs: 0, totalMs: 0 };
+}
+
+export const TaskTimeLimits: MessageFns<TaskTimeLimits> = {
+  encode(message: TaskTimeLimits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.queuedMs !== 0) {
+      writer.uint32(8).uint32(message.queuedMs);
+    }
+    if (message.totalMs !== 0) {
+      writer.uint32(16).uint32(message.totalMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskTimeLimits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskTimeLimits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.queuedMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.totalMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskTimeLimits {
+    return {
+      queuedMs: isSet(object.queuedMs)
+        ? globalThis.Number(object.queuedMs)
+        : isSet(object.queued_ms)
+        ? globalThis.Number(object.queued_ms)
+        : 0,
+      totalMs: isSet(object.totalMs)
+        ? globalThis.Number(object.totalMs)
+        : isSet(object.total_ms)
+        ? globalThis.Number(object.total_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: TaskTimeLimits): unknown {
+    const obj: any = {};
+    if (message.queuedMs !== 0) {
+      obj.queuedMs = Math.round(message.queuedMs);
+    }
+    if (message.totalMs !== 0) {
+      obj.totalMs = Math.round(message.totalMs);
     }
     return obj;
   },
