@@ -94,7 +94,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 test('up says so when the port is taken', async () => {
   const server = createServer();
   const port = await listen(server, '127.0.0.1', 0, '');
-  const { code, stderr } = await playground.run(['up', '--port', String(port)]);
+  const { code, stderr } = await playground.run(['up', '--port', String(port), '--grpc-port', '0']);
   server.close();
   expect(code).not.toBe(0);
   expect(stderr).toContain(`${port} is in use`);
