@@ -19,6 +19,12 @@ export default defineConfig({
       {
         test: { ...project(3, 'e2e', ['test/e2e/**/*.test.ts'], 180_000).test, maxWorkers: 1 },
       },
+      {
+        test: {
+          ...project(4, 'cluster', ['test/cluster/**/*.test.ts'], 300_000).test,
+          ...{ maxWorkers: 1, hookTimeout: 180_000, globalSetup: 'test/cluster/told.ts' },
+        },
+      },
     ],
   },
 });

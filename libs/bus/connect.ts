@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
-import type { NatsConnection, Status } from '@nats-io/nats-core';
+import { JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
+import { errors, type NatsConnection, type Status } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { systemClock } from '../kernel/clock.ts';
 import { HiveError, invalid } from '../kernel/errors.ts';
@@ -12,7 +12,7 @@ import { isAtLeast, OLDEST_NATS_SERVER } from './version.ts';
 const FIRST_CONNECT_MS = 5000;
 const RECONNECT_MS = 100;
 /** A connection that was cut without a word (a network that is gone) is noticed after two or three of these. */
-const PING_MS = 10_000;
+const PING_MS = 4000;
 const JETSTREAM_MS = 5000;
 /** Nobody listens there yet, or it is too busy to greet. */
 const MAY_PASS: ReadonlySet<string | undefined> = new Set(['BUS_UNREACHABLE', 'BUS_SILENT']);
@@ -53,7 +53,7 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   const nc = await patientConnect(servers, options);
   try {
     checkVersion(nc, servers);
-    if (options.jetStream !== false) await checkJetStream(nc, servers);
+    if (options.jetStream !== false) await checkJetStream(nc, servers, options);
   } catch (error) {
     await nc.close();
     throw error;
@@ -111,14 +111,31 @@ function checkVersion(nc: NatsConnection, servers: string[]): void {
   throw new HiveError('FAILED_PRECONDITION', message, { reason: 'BUS_TOO_OLD' });
 }
 
-async function checkJetStream(nc: NatsConnection, servers: string[]): Promise<void> {
-  try {
-    await jetstreamManager(nc, { timeout: JETSTREAM_MS });
-  } catch (cause) {
-    const where = servers.join(', ');
-    const message = `the NATS server at ${where} has no JetStream; start it with \`nats-server -js\`, or use \`hivebus up\``;
-    throw new HiveError('FAILED_PRECONDITION', message, { cause, reason: 'NO_JETSTREAM' });
+/** A cluster that has too few servers, or no leader yet, has no JetStream for the moment: that is waited for. */
+async function checkJetStream(nc: NatsConnection, servers: string[], options: BusOptions): Promise<void> {
+  const { waitMs = 0, signal, onStatus } = options;
+  const where = servers.join(', ');
+  const giveUpAt = systemClock.monotonic() + waitMs;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await jetstreamManager(nc, { timeout: JETSTREAM_MS });
+      return;
+    } catch (cause) {
+      if (!mayComeYet(cause)) throw noJetStream(where, cause);
+      const error = new HiveError('UNAVAILABLE', `JetStream at ${where} does not answer: ${String(cause)}`, { cause });
+      if (signal?.aborted || systemClock.monotonic() >= giveUpAt) throw error;
+      if (attempt === 1) onStatus?.({ level: 'warn', message: `${error.message}; waiting for it` });
+      await sleep(TRY_AGAIN_MS, undefined, { signal }).catch(() => {});
+    }
   }
+}
+
+const mayComeYet = (cause: unknown): boolean =>
+  cause instanceof errors.TimeoutError || (cause instanceof JetStreamApiError && cause.status >= 500);
+
+function noJetStream(where: string, cause: unknown): HiveError {
+  const message = `the NATS server at ${where} has no JetStream; start it with \`nats-server -js\`, or use \`hivebus up\``;
+  return new HiveError('FAILED_PRECONDITION', message, { cause, reason: 'NO_JETSTREAM' });
 }
 
 async function follow(nc: NatsConnection, tell: (status: BusStatus) => void): Promise<void> {

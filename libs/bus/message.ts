@@ -1,4 +1,4 @@
-import type { Msg } from '@nats-io/nats-core';
+import { errors, type Msg } from '@nats-io/nats-core';
 
 /** What the client keeps of a message: its payload with the headers before it, `hdr` bytes of them (-1 = none). */
 interface Received {
@@ -29,3 +29,7 @@ export function isNoResponders(message: Msg): boolean {
   const head = headerBytes(message);
   return Buffer.compare(head.subarray(0, NO_RESPONDERS.length), NO_RESPONDERS) === 0;
 }
+
+/** Did a request of the client's fail since nobody listens? Then nobody has got it. */
+export const nobodyListened = (error: unknown): boolean =>
+  error instanceof errors.NoRespondersError || (error instanceof errors.RequestError && error.isNoResponders());

@@ -1,5 +1,6 @@
-import { DeliverPolicy, type JetStreamManager, type JsMsg, jetstream } from '@nats-io/jetstream';
+import type { ConsumerMessages, JetStreamManager, JsMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { orderedMessages } from './ordered.ts';
 import { streamError } from './streams.ts';
 
 export interface ReadOptions {
@@ -17,29 +18,35 @@ export interface ReadOptions {
   readonly signal: AbortSignal;
 }
 
-const MAX_MESSAGES = 100;
-
 /** A stream's messages in order, for a reader that leaves nothing behind. Ends, without an error, when `signal` aborts. */
 export async function* readStream(options: ReadOptions): AsyncGenerator<JsMsg> {
   const { nc, jsm, stream, subject, after = 0, follow, until, signal } = options;
   if (signal.aborted) return;
   let seen = after;
   let last = follow ? Number.POSITIVE_INFINITY : await lastSequence(jsm, stream, subject);
-  if (last <= after) return;
-  const messages = await begin(nc, stream, subject, after);
-  const stop = () => messages.stop();
+  let messages: ConsumerMessages | undefined;
+  const stop = () => messages?.stop();
+  const stopAtEnd = () => {
+    if (signal.aborted || seen >= last) stop();
+  };
   signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
   const ending = until?.then(async () => {
     last = await lastSequence(jsm, stream, subject);
-    if (seen >= last) stop();
+    stopAtEnd();
   });
-  ending?.catch(stop); // told below
+  ending?.catch(() => {
+    last = 0; // told below
+    stop();
+  });
   try {
-    for await (const message of messages) {
-      yield message;
-      seen = message.seq;
-      if (seen >= last) return;
+    while (seen < last && !signal.aborted) {
+      messages = await orderedMessages({ nc, stream, subject, after: seen });
+      stopAtEnd();
+      for await (const message of messages) {
+        yield message;
+        seen = message.seq;
+        if (seen >= last) break;
+      }
     }
     if (!signal.aborted) await ending;
   } finally {
@@ -53,19 +60,6 @@ async function lastSequence(jsm: JetStreamManager, stream: string, subject: stri
   try {
     const message = await jsm.streams.getMessage(stream, { last_by_subj: subject });
     return message?.seq ?? 0;
-  } catch (error) {
-    throw streamError(stream, error);
-  }
-}
-
-async function begin(nc: NatsConnection, stream: string, subject: string, after: number) {
-  const start =
-    after === 0
-      ? { deliver_policy: DeliverPolicy.All }
-      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 };
-  try {
-    const consumer = await jetstream(nc).consumers.get(stream, { ...start, filter_subjects: subject });
-    return await consumer.consume({ max_messages: MAX_MESSAGES });
   } catch (error) {
     throw streamError(stream, error);
   }

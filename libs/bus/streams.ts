@@ -52,6 +52,10 @@ export interface EnsuredStream {
 
 const STREAM_NOT_FOUND = 10059;
 const NAME_IN_USE = 10058;
+/** More than one replica was asked of a server alone. */
+const NO_CLUSTER = 10074;
+/** Of a cluster, too few run for so many replicas. */
+const TOO_FEW_SERVERS = 10005;
 const NO_ROOM: ReadonlySet<number> = new Set([10023, 10028, 10047]);
 
 /** Creates the stream or adopts the one that is there: an operator may have changed its bounds on purpose. */
@@ -114,12 +118,15 @@ function differences(found: StreamConfig, wanted: Config): string[] {
 /** What a failed stream operation means to a caller. */
 export function streamError(name: string, error: unknown): HiveError {
   if (error instanceof HiveError) return error;
-  if (error instanceof JetStreamApiError) {
-    const noRoom = NO_ROOM.has(error.code);
-    const hint = noRoom ? '; free some disk, or raise max_file_store' : '';
-    const message = `stream ${name}: ${error.message}${hint}`;
-    return new HiveError(noRoom ? 'RESOURCE_EXHAUSTED' : 'FAILED_PRECONDITION', message, { cause: error });
-  }
   const message = `stream ${name}: ${error instanceof Error ? error.message : String(error)}`;
-  return new HiveError('UNAVAILABLE', message, { cause: error });
+  if (!(error instanceof JetStreamApiError)) return new HiveError('UNAVAILABLE', message, { cause: error });
+  const { code } = error;
+  if (NO_ROOM.has(code)) {
+    return new HiveError('RESOURCE_EXHAUSTED', `${message}; free some disk, or raise max_file_store`, { cause: error });
+  }
+  if (code === NO_CLUSTER) {
+    return new HiveError('FAILED_PRECONDITION', `${message}; HIVEBUS_REPLICAS needs a NATS cluster`, { cause: error });
+  }
+  const mayPass = code === TOO_FEW_SERVERS || error.status >= 500;
+  return new HiveError(mayPass ? 'UNAVAILABLE' : 'FAILED_PRECONDITION', message, { cause: error });
 }

@@ -1,6 +1,6 @@
-import { errors, type Msg, type NatsConnection } from '@nats-io/nats-core';
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { SpanKind } from '@opentelemetry/api';
-import { isNoResponders } from '../bus/message.ts';
+import { isNoResponders, nobodyListened } from '../bus/message.ts';
 import { Outages } from '../bus/outages.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
@@ -79,7 +79,7 @@ function ask(nc: NatsConnection, subject: string, body: Buffer, timeoutMs: numbe
 }
 
 const unanswered = (cause: unknown): HiveError =>
-  foundNobody(cause)
+  nobodyListened(cause)
     ? new HiveError('UNAVAILABLE', 'nobody leads at the moment; try again', { reason: 'NOBODY_LEADS' })
     : new HiveError('UNAVAILABLE', 'the leader did not answer in time', { reason: 'NO_ANSWER', cause });
 
@@ -110,6 +110,3 @@ function parse(message: Msg): { beat?: unknown; ask?: unknown } | undefined {
     return undefined;
   }
 }
-
-const foundNobody = (error: unknown): boolean =>
-  error instanceof errors.NoRespondersError || (error instanceof errors.RequestError && error.isNoResponders());

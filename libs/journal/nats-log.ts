@@ -1,7 +1,10 @@
-import { DeliverPolicy, JetStreamApiError, type JetStreamManager, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { nobodyListened } from '../bus/message.ts';
+import { orderedMessages } from '../bus/ordered.ts';
 import { Outages } from '../bus/outages.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
+import { pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { encodeLines, eventLines } from '../protocol/envelope.ts';
 import type { Appended, Bounds, Entry, Envelope, Log } from './ports.ts';
@@ -17,6 +20,10 @@ export interface NatsLogOptions {
   readonly appendTimeoutMs: number;
 }
 
+/** How long a stream of a cluster may be without a leader: an election takes 4 to 9 s. */
+const ELECTION_MS = 15_000;
+const TRY_AGAIN_MS = 50;
+
 /** JetStream's error codes that matter here; its error texts are never looked at. */
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 export const STREAM_NOT_FOUND = 10059;
@@ -29,14 +36,22 @@ export function natsLog(options: NatsLogOptions): Log {
   const asked = <T>(ask: () => Promise<T>) => answered(stream, outages, ask);
   return {
     async append(expected, envelope, body, traceparent) {
-      const headers = recordHeaders(envelope, expected, source, traceparent);
-      try {
-        const sent = () => nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
-        const ack = await outages.answer(sent);
-        return outcomeOf(ack, expected);
-      } catch (cause) {
-        const message = `JetStream did not answer: ${cause instanceof Error ? cause.message : cause}`;
-        return { outcome: 'unknown', error: new HiveError('UNAVAILABLE', message, { cause }) };
+      const giveUpAt = systemClock.monotonic() + ELECTION_MS;
+      for (;;) {
+        const headers = recordHeaders(envelope, expected, source, traceparent);
+        try {
+          const sent = () => nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
+          const ack = await outages.answer(sent);
+          return outcomeOf(ack, expected);
+        } catch (cause) {
+          // Nobody was there to take it, so it is no second try under its id.
+          if (nobodyListened(cause) && systemClock.monotonic() < giveUpAt) {
+            await pause(systemClock, TRY_AGAIN_MS);
+            continue;
+          }
+          const message = `JetStream did not answer: ${cause instanceof Error ? cause.message : cause}`;
+          return { outcome: 'unknown', error: new HiveError('UNAVAILABLE', message, { cause }) };
+        }
       }
     },
     async entryAt(seq) {
@@ -92,22 +107,39 @@ function outcomeOf(ack: Msg, expected: number): Appended {
   return { outcome: 'unknown', error: new HiveError('UNAVAILABLE', message) };
 }
 
+/** A server that has just begun to lead a cluster may not know all streams yet: it is asked again before it is believed. */
+const LOST_AFTER_MS = [500, 1000, 2000];
+
 /** What JetStream answers, with its failures in our words: a stream that is gone is a loss, anything else may pass. */
 async function answered<T>(stream: string, outages: Outages, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await outages.answer(ask);
-  } catch (cause) {
-    if (cause instanceof JetStreamApiError && cause.code === STREAM_NOT_FOUND) {
-      const message = `the stream ${stream} is gone: restore it from a backup, or start the service anew`;
-      throw new HiveError('DATA_LOSS', message, { cause, reason: 'STREAM_LOST' });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await outages.answer(ask);
+    } catch (cause) {
+      if (!isStreamGone(cause)) throw noAnswer(stream, cause);
+      const againMs = LOST_AFTER_MS[attempt];
+      if (againMs !== undefined) await pause(systemClock, againMs);
+      else throw streamLost(stream, cause);
     }
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new HiveError('UNAVAILABLE', `JetStream did not answer for ${stream}: ${why}`, { cause });
   }
 }
 
+const isStreamGone = (cause: unknown): boolean => cause instanceof JetStreamApiError && cause.code === STREAM_NOT_FOUND;
+
+const noAnswer = (stream: string, cause: unknown): HiveError => {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new HiveError('UNAVAILABLE', `JetStream did not answer for ${stream}: ${why}`, { cause });
+};
+
+function streamLost(stream: string, cause: unknown): HiveError {
+  const message = `the stream ${stream} is gone: restore it from a backup, or start the service anew`;
+  return new HiveError('DATA_LOSS', message, { cause, reason: 'STREAM_LOST' });
+}
+
+/** From the stream's leader only: while there is none, servers answer from what they have, however old. */
 async function boundsOf(jsm: JetStreamManager, stream: string): Promise<Bounds> {
-  const { state } = await jsm.streams.info(stream);
+  const { state, config, cluster } = await jsm.streams.info(stream);
+  if (config.num_replicas > 1 && !cluster?.leader) throw new Error('it has no leader at the moment');
   // An emptied stream says first = last + 1; one that never held anything says 0.
   return { first: Math.max(1, state.first_seq), last: state.last_seq };
 }
@@ -135,47 +167,46 @@ function envelopeOf(headers: ReadHeaders): Envelope | undefined {
   return { id, kind, epoch, writer };
 }
 
-/** One batch in flight holds at most 100 records of 448 KB: less than what makes a client a slow consumer. */
-const MAX_MESSAGES = 100;
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 1000;
 
+/** Follows for as long as the stream holds what comes next: a consumer that is lost is replaced by another. */
 function follow(
   { nc, jsm, stream }: NatsLogOptions,
   after: number,
   onEntry: (entry: Entry) => void,
   onBroken: (error: HiveError) => void,
 ): Disposable {
-  let stop = () => {};
-  let stopped = false;
-  const broken = (cause: unknown) => {
-    if (stopped) return;
-    stopped = true;
-    stop();
-    const message = cause instanceof Error ? cause.message : String(cause);
-    onBroken(
-      cause instanceof HiveError ? cause : new HiveError('UNAVAILABLE', `following ${stream}: ${message}`, { cause }),
-    );
-  };
+  const over = new AbortController();
+  let at = after;
   const take = (message: JsMsg) => {
-    if (!stopped) onEntry(entryOf(message.seq, message.headers, message.data));
+    if (over.signal.aborted || message.seq <= at) return;
+    at = message.seq;
+    onEntry(entryOf(message.seq, message.headers, message.data));
   };
-  const begin = async () => {
+  const followOnce = async () => {
     const bounds = await answered(stream, Outages.of(nc), () => boundsOf(jsm, stream));
     // An ordered consumer asked for a purged sequence silently starts later.
-    if (after + 1 < bounds.first) throw compacted(after, bounds);
-    const consumer = await jetstream(nc).consumers.get(stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: after + 1,
-    });
-    const messages = await consumer.consume({ max_messages: MAX_MESSAGES, callback: take });
-    stop = () => messages.stop();
-    if (stopped) return stop();
-    void messages.closed().then((error) => broken(error ?? new Error('the consumer was closed')));
+    if (at + 1 < bounds.first) throw compacted(at, bounds);
+    const messages = await orderedMessages({ nc, stream, after: at, callback: take });
+    const stop = () => messages.stop();
+    over.signal.addEventListener('abort', stop);
+    if (over.signal.aborted) stop();
+    await messages.closed();
+    over.signal.removeEventListener('abort', stop);
   };
-  begin().catch(broken);
-  return {
-    [Symbol.dispose]: () => {
-      stopped = true;
-      stop();
-    },
+  const run = async () => {
+    for (let failures = 0; !over.signal.aborted; ) {
+      const before = at;
+      await followOnce().catch((error: HiveError) => {
+        if (nc.isClosed() || error.code === 'OUT_OF_RANGE' || error.code === 'DATA_LOSS') throw error;
+      });
+      failures = at > before ? 0 : failures + 1;
+      await pause(systemClock, Math.min(FIRST_RETRY_MS * 2 ** failures, LAST_RETRY_MS), over.signal);
+    }
   };
+  run().catch((error) => {
+    if (!over.signal.aborted) onBroken(HiveError.from(error));
+  });
+  return { [Symbol.dispose]: () => over.abort() };
 }

@@ -9,12 +9,13 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Objm } from '@nats-io/obj';
+import { streamError } from '../bus/streams.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
-import { journalStream, journalSubject, leaderSubject, snapshotBucket } from '../protocol/subjects.ts';
+import { journalStream, journalSubject, leaderSubject, objectStream, snapshotBucket } from '../protocol/subjects.ts';
 import type { Perform } from './effects.ts';
 import type { Journal } from './journal.ts';
 import { natsAnnouncer } from './nats-announcer.ts';
@@ -57,7 +58,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
   const stream = journalStream(federation, service);
   const subject = journalSubject(federation, service);
   const bucketName = snapshotBucket(federation, service);
-  const jsm = await jetstreamManager(nc);
+  const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: API_TIMEOUT_MS });
   const incarnation = await ensureStores(jsm, stream, subject, bucketName, settings.replicas);
   const bucket = await new Objm(nc).open(bucketName, false);
   const { appendTimeoutMs } = settings;
@@ -67,7 +68,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
     federation,
     incarnation,
     log: natsLog({ nc, jsm, stream, subject, source, appendTimeoutMs }),
-    snapshots: natsSnapshots(bucket),
+    snapshots: natsSnapshots(bucket, jsm, bucketName),
     line: natsLine(nc, leaderSubject(federation, service), options.clock),
     announcer: natsAnnouncer(options.announcer, federation, service),
     observer: otelObserver({ service, federation, subject }, options.log ?? (() => {})),
@@ -82,9 +83,6 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
   observeJournal(runner, service);
   return runner;
 }
-
-/** An error code of JetStream's. */
-const STREAM_NAME_IN_USE = 10058;
 
 const INCARNATION = 'incarnation ';
 
@@ -102,7 +100,7 @@ async function ensureStores(
   bucket: string,
   replicas: number,
 ): Promise<string> {
-  let [journal, snapshots] = [await infoOf(jsm, stream), await infoOf(jsm, `OBJ_${bucket}`)];
+  let [journal, snapshots] = [await infoOf(jsm, stream), await infoOf(jsm, objectStream(bucket))];
   if (!journal && snapshots && snapshots.state.messages > 0) {
     throw new HiveError(
       'FAILED_PRECONDITION',
@@ -134,22 +132,41 @@ async function ensureStores(
   return incarnation;
 }
 
+/** A request to a server that has died is never answered, and answered by another once there is a new leader. */
+const API_TIMEOUT_MS = 2000;
+
 const MEND =
   'restore the missing one from a backup, or remove both (`nats stream rm`, `nats object rm`) to begin anew with nothing';
+
+/** JetStream's error code. */
+const STREAM_NAME_IN_USE = 10058;
 
 async function infoOf(jsm: JetStreamManager, stream: string): Promise<StreamInfo | undefined> {
   try {
     return await jsm.streams.info(stream);
   } catch (error) {
     if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return undefined;
-    throw HiveError.from(error);
+    throw streamError(stream, error);
   }
+}
+
+/** What stands there now, by whomever; `failed` says why it could not be made when nothing does. */
+async function made(jsm: JetStreamManager, stream: string, failed: unknown): Promise<StreamInfo> {
+  const info = await infoOf(jsm, stream);
+  if (info) return info;
+  const byAnother = failed instanceof JetStreamApiError && failed.code === STREAM_NAME_IN_USE;
+  if (failed && !byAnother) throw streamError(stream, failed);
+  throw new HiveError('UNAVAILABLE', `the stream ${stream} is being made`);
 }
 
 async function makeBucket(jsm: JetStreamManager, bucket: string, replicas: number): Promise<StreamInfo> {
   const description = `${INCARNATION}${randomId()}`;
-  await new Objm(jsm.jetstream()).create(bucket, { description, storage: StorageType.File, replicas }).catch(() => {}); // another replica may have made it just now, with its own incarnation
-  return jsm.streams.info(`OBJ_${bucket}`);
+  const options = { description, storage: StorageType.File, replicas };
+  const failed = await new Objm(jsm.jetstream()).create(bucket, options).then(
+    () => undefined,
+    (error: unknown) => error, // another replica may have made it just now, with its own incarnation
+  );
+  return made(jsm, objectStream(bucket), failed);
 }
 
 async function makeStream(
@@ -159,7 +176,7 @@ async function makeStream(
   incarnation: string,
   replicas: number,
 ): Promise<StreamInfo> {
-  await jsm.streams
+  const failed = await jsm.streams
     .add({
       name,
       description: `${INCARNATION}${incarnation}`,
@@ -175,9 +192,9 @@ async function makeStream(
       max_bytes: -1,
       max_age: 0,
     })
-    .catch((error: unknown) => {
-      // Another replica may have made it just now.
-      if (!(error instanceof JetStreamApiError && error.code === STREAM_NAME_IN_USE)) throw HiveError.from(error);
-    });
-  return jsm.streams.info(name);
+    .then(
+      () => undefined,
+      (error: unknown) => error, // another replica may have made it just now
+    );
+  return made(jsm, name, failed);
 }

@@ -46,6 +46,12 @@ export interface RunnerDeps<M extends Shape> {
 /** How often a leader says which epoch it leads, in ms: one that slept through a takeover hears of it so. */
 const BEAT_MS = 1000;
 
+/** What a load finds when stream and snapshots do not fit. */
+const MISFITS: ReadonlySet<string> = new Set(['STREAM_BEHIND_SNAPSHOT', 'NO_SNAPSHOT']);
+
+/** A leader that was cut off steps down after 10 s without the others. */
+const STALE_LEADER_MS = 20_000;
+
 /** How long a closing leader waits for the record in flight. */
 const DRAIN_MS = 5000;
 
@@ -68,6 +74,10 @@ export class Runner<M extends Shape> implements Journal<M> {
   #leaderKnown = false;
   /** Why the last campaign came to nothing, when it was not another who won. */
   #obstacle: HiveError | undefined;
+  /** Since when stream and snapshots do not seem to fit, by the monotonic clock. */
+  #misfitSince: number | undefined;
+  /** What keeps it from the journal. */
+  #unreached: string | undefined;
   /** Committed state that may be read; undefined while none is loaded, or what is loaded is behind what was told. */
   #serving: Replica<M> | undefined;
   #leader: Leader<M> | undefined;
@@ -215,9 +225,15 @@ export class Runner<M extends Shape> implements Journal<M> {
         if (!(await this.#standby(replica))) continue;
         if ((await this.#candidate(replica)) === 'ahead') replica = undefined;
       } catch (caught) {
-        replica = undefined;
         const error = HiveError.from(caught);
-        const fatal = error.code === 'DATA_LOSS' || error.code === 'INTERNAL';
+        // What only could not be reached leaves the state as it is: it is read meanwhile, and goes on from there.
+        if (error.code === 'UNAVAILABLE' && error.reason !== 'GAP') {
+          this.#cannotReach(error);
+          await pause(this.#deps.clock, 100, this.#closing.signal);
+          continue;
+        }
+        replica = undefined;
+        const fatal = (error.code === 'DATA_LOSS' || error.code === 'INTERNAL') && !this.#mayBeStale(error);
         if (fatal && !(await this.#intake.maySkip())) return this.#stop(error);
         this.#deps.observer.count('reload');
         this.#deps.observer.log('warn', 'the journal is loaded again', { why: error.message });
@@ -226,6 +242,17 @@ export class Runner<M extends Shape> implements Journal<M> {
     }
     this.#serving = undefined;
     this.#become('stopped');
+  }
+
+  /**
+   * Stream and snapshots have leaders of their own on a cluster. One that was cut off answers from what it had, so that
+   * they may seem not to fit: that counts when it lasts longer than such a leader.
+   */
+  #mayBeStale({ reason }: HiveError): boolean {
+    const { clock, settings } = this.#deps;
+    if (settings.replicas === 1 || !MISFITS.has(reason ?? '')) return false;
+    this.#misfitSince ??= clock.monotonic();
+    return clock.monotonic() - this.#misfitSince < STALE_LEADER_MS;
   }
 
   #stop(error: HiveError): void {
@@ -249,6 +276,7 @@ export class Runner<M extends Shape> implements Journal<M> {
         { reason: 'STREAM_BEHIND_SNAPSHOT' },
       );
     }
+    this.#misfitSince = undefined;
     this.#recent.reset(replica.seq);
     this.#note(replica);
     this.#keeper.reset();
@@ -268,6 +296,7 @@ export class Runner<M extends Shape> implements Journal<M> {
         this.#publish(replica, entry.seq, committed);
       },
       caughtUp: () => {
+        this.#unreached = undefined;
         this.#serving = replica;
         this.#become('standby');
       },
@@ -308,6 +337,14 @@ export class Runner<M extends Shape> implements Journal<M> {
       listening[Symbol.dispose]();
       this.#resign();
     }
+  }
+
+  /** Says what is in the way; the same again is no news. */
+  #cannotReach({ message }: HiveError): void {
+    if (message !== this.#unreached) {
+      this.#deps.observer.log('warn', 'the journal cannot be reached', { why: message });
+    }
+    this.#unreached = message;
   }
 
   #hinder(obstacle: HiveError | undefined): void {

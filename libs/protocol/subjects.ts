@@ -13,6 +13,23 @@ export const journalSubject = (federation: string, service: string): string => `
 export const snapshotBucket = (federation: string, service: string): string =>
   `HIVE_${federation}_${service}_snapshots`;
 
+/** `OBJ_<bucket>`: the stream of a NATS object store. */
+export const objectStream = (bucket: string): string => `OBJ_${bucket}`;
+
+/** `$O.<bucket>.M.<name>`: what is known of an object; the name in base64url with padding. */
+export const objectSubject = (bucket: string, name: string): string =>
+  `$O.${bucket}.M.${Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`;
+
+/** `$O.<bucket>.M.>` */
+export const objectSubjects = (bucket: string): string => `$O.${bucket}.M.>`;
+
+/** The name in an `objectSubject`. */
+export const objectName = (subject: string): string =>
+  Buffer.from(subject.slice(subject.lastIndexOf('.') + 1), 'base64url').toString();
+
+/** `$O.<bucket>.C.<id>`: the pieces of an object's content. */
+export const objectPieces = (bucket: string, id: string): string => `$O.${bucket}.C.${id}`;
+
 /** `_HIVE.<federation>.<service>.leader` */
 export const leaderSubject = (federation: string, service: string): string => `_HIVE.${federation}.${service}.leader`;
 

@@ -93,7 +93,7 @@ export interface ServiceConfig extends Omit<Settings, 'traces'> {
 
 /** Read elsewhere: by the CLI, the SDK, setup and the embedded server, or set for the commands that agents run. */
 const ELSEWHERE = [
-  ...['FEDERATION', 'CONTEXT', 'AS', 'OPERATOR', 'DEBUG', 'NATS_SERVER', 'REDIS_SERVER', 'ETCD'],
+  ...['FEDERATION', 'CONTEXT', 'AS', 'OPERATOR', 'DEBUG', 'NATS_SERVER', 'NATS_SERVER_CURRENT', 'REDIS_SERVER', 'ETCD'],
   ...['TASK_ID', 'ATTEMPT', 'SWARM', 'AGENT', 'TYPE', 'TITLE', 'TIMEOUT_MS', 'CORRELATION_ID', 'HOPS', 'TASK_MARK'],
 ].map((name) => `HIVEBUS_${name}`);
 

@@ -39,7 +39,7 @@ export async function natsServerVersion(path: string): Promise<string> {
 }
 
 /** Where tools/setup.mjs puts programs: the user's cache, or the package's own when no home can be written. */
-function setupFolders(): string[] {
+export function setupFolders(): string[] {
   const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   return [join(cache, 'hivebus', 'bin'), join(packageRoot(), 'node_modules', '.cache', 'hivebus', 'bin')];
 }

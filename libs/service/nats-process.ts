@@ -21,13 +21,15 @@ const START_MS = 20_000;
 
 /**
  * Runs `binary` with `<dir>/nats.conf` and waits until it takes connections. The configuration must set
- * `ports_file_dir` to `dir`; the server's output goes to `<dir>/nats.log`. It never outlives this process.
+ * `ports_file_dir` to `dir`; the server's output goes to `<dir>/nats.log`. It never outlives this process. `within` is
+ * what goes before the command, such as one that enters a network namespace.
  * @throws HiveError UNAVAILABLE with the end of the server's log when it does not come up.
  */
-export async function spawnNats(binary: string, dir: string): Promise<NatsProcess> {
+export async function spawnNats(binary: string, dir: string, within: readonly string[] = []): Promise<NatsProcess> {
   mkdirSync(dir, { recursive: true });
   const log = openSync(join(dir, 'nats.log'), 'a');
-  const child = spawnTied(binary, ['-c', join(dir, 'nats.conf')], log);
+  const [program = binary, ...args] = [...within, binary, '-c', join(dir, 'nats.conf')];
+  const child = spawnTied(program, args, log);
   closeSync(log);
   const exited = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { Failure, say, tryRun, writableCache } from './common.mjs';
 import { exposeByShell, fetchFromDebian, findProgram, isOnPath, place } from './servers.mjs';
 
-const byGo = (module, version, folder) => ({ get: getByGo, module, version, program: `${module}/${folder}` });
+const byGo = (module, version, folder = '') => ({ get: getByGo, module, version, program: join(module, folder) });
 
 /**
  * Programs that some tests use and nothing else needs, by the name of the program. Tests find them on the PATH or where
  * this puts them, and say aloud when they are skipped for want of one.
  */
 export const OPTIONAL = {
+  'nats-server-current': byGo('github.com/nats-io/nats-server/v2', 'v2.15.2'), // Debian's is too old for clusters
   'python-grpc': { get: getPython, packages: ['grpcio==1.71.0', 'grpcio-tools==1.71.0', 'cryptography==44.0.2'] },
   prometheus: { get: getFromDebian, package: 'prometheus' },
   promtool: { get: getFromDebian, package: 'prometheus' },

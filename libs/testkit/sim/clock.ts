@@ -7,10 +7,15 @@ interface Event {
   run: () => void;
 }
 
-/** A simulated process: it can stop for a while (SIGSTOP) or for good (SIGKILL). */
+/** A simulated process: it can stop for a while (SIGSTOP) or for good (SIGKILL), and its server can be cut off. */
 export interface Node {
   dead: boolean;
   pausedUntil: number;
+  /**
+   * While its server is cut off from the cluster: that one answers for a time as if it still led, from what it had by
+   * then, and reaches nobody else.
+   */
+  cutOff: { readonly first: number; readonly last: number; readonly snapshots: Map<string, Uint8Array> } | undefined;
 }
 
 /** Simulated time: a queue of events, run one by one; between two of them all promises settle. */

@@ -34,7 +34,7 @@ export class SimLine {
           this.#time.after(timeoutMs, () => resolve('silent'), node);
           if (this.#isLost()) return;
           this.#time.after(this.#hop(), () => {
-            const heard = this.#alive();
+            const heard = this.#alive(node);
             if (heard.length === 0) return void this.#time.after(this.#hop(), () => resolve('none'), node);
             for (const { node: other, onBeat } of heard) {
               this.#time.after(
@@ -49,7 +49,7 @@ export class SimLine {
           });
         }),
       beat: (epoch) => {
-        for (const { node: other, onBeat } of this.#alive()) {
+        for (const { node: other, onBeat } of this.#alive(node)) {
           if (!this.#isLost()) this.#time.after(this.#hop(), () => onBeat(epoch), other);
         }
       },
@@ -59,7 +59,7 @@ export class SimLine {
           this.#time.after(400, fail('NO_ANSWER'), node);
           if (this.#isLost()) return;
           this.#time.after(this.#hop(), () => {
-            const heard = this.#alive();
+            const heard = this.#alive(node);
             if (heard.length === 0) return void this.#time.after(this.#hop(), fail('NOBODY_LEADS'), node);
             for (const { node: other, serve } of heard) {
               this.#time.after(
@@ -77,8 +77,10 @@ export class SimLine {
     };
   }
 
-  #alive(): Listener[] {
-    return [...this.#listeners].filter(({ node }) => !node.dead);
+  /** Who listens and is reached by `from`. */
+  #alive(from: Node): Listener[] {
+    const reached = ({ node }: Listener) => node === from || (!node.cutOff && !from.cutOff);
+    return [...this.#listeners].filter((listener) => !listener.node.dead && reached(listener));
   }
 
   #hop(): number {

@@ -82,15 +82,20 @@ export class SimStream {
   log(node: Node): Log {
     const read = <T>(answer: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
-        const fails = this.#chance(this.faults.readFails);
-        this.#after(node, 1 + this.#rng() * 3, () =>
-          fails ? reject(new HiveError('UNAVAILABLE', 'the read failed')) : resolve(answer()),
-        );
+        const fails = this.#time.now < this.#leaderlessUntil || this.#chance(this.faults.readFails);
+        this.#after(node, 1 + this.#rng() * 3, () => {
+          if (fails || (node.cutOff && this.#chance(0.5))) reject(new HiveError('UNAVAILABLE', 'the read failed'));
+          else resolve(answer());
+        });
       });
     return {
       append: (expected, envelope, body) => this.#append(node, expected, envelope, Buffer.from(body)),
-      entryAt: (seq) => read(() => (seq >= this.first ? this.history[seq - 1] : undefined)),
-      bounds: () => read((): Bounds => ({ first: Math.max(this.first, 1), last: this.last })),
+      entryAt: (seq) =>
+        read(() => {
+          const { first, last } = this.#seenBy(node);
+          return seq >= first && seq <= last ? this.history[seq - 1] : undefined;
+        }),
+      bounds: () => read(() => this.#seenBy(node)),
       follow: (after, onEntry, onBroken) => this.#follow(node, after, onEntry, onBroken),
       firstSince: (time, limit) =>
         read(() => {
@@ -100,9 +105,31 @@ export class SimStream {
         }),
       purge: (seq) =>
         read(() => {
+          if (node.cutOff) return;
           this.first = Math.max(this.first, Math.min(seq, this.last) + 1);
         }),
     };
+  }
+
+  /** No server leads for a while: nothing is read, and what is appended is lost or kept until one does. */
+  leaderless(ms: number): void {
+    this.#leaderlessUntil = this.#time.now + ms;
+  }
+
+  #leaderlessUntil = 0;
+
+  /** Cuts a process's server off for a while. */
+  cutOff(node: Node, ms: number, snapshots: Map<string, Uint8Array>): void {
+    if (node.cutOff) return;
+    node.cutOff = { ...this.#seenBy(node), snapshots: new Map(snapshots) };
+    this.#time.after(ms, () => {
+      node.cutOff = undefined;
+      for (const follower of this.#followers) this.#deliver(follower);
+    });
+  }
+
+  #seenBy({ cutOff }: Node): Bounds {
+    return cutOff ?? { first: Math.max(this.first, 1), last: this.last };
   }
 
   #append(node: Node, expected: number, envelope: Envelope, body: Uint8Array): Promise<Appended> {
@@ -111,11 +138,12 @@ export class SimStream {
         resolve({ outcome: 'unknown', error: new HiveError(code, message, { retryable: true }) });
       this.#after(node, APPEND_TIMEOUT_MS, () => unknown('no acknowledgement in time'));
       const { faults } = this;
-      if (this.#chance(faults.lost)) return;
+      const leaderlessMs = Math.max(0, this.#leaderlessUntil - this.#time.now);
+      if (node.cutOff || this.#chance(leaderlessMs > 0 ? 0.5 : faults.lost)) return;
       const answer = (run: () => void) => this.#after(node, 0.5 + this.#rng() * 3, run);
       if (this.#chance(faults.full)) return answer(() => unknown('no room', 'RESOURCE_EXHAUSTED'));
       const late = this.#chance(faults.late);
-      const travelMs = late ? APPEND_TIMEOUT_MS + this.#rng() * 300 : 0.5 + this.#rng() * 3;
+      const travelMs = leaderlessMs + (late ? APPEND_TIMEOUT_MS + this.#rng() * 300 : 0.5 + this.#rng() * 3);
       // What is on the wire arrives even when its sender is dead by then.
       this.#time.after(travelMs, () => {
         const stored = this.store(envelope, body, expected);
@@ -161,7 +189,7 @@ export class SimStream {
   }
 
   #deliver(follower: Follower): void {
-    if (follower.after >= this.last) return;
+    if (follower.after >= this.last || follower.node.cutOff) return;
     follower.after = Math.max(follower.after, this.first - 1);
     const entries = this.history.slice(follower.after, this.last);
     follower.after = this.last;
@@ -196,16 +224,33 @@ export class SimSnapshots {
 
   store(node: Node): SnapshotStore {
     const later = <T>(answer: () => T): Promise<T> =>
-      new Promise((resolve) => void this.#time.after(2, () => resolve(answer()), node));
+      new Promise((resolve, reject) => {
+        this.#time.after(
+          2,
+          () => {
+            try {
+              resolve(answer());
+            } catch (error) {
+              reject(error);
+            }
+          },
+          node,
+        );
+      });
+    const seen = () => node.cutOff?.snapshots ?? this.contents;
+    const writable = () => {
+      if (node.cutOff) throw new HiveError('UNAVAILABLE', 'cut off');
+      return this.contents;
+    };
     return {
-      names: () => later(() => [...this.contents.keys()]),
-      get: (name) => later(() => this.contents.get(name)),
+      names: () => later(() => [...seen().keys()]),
+      get: (name) => later(() => seen().get(name)),
       put: (name, content) =>
         later(() => {
-          this.contents.set(name, content);
+          writable().set(name, content);
           this.ever.set(name, content);
         }),
-      delete: (name) => later(() => void this.contents.delete(name)),
+      delete: (name) => later(() => void writable().delete(name)),
     };
   }
 }

@@ -91,7 +91,7 @@ export class World {
   }
 
   #begin(): Contender {
-    const node: Node = { dead: false, pausedUntil: 0 };
+    const node: Node = { dead: false, pausedUntil: 0, cutOff: undefined };
     const observer: Observer = {
       appending: () => undefined,
       count: (what) => {
@@ -139,9 +139,16 @@ export class World {
         (this.#contenders[victim] as Contender).node.pausedUntil = this.#time.now + this.#rng() * 500;
       else if (fate < 0.65) this.#stray();
       else if (fate < 0.7) this.#damage();
+      else if (fate < 0.75) this.#stream.leaderless(this.#rng() * 300);
+      else if (fate < 0.85) this.#cutOff(victim);
       this.#time.after(60 + this.#rng() * 500, next);
     };
     this.#time.after(100 + this.#rng() * 300, next);
+  }
+
+  #cutOff(index: number): void {
+    const { node } = this.#contenders[index] as Contender;
+    this.#stream.cutOff(node, this.#rng() * 800, this.#snapshots.contents);
   }
 
   #crash(index: number): void {
