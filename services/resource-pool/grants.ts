@@ -24,7 +24,8 @@ export async function awaitGrant(
       if (type === 'request.ended' && data.request === request) throw ended(data.withdrawn, data.reason);
     }
   }
-  throw new HiveError('CANCELLED', `the call ended while request ${request} waits; it goes on waiting`);
+  // The call is over, or this server stops: then the caller asks another, under the same request id.
+  throw HiveError.from(call.signal.reason);
 }
 
 /** Not retryable, as when it is refused at once: whether to wait again is the borrower's to decide. */

@@ -4,7 +4,7 @@ import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { LendingPolicy } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { closePool, hive, inState, openPool, refusal, swarm, work } from './pool-harness.ts';
+import { closePool, firstReplica, hive, inState, openPool, refusal, servePool, swarm, work } from './pool-harness.ts';
 
 /** Lending over the bus: leases, requests that wait, what a swarm says that it lends. */
 
@@ -88,4 +88,18 @@ test('a lending policy with faults is refused with all of them', async () => {
     `policy.to "${code.name}"`,
     'policy.keepPercent 101',
   ]);
+});
+
+test('a request that waits goes on waiting at another replica when the leader stops', async () => {
+  await using closing = new Closing();
+  const [poor, rich] = [await swarm(closing), await swarm(closing)];
+  const type = `t-${randomId(6)}`;
+  const borrowing = poor.hive.pool.requestAgent({ swarm: poor.name, type, waitMs: 60_000 }, { timeoutMs: 60_000 });
+  await until(async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).total > 0);
+  await servePool(closing);
+  await firstReplica[Symbol.asyncDispose]();
+  expect((await hive.pool.listAgentRequests({ swarm: poor.name })).total).toBe(1);
+  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
+  const { lease } = await borrowing;
+  expect(lease?.agent).toBe(`${rich.name}/x`);
 });
