@@ -50,6 +50,7 @@ const sum = (samples: readonly Sample[], name: string, ...labels: string[]): num
 
 test('every service tells what it does, and the values move', async () => {
   const { hive } = federation;
+  await hive.registry.registerSwarm({ name: 'code', project: 'changed' });
   hive.nc.publish('hive.main.heartbeat.code', 'nonsense');
   hive.nc.publish('hive.main.heartbeat.code.worker', 'nonsense');
   const agent = await federation.ready(['--type', 'work', '--name', 'worker', '--exec', 'echo 1']);
