@@ -146,10 +146,16 @@ function changes({ output }: Context): (task: Task) => void {
   return (task) => {
     if (task.state === said) return;
     said = task.state;
-    const agent = task.attempts.at(-1)?.agent;
-    const where = agent ? ` on ${agent}` : task.waitingFor && `: ${task.waitingFor}`;
-    output.note(`${stateText(task.state, 'TASK_STATE')}${where}`);
+    output.note(`${stateText(task.state, 'TASK_STATE')}${whereOf(task)}`);
   };
+}
+
+/** What a task waits for, after which attempt; the agent that has it, or had it last. */
+function whereOf({ state, attempts, waitingFor }: Task): string {
+  const last = attempts.at(-1);
+  if (state !== 'TASK_STATE_QUEUED') return last ? ` on ${last.agent}` : '';
+  const after = last ? ` again after ${last.agent}${last.reason && ` (${last.reason})`}` : '';
+  return `${after}, waits for ${waitingFor}`;
 }
 
 async function get(context: Context, id: string): Promise<void> {

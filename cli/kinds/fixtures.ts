@@ -203,7 +203,7 @@ const waiting: Task = {
     labels: {},
   },
   state: 'TASK_STATE_QUEUED',
-  attempts: [],
+  attempts: task.attempts.slice(0, 1),
   result: undefined,
   endedAt: undefined,
   waitingFor: 'a free agent of type counter for swarm code: 2 of its own, of those 2 busy',

@@ -1,9 +1,12 @@
-import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Task, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { facts, table } from '../output.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between } from '../values.ts';
 import { type Kind, named, present } from './kind.ts';
+
+/** A task that waits is on no agent: its attempts are over. */
+const waits = (state: TaskState): boolean => state === 'TASK_STATE_QUEUED';
 
 export const TASKS: Kind<Task> = {
   name: 'task',
@@ -17,7 +20,7 @@ export const TASKS: Kind<Task> = {
     { title: 'TASK', of: ({ id }) => id },
     { title: 'STATE', of: ({ state }) => stateText(state, 'TASK_STATE') },
     { title: 'TITLE', of: ({ spec }) => spec?.title || '-' },
-    { title: 'AGENT', of: ({ attempts }) => attempts.at(-1)?.agent ?? '-' },
+    { title: 'AGENT', of: ({ state, attempts }) => (waits(state) ? '-' : (attempts.at(-1)?.agent ?? '-')) },
     { title: 'TOOK', of: ({ submittedAt, endedAt }) => (endedAt ? between(submittedAt, endedAt) : '-') },
     { title: 'TRIES', of: ({ attempts }) => String(attempts.length) },
     { title: 'SWARM', of: ({ spec }) => spec?.swarm ?? '-' },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
 import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { Playground, type Started } from './hivebus.ts';
 
 /** What people see: when they interrupt something, when they slip, and where they look. */
@@ -33,6 +34,27 @@ test('Ctrl-C of logs -f and of --wait: the task goes on, and how to look at it i
   expect(read.stderr).toContain(`hivebus task logs -f ${id} reads its output again`);
   expect(read.stdout).toBe('begun\n');
   expect((await playground.run(['task', 'cancel', id])).code).toBe(0);
+});
+
+test('a type that nobody has, under --wait: it is said which types there are', async () => {
+  const waiting = playground.start(['task', 'submit', '--swarm', 'code', '--type', 'solw', '--id', 'typo', '--wait']);
+  await says(waiting, 'queued, waits for an agent of type solw: swarm code has none of its own, only of type slow');
+  waiting.child.kill('SIGINT');
+  await waiting.ended;
+  expect((await playground.run(['task', 'cancel', 'typo'])).code).toBe(0);
+});
+
+test('registering again keeps what is not named; an empty value takes it away', async () => {
+  const join = async (...args: string[]) => {
+    expect(await playground.run(['federation', 'join', '--swarm', 'docs', ...args])).toMatchObject({ code: 0 });
+    const { project, capabilities } = await playground.json<Swarm>(['get', 'swarm', 'docs']);
+    return [project, ...capabilities.map(({ agentType, capacity }) => `${agentType}:${capacity}`)];
+  };
+  expect(await join('--offer', 'counter:2', '--project', 'manual')).toEqual(['manual', 'counter:2']);
+  expect(await join()).toEqual(['manual', 'counter:2']);
+  expect(await join('--project', '')).toEqual(['', 'counter:2']);
+  expect(await join('--offer', '')).toEqual(['']);
+  await playground.run(['deregister-swarm', 'docs']);
 });
 
 test('Ctrl-C of --hold gives the agent back and says so', async () => {

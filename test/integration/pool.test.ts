@@ -130,7 +130,7 @@ describe('a task', () => {
       return seen.length > 0;
     });
     const { id, waitingFor } = await code.submitTask({ type: 'lint' });
-    expect(waitingFor).toContain(`a free agent of type lint for swarm ${code.name}: 0 of its own`);
+    expect(waitingFor).toBe(`an agent of type lint: swarm ${code.name} has none of its own`);
     closing.use(await code.createAgent({ name: 'x', type: 'lint', handler: work }));
     await inState(id, 'SUCCEEDED');
     await until(() => seen.includes('SUCCEEDED'));

@@ -36,8 +36,15 @@ describe('which agent', () => {
       'ASSIGNED on a/open',
       'QUEUED',
     ]);
-    expect(pool.task('t3').waitingFor).toContain('3 of its own, of those 0 busy');
-    expect(pool.task('t3').waitingFor).toContain('3 lacking a capability');
+    expect(pool.task('t3').waitingFor).toBe(
+      'a free agent of type lint for swarm a: 3 of its own, of those 3 lacking a capability',
+    );
+    pool.submit('t4', { type: 'lnt' });
+    expect(pool.task('t4').waitingFor).toBe(
+      'an agent of type lnt: swarm a has none of its own, only of type lint, test',
+    );
+    pool.submit('t5', { swarm: 'b' });
+    expect(pool.task('t5').waitingFor).toBe('an agent of type lint: swarm b has none of its own');
   });
 
   test('own agents at home go before borrowed ones, however busy', () => {

@@ -43,6 +43,7 @@ test('a refusal counts what stood in the way', () => {
   expect(() => borrow(pool, { capabilities: ['ts'] })).toThrow(
     /5 candidates in other swarms, of those 1 busy, 1 lent, 1 suspect, 1 unreachable, 1 lacking a capability/,
   );
+  expect(() => borrow(pool, { type: 'nosuch' })).toThrow(/swarm "a": no other swarm has one$/);
   expect(() => borrow(pool, { lender: 'c' })).toThrow(
     expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', retryable: false }),
   );

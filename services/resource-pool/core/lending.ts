@@ -1,5 +1,6 @@
 import { HiveError, quote } from '../../../libs/kernel/errors.ts';
 import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { obstaclesText } from './candidates.ts';
 import { Plan } from './dispatch.ts';
 import { isFrom } from './lender.ts';
 import { meets, wishOf } from './need.ts';
@@ -24,13 +25,17 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
     if (!plan.lender.mayLend(offer, wanted.swarm)) kept += offer.counts.free;
     for (const [standing, count] of Object.entries(offer.counts)) counts[standing as keyof typeof counts] += count;
   }
-  const { busy, lent, suspect, unreachable } = counts;
+  const { free: _, ...taken } = counts;
+  const obstacles = { ...taken, 'lacking a capability': unfit, 'kept by their swarm': kept };
   const from = wanted.lender === '' ? 'other swarms' : `swarm ${quote(wanted.lender)}`;
   const skills = wanted.capabilities.length === 0 ? '' : ` with ${wanted.capabilities.join(', ')}`;
   const message =
-    `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ${candidates} ` +
-    `candidates in ${from}, of those ${busy} busy, ${lent} lent, ${suspect} suspect, ${unreachable} unreachable, ` +
-    `${unfit} lacking a capability, ${kept} kept by their swarm`;
+    `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ` +
+    (candidates > 0
+      ? `${candidates} candidates in ${from}${obstaclesText(obstacles)}`
+      : wanted.lender === ''
+        ? 'no other swarm has one'
+        : `${from} has none`);
   // Not retryable: clients would wait in silence, and whether to wait is the borrower's to decide.
   return new HiveError('RESOURCE_EXHAUSTED', message, { retryable: false, reason: 'NO_AGENT_FREE' });
 }

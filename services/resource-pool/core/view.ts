@@ -6,6 +6,7 @@ import type {
   Performance,
   Task,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { obstaclesText, otherTypesText } from './candidates.ts';
 import { leaseDue, requestDue } from './due.ts';
 import { meets, wishOf } from './need.ts';
 import type { AgentRow, AttemptRow, LeaseRow, MeasureRow, RequestRow, TaskRow } from './rows.ts';
@@ -110,9 +111,9 @@ function waitingFor(task: TaskRow, state: PoolState): string {
       counts[meets(offer, need) ? (standing as keyof typeof counts) : 'unfit'] += count;
     }
   }
-  const { busy, lent, suspect, unreachable, unfit } = counts;
-  return (
-    `a free agent of type ${type} for swarm ${swarm}: ${busy + lent + suspect + unreachable + unfit} of its own, ` +
-    `of those ${busy} busy, ${lent} lent, ${suspect} suspect, ${unreachable} unreachable, ${unfit} lacking a capability`
-  );
+  const { free: _, unfit, ...taken } = counts;
+  const obstacles = { ...taken, 'lacking a capability': unfit };
+  const own = Object.values(obstacles).reduce((sum, count) => sum + count, 0);
+  if (own > 0) return `a free agent of type ${type} for swarm ${swarm}: ${own} of its own${obstaclesText(obstacles)}`;
+  return `an agent of type ${type}: swarm ${swarm} has none of its own${otherTypesText(state.workers.ofHome(swarm))}`;
 }
