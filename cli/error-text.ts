@@ -14,6 +14,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   lender: '--from',
   tags: '--tag',
   slots: '--slots',
+  servers: '--nats',
   ...Object.fromEntries(
     ['payload', 'script', 'title', 'priority', 'type', 'swarm', 'region', 'project', 'reason', 'id'].map((field) => [
       field,

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { ago, between, duration, jsonOf, keyValue, list, port, wholeNumber, word } from './values.ts';
+import { ago, between, duration, jsonOf, keyValue, list, missingOptions, port, wholeNumber, word } from './values.ts';
+
+test('what is missing of options that are required here is said as commander says it', () => {
+  expect(missingOptions({ '--swarm <name>': 'code', '--type <type>': 'x' })).toBeUndefined();
+  expect(missingOptions({ '--swarm <name>': 'code', '--type <type>': '' })).toMatchObject({
+    ...{ code: 'INVALID_ARGUMENT', message: "required option '--type <type>' not specified (--help says more)" },
+  });
+});
 
 test('options are parsed or refused with what they must be', () => {
   expect(list('a,b', ['c'])).toEqual(['c', 'a', 'b']);

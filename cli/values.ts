@@ -12,6 +12,15 @@ export const list = (value: string, before: string[] = []): string[] => [
   ...value.split(',').filter((part) => part !== ''),
 ];
 
+/** What commander says of a required option, for those that are required only here and there; undefined = nothing missing. */
+export function missingOptions(options: Readonly<Record<string, unknown>>): HiveError | undefined {
+  const missing = Object.keys(options).filter((flags) => !options[flags]);
+  if (missing.length === 0) return undefined;
+  const names = missing.map((flags) => `'${flags}'`).join(' and ');
+  const text = `required ${missing.length === 1 ? 'option' : 'options'} ${names} not specified (--help says more)`;
+  return new HiveError('INVALID_ARGUMENT', text);
+}
+
 export function wholeNumber(value: string): number {
   if (/^\d+$/.test(value)) return Number(value);
   throw new InvalidArgumentError('It must be a whole number.');

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { HiveError, invalid } from '../../libs/kernel/errors.ts';
+import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -10,6 +10,7 @@ import { planAll } from '../manifest/plan.ts';
 import type { Outcome, Planned } from '../manifest/planned.ts';
 import { readSources } from '../manifest/sources.ts';
 import { colors, table } from '../output.ts';
+import { missingOptions } from '../values.ts';
 
 const HELP = `
 Manifests are YAML or JSON, any number of documents in a file, apiVersion swarm.claudeflow.io/v1alpha1:
@@ -64,8 +65,8 @@ interface Applied extends Outcome {
 
 async function apply(context: Context, options: ApplyOptions): Promise<void> {
   const { file, dryRun, diff } = options;
-  if (file.length === 0)
-    throw invalid([{ field: '--file', value: 'none', rule: 'must be given: -f FILE, -f DIR or -f -' }]);
+  const missing = missingOptions({ '-f, --file <path>': file.length > 0 });
+  if (missing) throw missing;
   const faults: Fault[] = [];
   const planned = planAll(await readSources(file, options.recursive ?? false, faults), options, faults);
   throwFaults(faults);

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { invalid } from '../../libs/kernel/errors.ts';
+import { HiveError, invalid } from '../../libs/kernel/errors.ts';
 import type { ExplainRequest, ExplainResponse, Placement, Unblocker } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { colors, facts, table } from '../output.ts';
 import { stateText } from '../render.ts';
-import { between, list } from '../values.ts';
+import { between, list, missingOptions } from '../values.ts';
 
 const HELP = `
 Of a task or a lease: where it is, why, and what has happened to it. Of a task that waits: which agents there are, how many
@@ -51,11 +51,12 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   if (!borrow) {
     const name = id?.replace(/^(task|lease)s?\//, '');
     if (name) return { id: name };
-    throw invalid([{ field: 'id', value: 'none', rule: "must be a task's or a lease's id, or --borrow be given" }]);
+    const text = 'name a task or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
+    throw new HiveError('INVALID_ARGUMENT', text);
   }
-  if (id) throw invalid([{ field: 'id', value: `"${id}"`, rule: 'does not go with --borrow' }]);
-  const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
-  if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
+  if (id) throw invalid([{ field: 'ID', value: `"${id}"`, rule: 'does not go with --borrow' }]);
+  const missing = missingOptions({ '--swarm <name>': swarm, '--type <type>': type });
+  if (missing) throw missing;
   return { wish: { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0 } };
 }
 

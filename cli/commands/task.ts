@@ -13,7 +13,17 @@ import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { readTaskManifest } from '../task-manifest.ts';
-import { countingNumber, duration, jsonOf, keyValue, list, textOf, wholeNumber, word } from '../values.ts';
+import {
+  countingNumber,
+  duration,
+  jsonOf,
+  keyValue,
+  list,
+  missingOptions,
+  textOf,
+  wholeNumber,
+  word,
+} from '../values.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
@@ -121,12 +131,12 @@ async function specOf(options: SubmitOptions): Promise<TaskSpec> {
   const manifest = options.file === undefined ? undefined : await readTaskManifest(options.file);
   const swarm = options.swarm || manifest?.swarm || '';
   const type = options.type || manifest?.type || '';
-  const missing = Object.entries({ '--swarm': swarm, '--type': type }).filter(([, value]) => value === '');
+  const missing = missingOptions({ '--swarm <name>': swarm, '--type <type>': type });
   if (options.payload !== undefined && (options.script ?? manifest?.script) !== undefined) {
     const value = options.script === undefined ? 'a script in the manifest' : '--script';
     throw invalid([{ field: '--payload', value, rule: 'is given too; a task has one of them' }]);
   }
-  if (missing.length > 0) throw invalid(missing.map(([field]) => ({ field, value: '""', rule: 'must be given' })));
+  if (missing) throw missing;
   return {
     ...{ swarm, type },
     title: options.title || (manifest?.title ?? ''),

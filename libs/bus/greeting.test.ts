@@ -34,6 +34,16 @@ test('others are named where they can be', async () => {
   });
 });
 
+test.each(['::', 'foo://x', 'nats://', 'nats://x:y', ''])(
+  '%j is no address, and what one is like is said',
+  async (server) => {
+    await expect(requireGreeting(['127.0.0.1:1', server])).rejects.toMatchObject({
+      ...{ code: 'INVALID_ARGUMENT', retryable: false },
+      message: expect.stringContaining('must be HOST:PORT, nats://HOST:PORT or tls://HOST:PORT'),
+    });
+  },
+);
+
 test('who says nothing may be busy, and nobody is left to the client', async () => {
   const port = await saying();
   expect(await greeting('127.0.0.1', port, 50)).toEqual({ by: 'silence' });

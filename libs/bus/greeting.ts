@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, invalid, quote } from '../kernel/errors.ts';
 
 /** What a port says to whoever connects: a NATS server says its INFO at once. */
 export type Greeting =
@@ -61,13 +61,11 @@ function languageOf(said: Buffer): string {
 
 /**
  * Looks at each address before the client tries for long what cannot be.
- * @throws HiveError UNAVAILABLE when none is a NATS server and one is something else (NOT_NATS, not retryable), or says
+ * @throws HiveError INVALID_ARGUMENT for what is no address; UNAVAILABLE when none is a NATS server and one is something else (NOT_NATS, not retryable), or says
  * nothing (BUS_UNREACHABLE).
  */
 export async function requireGreeting(servers: readonly string[]): Promise<void> {
-  const addresses = servers.map(addressOf);
-  if (addresses.length === 0 || addresses.includes(undefined)) return; // the client says what is wrong with it
-  const answers = await Promise.all(addresses.map((at) => greeting(at?.host ?? '', at?.port ?? 0)));
+  const answers = await Promise.all(servers.map(addressOf).map(({ host, port }) => greeting(host, port)));
   if (answers.some(({ by }) => by === 'nats')) return;
   const where = servers.join(', ');
   const stranger = answers.find((answer) => answer.by === 'stranger');
@@ -81,12 +79,14 @@ export async function requireGreeting(servers: readonly string[]): Promise<void>
   throw new HiveError('UNAVAILABLE', message, { reason: 'BUS_SILENT' });
 }
 
-function addressOf(server: string): { host: string; port: number } | undefined {
-  try {
-    const { protocol, hostname, port } = new URL(server.includes('://') ? server : `nats://${server}`);
-    if (protocol !== 'nats:' && protocol !== 'tls:') return undefined;
+function addressOf(server: string): { host: string; port: number } {
+  const text = server.includes('://') ? server : `nats://${server}`;
+  const { protocol, hostname, port } = URL.canParse(text) ? new URL(text) : NO_ADDRESS;
+  if (hostname !== '' && (protocol === 'nats:' || protocol === 'tls:')) {
     return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || NATS_PORT) };
-  } catch {
-    return undefined;
   }
+  const rule = 'must be HOST:PORT, nats://HOST:PORT or tls://HOST:PORT, several with commas; an IPv6 address in [ ]';
+  throw invalid([{ field: 'servers', value: quote(server), rule }]);
 }
+
+const NO_ADDRESS = { protocol: '', hostname: '', port: '' };

@@ -18,7 +18,7 @@ import { BusAnswers } from './bus-answers.ts';
 import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
 import { BusStream } from './bus-stream.ts';
 import { cameTooLate, holderOf, InFlight, type Running } from './in-flight.ts';
-import { type Observe, type Observed, observeRefusal } from './observe.ts';
+import { correlated, type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
 import { SharedTerms, Term } from './term.ts';
@@ -54,7 +54,7 @@ const DEFAULTS = {
   ...{ maxRequests: 4096, maxStreams: 1024, maxRequestBytes: 4 << 20, defaultTimeoutMs: 30_000, stallMs: 300_000 },
 };
 const STOP_GRACE_MS = 5000;
-const NO_TRACE: Trace = { traceparent: '', correlationId: '-', hops: 0 };
+const NO_TRACE: Trace = { traceparent: '', correlationId: '', hops: 0 };
 
 /** Serves bindings as NATS services: every method of every federation on `hive.<federation>.rpc.<service>.<Method>`. */
 export async function serveBus(options: BusServerOptions): Promise<BusServer> {
@@ -169,7 +169,7 @@ class BindingServer {
         else request.fail(notBundled(request.method));
       }
     } catch (error) {
-      this.#answers.fail(message.reply ?? '', HiveError.from(error), NO_TRACE);
+      this.#answers.fail(message.reply ?? '', HiveError.from(error), correlated(NO_TRACE));
     }
   }
 
@@ -183,8 +183,8 @@ class BindingServer {
       if (endpoint.method.kind === 'serverStream') this.#stream(endpoint.method, open, incoming.replyTo);
       else this.#unary(endpoint.method, open, incoming);
     } catch (error) {
-      observeRefusal(this.#options.observe, this.#info(endpoint.method, federationOf(incoming.subject), trace), error);
-      incoming.fail(HiveError.from(error), trace);
+      const info = this.#info(endpoint.method, federationOf(incoming.subject), correlated(trace));
+      incoming.fail(HiveError.from(error), observeRefusal(this.#options.observe, info, error));
     }
   }
 

@@ -23,10 +23,19 @@ export interface Observed {
  */
 export type Observe = <T>(info: Observed, run: () => Promise<T>) => Promise<T>;
 
-/** A request that was refused before its method was asked counts too. */
-export function observeRefusal(observe: Observe | undefined, info: Observed, error: unknown): void {
-  observe?.(info, () => Promise.reject(error)).catch(() => {});
+/** A request that was refused before its method was asked counts too; gives the trace that its answer belongs to. */
+export function observeRefusal(observe: Observe | undefined, info: Observed, error: unknown): Trace {
+  let { trace } = info;
+  observe?.(info, () => {
+    trace = fromActiveSpan(trace);
+    return Promise.reject(error);
+  }).catch(() => {});
+  return trace;
 }
+
+/** The same trace with a correlation id, a new one where it has none. */
+export const correlated = (trace: Trace): Trace =>
+  trace.correlationId === '' ? { ...trace, correlationId: randomId() } : trace;
 
 /** What is done for nobody's sake, such as keeping up to date: no trace begins with it. */
 export const BACKGROUND: Trace = { traceparent: '', correlationId: 'background', hops: -1 };

@@ -1,10 +1,9 @@
 import type { HiveError } from '../kernel/errors.ts';
-import { randomId } from '../kernel/ids.ts';
 import type { Call, RequestId } from '../protocol/call.ts';
 import type { CallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
-import { fromActiveSpan } from './observe.ts';
+import { correlated, fromActiveSpan } from './observe.ts';
 import { Term } from './term.ts';
 
 /** A call as an adaptor hands it to a method. */
@@ -21,7 +20,7 @@ export class ServerCall implements Call {
     this.principal = principal;
     this.token = headers.token;
     this.request = headers.request && ownRequest(headers.request, principal);
-    this.trace = headers.trace.correlationId === '' ? { ...headers.trace, correlationId: randomId() } : headers.trace;
+    this.trace = correlated(headers.trace);
     this.#term = term;
   }
 

@@ -122,6 +122,8 @@ test.each<[readonly string[], RegExp]>([
     /--payload: .* too large .* at a/,
   ],
   [['task', 'submit', '--swarm', 'code', '--type', 'x', '--timeout', '1ms'], /--timeout: 1 must be/],
+  [['task', 'submit'], /required options '--swarm <name>' and '--type <type>' not specified/],
+  [['status', '--nats', 'foo://x'], /--nats: "foo:\/\/x" must be HOST:PORT, nats:\/\/HOST:PORT/],
   [['agent', 'run', '--swarm', 'code', '--type', 'x', '--exec', ''], /--exec: "" must be a command/],
   [['agent', 'run', '--swarm', 'code', '--type', 'x', '--', 'no-such-program'], /no program that the PATH has/],
 ])('%j is refused with field, value and rule', async (args, message) => {

@@ -113,6 +113,16 @@ test('works by hand, and says what it is in CloudEvents headers', async () => {
   });
 });
 
+test('a refusal has the trace and correlation that it came with, or a new correlation', async () => {
+  await using _ = await serve({});
+  const lone = await ask('ListSwarms', '{"pageSiz": 2}');
+  expect(lone.json).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(lone.headers.get('hive-correlation-id')).toMatch(/^[0-9a-z]{16}$/);
+  const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
+  const given = await ask('ListSwarms', '{"pageSiz": 2}', { traceparent, 'hive-correlation-id': 'by-hand' });
+  expect(Object.fromEntries(given.headers)).toMatchObject({ traceparent, 'hive-correlation-id': 'by-hand' });
+});
+
 test('is discoverable as a NATS micro service', async () => {
   await using _ = await serve({});
   const services = await new Svcm(clientSide).client({ strategy: 'stall', maxWait: 2000 }).info('hivebus-registry');
