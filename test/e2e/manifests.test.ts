@@ -92,7 +92,7 @@ test('get, describe and delete know what was applied', async () => {
   const { stdout: yaml } = await playground.run(['get', 'swarmagent', 'research-swarm/research-lead', '-o', 'yaml']);
   expect(yaml).toMatch(/^ {2}cognitivePattern: divergent$/m);
   const { stdout: described } = await playground.run(['describe', 'task/count-lines']);
-  expect(described).toMatch(/^waits for +a free agent of type shell for swarm code/m);
+  expect(described).toMatch(/^waits for +an agent of type shell: swarm code has none of its own$/m);
   const { code, stdout } = await playground.run(['delete', 'cluster', 'research-swarm', 'ml-trainer']);
   expect([code, stdout]).toEqual([0, 'cluster research-swarm is removed\ncluster ml-trainer is removed\n']);
   expect((await playground.run(['delete', 'cluster/research-swarm'])).code).toBe(4);
