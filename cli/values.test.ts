@@ -34,6 +34,14 @@ test('a number that JSON cannot hold is refused, and not sent as null', async ()
   expect(await jsonOf('--payload', '[1e300, "1e400"]')).toEqual([1e300, '1e400']);
 });
 
+test('an integer that would be rounded is refused', async () => {
+  await expect(jsonOf('--payload', '{"a\\"": [1, -12345678901234567890]}')).rejects.toThrow(
+    /--payload: .* has the number -12345678901234567890, which is beyond 2\^53/,
+  );
+  const kept = '[9007199254740991, 1e20, 0.1234567890123456789, "12345678901234567890"]';
+  expect(await jsonOf('--payload', kept)).toEqual(JSON.parse(kept));
+});
+
 test('times and words for people', () => {
   expect(word('TASK_STATE_TIMED_OUT', 'TASK_STATE')).toBe('timed-out');
   const now = Date.parse('2026-01-01T00:01:00Z');

@@ -62,9 +62,21 @@ export async function jsonOf(option: string, value: string): Promise<unknown> {
   const text = await textOf(value);
   const parsed = parseJson(option, text);
   const fault = infinityIn(parsed);
-  if (fault === undefined) return parsed;
-  const rule = `has a number that is too large for JSON readers${fault && ` at ${fault}`}; write it as a string`;
+  const rounded = roundedIn(text);
+  if (fault === undefined && rounded === undefined) return parsed;
+  const rule =
+    fault === undefined
+      ? `has the number ${rounded}, which is beyond 2^53, where numbers are rounded; write it in quotes`
+      : `has a number that is too large for JSON readers${fault && ` at ${fault}`}; write it as a string`;
   throw invalid([{ field: option, value: quote(text), rule }]);
+}
+
+/** The first number of a JSON text that is written digit by digit and read as another; undefined when there is none. */
+function roundedIn(json: string): string | undefined {
+  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[-+.\deE]+/g)) {
+    if (/^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token))) return token;
+  }
+  return undefined;
 }
 
 function parseJson(option: string, text: string): unknown {

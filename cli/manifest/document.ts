@@ -1,22 +1,20 @@
 import {
-  isAlias,
   isMap,
   isNode,
   isScalar,
   isSeq,
   LineCounter,
-  type Node,
   type Pair,
   parseAllDocuments,
-  visit,
-  type YAMLError,
   type Document as YamlDocument,
 } from 'yaml';
 import { HiveError, type Violation } from '../../libs/kernel/errors.ts';
 import { requestSchema } from '../../libs/rpc/schema.ts';
 import type { Manifest } from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
 import { type Fault, fault } from './faults.ts';
+import { MAX_DOCUMENTS, problemsOf, TOO_MANY_DOCUMENTS, tooMuch } from './problems.ts';
 import type { Source } from './sources.ts';
+import { takeUnkept } from './values.ts';
 
 /** One document of a source, with the places of its parts. */
 export interface Document {
@@ -26,10 +24,6 @@ export interface Document {
   fault(faults: Fault[], path: string, text: string, code?: Fault['code']): void;
 }
 
-const MAX_DOCUMENTS = 1000;
-/** Of a document that is no YAML: the first faults make the others. */
-const MAX_PROBLEMS = 10;
-
 /** The documents of a source. What is only comments is none. Every fault goes to `faults`; faulty documents are left out. */
 export function parseDocuments({ file, text }: Source, faults: Fault[]): Document[] {
   const lines = new LineCounter();
@@ -38,12 +32,17 @@ export function parseDocuments({ file, text }: Source, faults: Fault[]): Documen
     return fault(file, Math.max(1, line), Math.max(1, col), what, code);
   };
   const at = (offset: number, what: string) => void faults.push(placed(offset, what));
-  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: true, stringKeys: true } as const;
+  const refused = tooMuch(text);
+  if (refused) {
+    at(0, refused);
+    return [];
+  }
+  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, stringKeys: true } as const;
   const parsed = [...parseAllDocuments(text, options)] as YamlDocument.Parsed[];
   const full = parsed.filter(({ contents, errors }) => errors.length > 0 || !isNothing(contents));
   if (full.length === 0) at(0, 'holds no manifest, only comments or nothing');
   if (full.length > MAX_DOCUMENTS) {
-    at(0, `holds ${full.length} documents, at most ${MAX_DOCUMENTS} are taken`);
+    at(0, TOO_MANY_DOCUMENTS);
     return [];
   }
   return full.flatMap((document) => {
@@ -58,36 +57,6 @@ export function parseDocuments({ file, text }: Source, faults: Fault[]): Documen
 const isNothing = (contents: unknown): boolean =>
   contents === null || (isScalar(contents) && contents.value === null && contents.source === '');
 
-interface Problem {
-  readonly offset: number;
-  readonly text: string;
-}
-
-const WORDS: Partial<Record<YAMLError['code'], string>> = {
-  RESOURCE_EXHAUSTION: 'is nested too deeply',
-  TAB_AS_INDENT: 'is indented with a tab; YAML takes spaces only',
-  DUPLICATE_KEY: 'is there twice in the same map',
-  BAD_INDENT: 'is indented otherwise than what it belongs to',
-};
-
-function problemsOf(document: YamlDocument.Parsed): Problem[] {
-  const told = [...document.errors, ...document.warnings];
-  const exhausted = told.filter(({ code }) => code === 'RESOURCE_EXHAUSTION');
-  const problems: Problem[] = (exhausted.length > 0 ? exhausted.slice(0, 1) : told.slice(0, MAX_PROBLEMS)).map(
-    ({ code, message, pos }) => ({ offset: pos[0], text: WORDS[code] ?? message }),
-  );
-  if (problems.length > 0) return problems;
-  const refuse = (node: Node, what: string) => problems.push({ offset: node.range?.[0] ?? 0, text: what });
-  visit(document, {
-    Node: (_, node) => {
-      if (isAlias(node)) refuse(node, `*${node.source}: aliases are not taken; write out what is meant`);
-      else if (node.anchor) refuse(node, `&${node.anchor}: anchors are not taken; write out what is meant`);
-      else if (node.tag && !node.tag.startsWith('tag:yaml.org,2002:')) refuse(node, `${node.tag}: tags are not taken`);
-    },
-  });
-  return problems;
-}
-
 type Placed = (offset: number, text: string, code?: Fault['code']) => Fault;
 
 class Known implements Document {
@@ -95,6 +64,8 @@ class Known implements Document {
   manifest: Manifest = { apiVersion: '', kind: '' };
   readonly #document: YamlDocument.Parsed;
   readonly #placed: Placed;
+  /** Where values were taken out that are told already. */
+  readonly #taken = new Set<number>();
 
   constructor(file: string, document: YamlDocument.Parsed, placed: Placed) {
     this.file = file;
@@ -102,8 +73,12 @@ class Known implements Document {
     this.#placed = placed;
   }
 
-  /** Reads the envelope; false when it has faults. */
+  /** Reads the envelope; false when it cannot be read. */
   read(faults: Fault[]): boolean {
+    for (const { offset, text } of takeUnkept(this.#document)) {
+      faults.push(this.#placed(offset, text));
+      this.#taken.add(offset);
+    }
     const before = faults.length;
     const manifest = checked('hivebus.manifest.v1.Manifest', this.#document.toJS(), this, faults, '');
     if (manifest) this.manifest = manifest as Manifest;
@@ -112,6 +87,7 @@ class Known implements Document {
 
   fault(faults: Fault[], path: string, text: string, code?: Fault['code']): void {
     const offset = this.#offsetOf(segments(path), text.startsWith('is not a field of'));
+    if (this.#taken.has(offset)) return;
     faults.push(this.#placed(offset, path === '' ? text : `${path}: ${text}`, code));
   }
 

@@ -76,6 +76,47 @@ describe('what YAML can do and manifests may not', () => {
   });
 });
 
+describe('a text that is long and no manifest is refused before it is read', () => {
+  const TOKENS = '1:1: has more than 200000 keys, values and marks; split it';
+  const DOCUMENTS = '1:1: holds more than 1000 documents, the most that are taken';
+  test.each([
+    ['keys', '', Array.from({ length: 60_000 }, (_, i) => `key${i}: ${i}\n`).join(''), TOKENS],
+    ['marks', '[', ','.repeat(4_000_000), TOKENS],
+    ['documents', '', '--- a\n'.repeat(100_000), DOCUMENTS],
+    ['ends of documents', '', 'a\n...\n'.repeat(100_000), DOCUMENTS],
+    ['documents that just go through the first look', '', '--- a\n'.repeat(1001), DOCUMENTS],
+  ])('%s', (_, before, many, told) => {
+    expect(plan(before + many).told).toEqual([told]);
+  });
+
+  test('a map of many keys is read, and the second of a pair told', () => {
+    const keys = Array.from({ length: 20_000 }, (_, i) => `    k${i}: ${i}\n`).join('');
+    const task = doc('SwarmTask', `  clusterRef: a\n  type: x\n  payload:\n${keys}`);
+    expect(plan(task)).toMatchObject({ names: ['task/x'], told: [] });
+    expect(plan(`${task}    k7: 1\n`).told).toEqual(['20009:5: is there twice in the same map']);
+  });
+});
+
+test('what JSON would change is told at its place, beside all other faults', () => {
+  const payload = [
+    '    big: 12345678901234567890',
+    '    "a.b": [1, -.inf, 0xffffffffffffffff]',
+    '    kept: [9007199254740991, 1e300, 1.5, "12345678901234567890"]',
+    '    huge: 1e400',
+    '    __proto__: {a: 1}',
+  ];
+  const text = doc('SwarmTask', `  type: .nan\n  timeout: soon\n  payload:\n${payload.join('\n')}\n`);
+  expect(plan(text, { swarm: 'a' }).told.sort()).toEqual([
+    '10:16: spec.payload["a.b"][1]: -.inf is no number in JSON; write it in quotes',
+    '10:23: spec.payload["a.b"][2]: 0xffffffffffffffff is beyond 2^53, where numbers are rounded; write it in quotes',
+    '12:11: spec.payload.huge: 1e400 is too large for a number; write it in quotes',
+    '13:5: spec.payload.__proto__: must not be a key',
+    '6:9: spec.type: .nan is no number in JSON; write it in quotes',
+    '7:12: spec.timeout: "soon" must be a duration such as 30s, 5m or 2h',
+    '9:10: spec.payload.big: 12345678901234567890 is beyond 2^53, where numbers are rounded; write it in quotes',
+  ]);
+});
+
 test('a memory entry is checked in full, and refused by its kind', () => {
   const good = doc(
     'SwarmMemory',
