@@ -97,7 +97,7 @@ test.each([
   [['events', '--no-follow'], 'goes with --since only'],
   [['watch', 'swarms,agents'], 'one kind at a time'],
   [['watch', 'whales'], 'is no kind'],
-  [['explain'], 'must be a task'],
+  [['explain'], 'name a task or a lease'],
 ])('%j is wrong usage', async (args, rule) => {
   const { code, stderr } = await playground.run(args);
   expect(code).toBe(2);
