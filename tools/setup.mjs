@@ -12,7 +12,7 @@ try {
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   console.error(`setup: ${error.message}`);
-  process.exitCode = 1;
+  process.exitCode = error.exitCode;
 }
 
 async function setup({ servers, wantsBuild }) {
@@ -22,8 +22,8 @@ async function setup({ servers, wantsBuild }) {
     ...(wantsBuild ? [{ done: isBuilt, run: build }] : []),
   ];
   if (steps.every((step) => step.done())) return;
-  await withLock(() => {
-    for (const step of steps) if (!step.done()) step.run();
+  await withLock(async () => {
+    for (const step of steps) if (!step.done()) await step.run();
   });
 }
 

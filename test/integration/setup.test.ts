@@ -1,9 +1,12 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { until } from '../../libs/testkit/until.ts';
+import { isAlive } from '../e2e/hivebus.ts';
 
 // Setup on a bare clone of a tiny package, with stand-ins for npm, apt-get and dpkg that note how they were called.
 
@@ -23,8 +26,11 @@ beforeEach(() => {
   writeFileSync(join(root, 'package-lock.json'), JSON.stringify(lock));
   for (const program of ['sh', 'mkdir', 'cat', 'cp', 'sleep', 'chmod']) linkProgram(program);
   symlinkSync(process.execPath, join(programs, 'node'));
-  fake('npm', 'sleep 0.2; mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json');
+  fake('npm', INSTALL);
 });
+
+const INSTALL = `sleep 0.2; mkdir -p node_modules/a; echo {} > node_modules/a/package.json
+cp package-lock.json node_modules/.package-lock.json`;
 
 function linkProgram(program: string): void {
   const folder = (process.env['PATH'] ?? '').split(':').find((each) => exists(join(each, program)));
@@ -93,6 +99,52 @@ test('a failing step is told with its output, and the lock is let go', async () 
   expect(said).toContain('npm ci --no-audit --no-fund failed (exit code 1):\nno network');
   expect(exists(join(root, '.setup.lock'))).toBe(false);
 });
+
+test('packages that are noted as installed and are gone are installed again', async () => {
+  await setup(withServer);
+  rmSync(join(root, 'node_modules', 'a'), { recursive: true });
+  expect((await setup(withServer)).code).toBe(0);
+  expect(calls()).toHaveLength(2);
+});
+
+test('a missing compiler is no fault of the sources', async () => {
+  writeFileSync(join(root, 'tsconfig.json'), '{}');
+  const { code, said } = await setup(withServer, []);
+  expect(code).toBe(1);
+  expect(said).toMatch(/setup: .*typescript\/bin\/tsc is missing: remove node_modules, and run this again\n$/);
+});
+
+const npmPid = (): number => Number(readFileSync(join(root, 'npm.pid'), 'utf8').trim() || Number.NaN);
+const npmRuns = (): boolean => exists(join(root, 'npm.pid')) && npmPid() > 0;
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s ends npm with all that it started, then setup', async (signal) => {
+  fake('npm', `sleep 60 & echo $! > '${join(root, 'npm.pid')}'; wait`);
+  const child = spawnSetup();
+  await until(npmRuns);
+  child.kill(signal);
+  expect(await once(child, 'exit')).toEqual([130, null]);
+  await until(() => !isAlive(npmPid()));
+  expect(exists(join(root, '.setup.lock'))).toBe(false);
+  fake('npm', INSTALL);
+  expect((await setup(withServer)).code).toBe(0);
+});
+
+test('npm that outlives a killed setup is waited for', async () => {
+  fake('npm', `echo $$ > '${join(root, 'npm.pid')}'; until [ -f go ]; do sleep 0.1; done; ${INSTALL}`);
+  const child = spawnSetup();
+  await until(() => npmRuns() && readFileSync(join(root, '.setup.lock'), 'utf8').includes(` ${npmPid()}`));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const next = setup(withServer);
+  writeFileSync(join(root, 'go'), '');
+  expect((await next).code).toBe(0);
+  expect(calls()).toHaveLength(1);
+});
+
+function spawnSetup(): ChildProcess {
+  const env = { PATH: programs, HOME: join(root, 'home'), ...withServer };
+  return spawn(process.execPath, [join(root, 'tools', 'setup.mjs'), '--no-build'], { env, cwd: root, stdio: 'ignore' });
+}
 
 const DPKG = `case $1 in
   -x) mkdir -p "$3/usr/sbin"; echo '#!/bin/sh' > "$3/usr/sbin/nats-server"; chmod 755 "$3/usr/sbin/nats-server" ;;

@@ -15,6 +15,7 @@ export function build() {
   mkdirSync(dist, { recursive: true });
   rmSync(stampFile, { force: true });
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  if (!existsSync(tsc)) throw new Failure(`${tsc} is missing: remove node_modules, and run this again`);
   // Its own build info: the one of a check without output would make it skip writing.
   const result = tryRun(process.execPath, [tsc, '-p', root, '--tsBuildInfoFile', join(dist, '.build.tsbuildinfo')], {
     cwd: root,

@@ -1,19 +1,26 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, run, say } from './common.mjs';
+import { root, runAsGroup, say } from './common.mjs';
 
-/** Does node_modules hold what the lock file wants? npm notes there, at the end of each install, what it put in. */
+/**
+ * Does node_modules hold what the lock file wants? npm notes there, at the end of each install, what it put in; an install
+ * that was broken off may have removed some of it again.
+ */
 export function packagesAreInstalled() {
   const wanted = readPackages('package-lock.json');
   const installed = readPackages('node_modules/.package-lock.json');
   return Object.entries(wanted).every(
-    ([path, entry]) => path === '' || entry.optional || installed[path]?.version === entry.version,
+    ([path, { optional, version }]) =>
+      path === '' || optional || (installed[path]?.version === version && existsSync(join(root, path, 'package.json'))),
   );
 }
 
-export function installPackages() {
+export async function installPackages() {
   say('installing npm packages (npm ci)');
-  run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, env: { ...process.env, NODE_ENV: 'development' } });
+  await runAsGroup('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    env: { ...process.env, NODE_ENV: 'development' },
+  });
 }
 
 function readPackages(file) {
