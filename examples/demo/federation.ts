@@ -24,22 +24,27 @@ export interface DemoFederation extends AsyncDisposable {
   readonly agents: ReadonlyMap<string, ChildProcess>;
 }
 
-/** Everything lies in `folder`; `traceparent` is what all that is done here belongs to. */
-export async function startFederation(folder: string, traceparent: string): Promise<DemoFederation> {
+/**
+ * Everything lies in `folder`; `traceparent` is what all that is done here belongs to. Rejects with the reason of `stop`
+ * when that comes first, and has then ended what it started.
+ */
+export async function startFederation(folder: string, traceparent: string, stop: AbortSignal): Promise<DemoFederation> {
   const home = join(folder, '.hivebus');
   const env = { ...withoutOurs(process.env), HIVEBUS_HOME: home, TRACEPARENT: traceparent };
   const stack = new Closing();
   try {
     const processes = stack.use(new Processes(folder, env));
     const nats = await startHivebus(processes, folder, home);
+    stop.throwIfAborted();
     const hive = stack.use(await connect({ servers: nats, home, env }));
     const swarms = await joinAll(hive, stack);
+    stop.throwIfAborted();
     const agents = startAgents(processes, nats);
-    await untilReady(hive, agents, folder);
+    await untilReady(hive, agents, folder, stop);
     return { nats, hive, swarms, agents, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]();
-    throw error;
+    throw stop.aborted ? stop.reason : error;
   }
 }
 
@@ -82,9 +87,15 @@ function startAgents(processes: Processes, nats: string): Map<string, ChildProce
   return agents;
 }
 
-async function untilReady(hive: Hive, agents: ReadonlyMap<string, ChildProcess>, folder: string): Promise<void> {
+async function untilReady(
+  hive: Hive,
+  agents: ReadonlyMap<string, ChildProcess>,
+  folder: string,
+  stop: AbortSignal,
+): Promise<void> {
   const giveUpAt = performance.now() + READY_MS;
   while (performance.now() < giveUpAt) {
+    stop.throwIfAborted();
     const answer = await hive.pool.listAgents({ type: AGENT_TYPE, states: ['AGENT_STATE_READY'] });
     if (answer.agents.length === agents.size) return;
     for (const [name, { exitCode }] of agents) {

@@ -48,6 +48,7 @@ export class Job {
   }
 
   async run(): Promise<Outcome> {
+    this.#stop.throwIfAborted();
     const startedAt = performance.now();
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, this.#stop, AbortSignal.timeout(LIMIT_MS)]);

@@ -1,4 +1,5 @@
 // npm run demo: three swarms work through a real repository together. See the options in options.ts.
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -12,7 +13,14 @@ import { findSourceFiles, type SourceFiles } from './source-files.ts';
 import { howToLook, summary } from './summary.ts';
 
 const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
+/** Removed however the demo ends. */
+let folder = '';
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) endNow(); // asked for twice: what it started ends with it
+    stop.abort(new Error('interrupted'));
+  });
+}
 
 try {
   const options = readOptions(process.argv.slice(2));
@@ -26,10 +34,10 @@ try {
 async function demo(options: DemoOptions): Promise<void> {
   const source = await findSourceFiles(options.repo, options.maxFiles);
   tellSource(source);
-  const folder = await mkdtemp(join(tmpdir(), 'hivebus-demo-'));
+  folder = await mkdtemp(join(tmpdir(), 'hivebus-demo-'));
   try {
     const traceparent = freshTraceparent();
-    await using federation = await startFederation(folder, traceparent);
+    await using federation = await startFederation(folder, traceparent, stop.signal);
     const sizes = Object.values(federation.swarms).map(({ name }) => name);
     console.log(`swarms ${sizes.join(', ')} are one federation at ${federation.nats}`);
     const report = makeReport(source, await work(federation, source), traceIdOf(traceparent));
@@ -63,6 +71,14 @@ function check(report: Report): void {
   if (report.failed.length > 0) {
     const { file, reason } = report.failed[0] as Report['failed'][number];
     throw new Error(`${report.failed.length} tasks failed, the first: ${file}: ${reason}`);
+  }
+}
+
+function endNow(): never {
+  try {
+    if (folder !== '') rmSync(folder, { recursive: true, force: true });
+  } finally {
+    process.exit(130);
   }
 }
 

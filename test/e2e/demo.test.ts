@@ -27,6 +27,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Demo {
   readonly child: ChildProcess;
+  /** Where it puts what it needs for a while. */
+  readonly temporary: string;
   said(): string;
   ended(): Promise<number | null>;
 }
@@ -45,7 +47,7 @@ function demo(...args: string[]): Demo {
   child.stdout?.on('data', add);
   child.stderr?.on('data', add);
   const exit = once(child, 'close') as Promise<[number | null]>;
-  return { child, said: () => text, ended: async () => (await exit)[0] };
+  return { child, temporary, said: () => text, ended: async () => (await exit)[0] };
 }
 
 /** Processes that the demo has started: they work in its folder, or name it. */
@@ -89,6 +91,22 @@ test.each(['SIGINT', 'SIGKILL'] as const)('%s in the middle leaves no process be
   expect(await ended()).toBe(signal === 'SIGINT' ? 130 : null);
   await until(() => leftovers().length === 0, 30_000);
 });
+
+test.each([1, 2])(
+  '%i times Ctrl-C before its agents are ready ends it, with all that it has started',
+  async (times) => {
+    const { child, temporary, said, ended } = demo();
+    await until(() => said().includes(`${FILES} files of`), 60_000);
+    await until(() => leftovers().length > 1, 30_000); // the demo itself, and what it starts
+    for (let i = 0; i < times; i++) child.kill('SIGINT');
+    expect(await ended()).toBe(130);
+    await until(() => leftovers().length === 0, 30_000);
+    if (times === 1) {
+      expect(said()).toContain('demo: interrupted');
+      expect(readdirSync(temporary).filter((name) => name.startsWith('hivebus-demo-'))).toEqual([]);
+    }
+  },
+);
 
 test('what cannot work is said, with exit code 1', async () => {
   const nothing = demo('--repo', join(folder, 'nowhere'));
