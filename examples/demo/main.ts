@@ -22,13 +22,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+let failed = 2; // wrong usage
 try {
   const options = readOptions(process.argv.slice(2));
+  failed = 1;
   if (options) await demo(options);
   else console.log(USAGE);
 } catch (error) {
   console.error(`demo: ${(error as Error).message}`);
-  process.exitCode = stop.signal.aborted ? 130 : 1;
+  process.exitCode = stop.signal.aborted ? 130 : failed;
 }
 
 async function demo(options: DemoOptions): Promise<void> {
@@ -60,7 +62,8 @@ async function work(federation: Awaited<ReturnType<typeof startFederation>>, sou
 }
 
 function tellSource({ repo, files, skipped }: SourceFiles): void {
-  const left = Object.entries({ binary: skipped.binary, large: skipped.large, 'over the limit': skipped.overLimit })
+  const { binary, large, overLimit } = skipped;
+  const left = Object.entries({ binary, 'over 512 KiB': large, 'over --max-files': overLimit })
     .filter(([, count]) => count > 0)
     .map(([why, count]) => `${count} ${why}`);
   console.log(`${files.length} files of ${repo}${left.length > 0 ? ` (left out: ${left.join(', ')})` : ''}`);

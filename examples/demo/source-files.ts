@@ -20,6 +20,8 @@ const NOT_SOURCE = new Set(['node_modules', 'dist', 'build', 'target', 'vendor',
 /** The text files of a git repository, or of a folder that is none. Throws when there are none. */
 export async function findSourceFiles(folder: string, maxFiles: number): Promise<SourceFiles> {
   const repo = resolve(folder);
+  const info = await stat(repo).catch(() => undefined);
+  if (!info?.isDirectory()) throw new Error(`--repo ${folder} is not a folder`);
   const all = (await gitFiles(repo)) ?? (await walk(repo));
   const skipped = { binary: 0, large: 0, overLimit: 0 };
   const files: string[] = [];

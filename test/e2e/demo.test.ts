@@ -108,9 +108,10 @@ test.each([1, 2])(
   },
 );
 
-test('what cannot work is said, with exit code 1', async () => {
+test('what cannot work is said, with exit code 1, and wrong usage with 2', async () => {
   const nothing = demo('--repo', join(folder, 'nowhere'));
   expect(await nothing.ended()).toBe(1);
-  expect(nothing.said()).toContain('nowhere');
+  expect(nothing.said()).toMatch(/^demo: --repo .*nowhere is not a folder\n$/);
   expect(existsSync(join(folder, 'nowhere'))).toBe(false);
+  expect(await demo('--rpo', folder).ended()).toBe(2);
 });
