@@ -13,8 +13,8 @@ import { notes } from './notes-machine.ts';
 const RECORDS = 100_000;
 const WRITER = 'benchwriter';
 
-/** Opens and closes a journal, so that its stores are there, and answers its log. */
-async function emptyJournal(nc: NatsConnection): Promise<Log> {
+/** Opens and closes a journal, so that its stores are there, and answers its log and its stores' incarnation. */
+async function emptyJournal(nc: NatsConnection): Promise<{ log: Log; incarnation: string }> {
   const authenticate = () => ({ kind: 'anonymous' }) as const;
   const journal = await openJournal({
     machine: notes,
@@ -29,14 +29,16 @@ async function emptyJournal(nc: NatsConnection): Promise<Log> {
   const stream = journalStream('main', notes.service);
   const subject = journalSubject('main', notes.service);
   const jsm = await jetstreamManager(nc);
-  return natsLog({ nc, jsm, stream, subject, source: '/bench', appendTimeoutMs: 30_000 });
+  const { description = '' } = (await jsm.streams.info(stream)).config;
+  const log = natsLog({ nc, jsm, stream, subject, source: '/bench', appendTimeoutMs: 30_000 });
+  return { log, incarnation: description.replace('incarnation ', '') };
 }
 
 /** One-event records, as a leader without company writes them; sent without waiting for each acknowledgement. */
-async function fill(log: Log): Promise<void> {
+async function fill(log: Log, incarnation: string): Promise<void> {
   const { last } = await log.bounds();
   const epoch = { epoch: 2, writer: WRITER };
-  await log.append(last, { ...epoch, id: `${WRITER}.0`, kind: 'epoch' }, encodeEpoch(Date.now(), 'bench'), '');
+  await log.append(last, { ...epoch, id: `${WRITER}.0`, kind: 'epoch' }, encodeEpoch(Date.now(), incarnation), '');
   const text = 'x'.repeat(140);
   const appends: Promise<unknown>[] = [];
   for (let i = 1; i <= RECORDS; i++) {
@@ -74,8 +76,8 @@ async function secondsOf(run: () => Promise<unknown>): Promise<number> {
 export async function replayRows(): Promise<Row[]> {
   await using server = await startNatsServer();
   const nc = await connectBus({ servers: server.url, name: 'bench' });
-  const log = await emptyJournal(nc);
-  await fill(log);
+  const { log, incarnation } = await emptyJournal(nc);
+  await fill(log, incarnation);
   const floors: number[] = [];
   const replays: number[] = [];
   for (let round = 0; round < 5; round++) {
