@@ -5,7 +5,6 @@ import { noNetwork } from '../../libs/testkit/network.ts';
 export default function told(): void {
   const nats = currentNats();
   if ('missing' in nats) return console.warn(`skipped: cluster tests: ${nats.missing}`);
-  const reason =
-    process.env['CLUSTER_CUT'] === '1' ? noNetwork() : 'too new to hold up others; CLUSTER_CUT=1 runs them';
+  const reason = noNetwork();
   if (reason) console.warn(`skipped: cluster tests that cut a server off: ${reason}`);
 }

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isEnded } from '../../libs/sdk/wait.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { Task, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { Federation, isServing } from './federation.ts';
+import { Federation } from './federation.ts';
 import { isAlive, type Started } from './hivebus.ts';
+import { isServing } from './replicas.ts';
 
 /**
  * Faults of real processes in the middle of work. Whatever is killed, stopped or taken away: every submitted task ends

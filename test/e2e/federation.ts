@@ -16,14 +16,7 @@ import { createPoolMachine } from '../../services/resource-pool/core/machine.ts'
 import { DEFAULT_SETTINGS } from '../../services/resource-pool/core/settings.ts';
 import type { PoolEvent, PoolShape } from '../../services/resource-pool/core/state.ts';
 import { isAlive, Playground, type Started } from './hivebus.ts';
-
-export type ServiceName = 'registry' | 'pool' | 'telemetry';
-
-const MAINS: Readonly<Record<ServiceName, string>> = {
-  registry: 'services/registry/main.js',
-  pool: 'services/resource-pool/main.js',
-  telemetry: 'services/telemetry/main.js',
-};
+import { Replicas, type ServiceName } from './replicas.ts';
 
 const PATIENCE_MS = 60_000;
 
@@ -39,11 +32,7 @@ export interface Truth {
 export class Federation implements AsyncDisposable {
   readonly playground = new Playground();
   readonly nats: NatsServer;
-  readonly #services: Record<ServiceName, Started[]> = {
-    registry: [],
-    pool: [],
-    telemetry: [],
-  };
+  readonly #replicas = new Replicas(this.playground, () => this.env, PATIENCE_MS);
   #hive: Hive | undefined;
   readonly #env: NodeJS.ProcessEnv;
 
@@ -56,9 +45,9 @@ export class Federation implements AsyncDisposable {
   static async start(replicas: number, env: NodeJS.ProcessEnv = {}, first?: ServiceName): Promise<Federation> {
     const federation = new Federation(await startNatsServer(), env);
     if (first) federation.service(first);
-    await until(() => federation.#all().every(isServing), PATIENCE_MS);
+    await federation.#replicas.serving();
     for (let i = 0; i < replicas; i++) for (const name of ['registry', 'pool'] as const) federation.service(name);
-    await until(() => federation.#all().every(isServing), PATIENCE_MS);
+    await federation.#replicas.serving();
     await federation.join();
     return federation;
   }
@@ -74,9 +63,7 @@ export class Federation implements AsyncDisposable {
 
   /** Starts one more replica. */
   service(name: ServiceName): Started {
-    const started = this.playground.program(MAINS[name], [], this.env);
-    this.#services[name].push(started);
-    return started;
+    return this.#replicas.start(name);
   }
 
   /** Connects as the queen of swarm `code`, and registers it. */
@@ -89,16 +76,11 @@ export class Federation implements AsyncDisposable {
 
   /** Whoever has begun the newest epoch, if it still runs. */
   leader(name: ServiceName): Promise<Started> {
-    return until(() => {
-      const running = this.#services[name].filter(({ child }) => child.exitCode === null && child.signalCode === null);
-      const epochs = running.map((each) => ({ each, epoch: epochOf(each, name) }));
-      const newest = epochs.sort((a, b) => b.epoch - a.epoch)[0];
-      return newest && newest.epoch > 0 ? newest.each : undefined;
-    }, PATIENCE_MS);
+    return this.#replicas.leader(name);
   }
 
   running(name: ServiceName): Started[] {
-    return this.#services[name].filter(({ child }) => child.exitCode === null && child.signalCode === null);
+    return this.#replicas.running(name);
   }
 
   /** `hivebus agent run` in swarm `code`. */
@@ -185,18 +167,6 @@ export class Federation implements AsyncDisposable {
     await this.playground[Symbol.asyncDispose]();
     await this.nats.stop();
   }
-
-  #all(): Started[] {
-    return Object.values(this.#services).flat();
-  }
-}
-
-export const isServing = (service: Started): boolean => / is serving/.test(service.said());
-
-/** The newest epoch that a replica says to lead; 0 = none. */
-function epochOf(service: Started, name: ServiceName): number {
-  const said = [...service.said().matchAll(new RegExp(`"epoch":(\\d+)[^\\n]*leads the journal of ${name}`, 'g'))];
-  return Math.max(0, ...said.map(([, epoch]) => Number(epoch)));
 }
 
 function environmentOf(pid: number): string {

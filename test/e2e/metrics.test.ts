@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { until } from '../../libs/testkit/until.ts';
 import { ROOT } from './clients/programs.ts';
-import { Federation, type ServiceName } from './federation.ts';
+import { Federation } from './federation.ts';
+import type { ServiceName } from './replicas.ts';
 
 /** What Prometheus scrapes of each service, and what dashboards and alerts ask for. */
 
