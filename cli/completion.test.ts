@@ -8,7 +8,8 @@ program.command('get').argument('<kind>').argument('[name...]').option('--all', 
 program.command('apply').option('-f, --file <path>', 'which');
 program.command('completion').addArgument(new Argument('<shell>').choices(['bash', 'fish']));
 program.command('__complete', { hidden: true });
-program.command('task').command('logs').argument('<id>');
+const task = program.command('task');
+for (const name of ['logs', 'cancel']) task.command(name).argument('<id>');
 
 const asked: string[] = [];
 const names = async (of: string) => {
@@ -23,7 +24,7 @@ const at = async (...words: string[]) => {
 test('commands, options, choices and files come from the tree of commands', async () => {
   expect(await at('')).toBe('apply completion get task');
   expect(await at('c')).toBe('completion');
-  expect(await at('task', '')).toBe('logs');
+  expect(await at('task', '')).toBe('cancel logs');
   expect(await at('get', 'swarms', '--')).toBe('--all --output --quiet --swarm');
   expect(await at('get', '-o', 'j')).toBe('json');
   expect(await at('completion', '')).toBe('bash fish');
@@ -40,4 +41,5 @@ test('names of things are asked for where they are wanted', async () => {
   expect(await at('get', 'whales', '')).toBe('');
   expect(await at('--swarm', '')).toBe('swarm-1 swarm-2');
   expect(await at('--quiet', 'task', 'logs', '')).toBe('task-1 task-2');
+  expect(await at('task', 'cancel', '')).toBe('open task-1 open task-2');
 });

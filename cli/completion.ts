@@ -7,6 +7,9 @@ export type Candidates = readonly (readonly [word: string, hint: string])[] | 'f
 /** Where names that change come from: things of a kind, or contexts. Gives nothing when they cannot be had at once. */
 export type Names = (of: string) => Promise<readonly string[]>;
 
+/** What `Names` is asked for where a task that has ended would be no use. */
+export const OPEN_TASK = 'open task';
+
 /** Options whose values are names of things. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   '--swarm': 'swarm',
@@ -22,7 +25,7 @@ const OPTION_FILES = ['--file', '--home', '--data'];
 /** Arguments that are names of things, by the command. */
 const ARGUMENT_NAMES: Readonly<Record<string, string>> = {
   'task get': 'task',
-  'task cancel': 'task',
+  'task cancel': OPEN_TASK,
   'task logs': 'task',
   explain: 'task',
   'release-resource': 'lease',
@@ -135,7 +138,7 @@ async function argumentValues(
   const known = kind === undefined ? undefined : findKind(kind);
   if (known) return hinted(await names(known.name), known.name);
   const of = ARGUMENT_NAMES[path];
-  return of ? hinted(await names(of), of) : [];
+  return of ? hinted(await names(of), of === OPEN_TASK ? 'task' : of) : [];
 }
 
 /** Kinds, or behind a slash their names. */

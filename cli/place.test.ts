@@ -44,13 +44,20 @@ test('the nearest word goes: option, named context, environment, current context
   expect(() => place({ context: 'c' })).toThrow('context "c" is not known; did you mean a?');
 });
 
-test('a file that holds something else is told, and left as it is', () => {
-  for (const text of [
-    'x',
-    '{"contexts": {"a": {"nats": "no address@"}}}',
-    '{"contexts": {"A": {"nats": "nats://a:1"}}}',
-  ]) {
-    writeFileSync(file, text);
-    expect(() => readContexts(file)).toThrow(/cannot use .*mend it or remove it/);
-  }
+test.each([
+  ['x', 'is not valid JSON'],
+  ['[]', 'all of it: [] must be an object'],
+  ['null', 'all of it: null must be an object'],
+  ['{"contexts": 5}', 'contexts: 5 must be an object'],
+  ['{"current": 5, "contexts": null}', 'current: 5 must be a text; contexts: null must be an object'],
+  ['{"contexts": {"a": []}}', 'contexts.a: [] must be an object'],
+  ['{"contexts": {"a": {"nats": 5, "home": {}}}}', 'contexts.a.nats: 5 must be a text; contexts.a.home: {}'],
+  ['{"contexts": {"a": {"nats": "nats://u:secret@"}}}', 'contexts.a.nats: "nats://***@" '],
+  ['{"contexts": {"a": {"nats": "nats://a:1"}}}', 'contexts.a.federation: "" must match'],
+  ['{"contexts": {"A": {"nats": "nats://a:1", "federation": "f"}}}', 'contexts.A.name: "A" must match'],
+])('a file that holds %s is told with the part that is wrong, and is not used', (text, what) => {
+  writeFileSync(file, text);
+  expect(() => readContexts(file)).toThrow(`cannot use ${file}: `);
+  expect(() => readContexts(file)).toThrow(what);
+  expect(() => placeOf({}, env, project)).toThrow('; mend it or remove it');
 });

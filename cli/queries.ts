@@ -75,6 +75,10 @@ export const TASK_STATES = [
   'TASK_STATE_CANCELLED',
 ] as const satisfies readonly TaskState[];
 
+/** Those that have not ended. */
+export const openTasks = (hive: Hive): Promise<Task[]> =>
+  allTasks(hive, { states: ['TASK_STATE_QUEUED', 'TASK_STATE_ASSIGNED', 'TASK_STATE_RUNNING'] });
+
 /** How many tasks are in each state. */
 export async function taskCounts(hive: Hive): Promise<Record<(typeof TASK_STATES)[number], number>> {
   const totals = await Promise.all(

@@ -1,9 +1,10 @@
 import { Argument, type Command } from 'commander';
 import { action } from '../action.ts';
-import { complete, type Names } from '../completion.ts';
+import { complete, type Names, OPEN_TASK } from '../completion.ts';
 import type { Context } from '../context.ts';
 import { readContexts } from '../contexts.ts';
 import { findKind } from '../kinds/index.ts';
+import { openTasks } from '../queries.ts';
 
 const HELP = `
 Names of swarms, agents, tasks and the like are asked for where they are wanted, and left out when nothing runs.
@@ -87,11 +88,12 @@ const namesOf =
   (context: Context): Names =>
   async (of) => {
     if (of === 'context') return Object.keys(readContexts().contexts);
-    const kind = findKind(of);
+    const kind = findKind(of === OPEN_TASK ? 'task' : of);
     if (!kind) return [];
     const asked = async () => {
       await using hive = await context.connectAs({ kind: 'anonymous' });
-      return (await kind.list(hive, {})).map((item) => kind.nameOf(item)).slice(-MAX_NAMES);
+      const things = of === OPEN_TASK ? await openTasks(hive) : await kind.list(hive, {});
+      return things.map((item) => kind.nameOf(item)).slice(-MAX_NAMES);
     };
     const late = new Promise<string[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
     return Promise.race([asked().catch(() => []), late]);

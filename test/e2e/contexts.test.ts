@@ -62,6 +62,11 @@ test('commands, kinds and live names are completed', async () => {
   await offered('code', 'get', 'swarm', '');
   for (const command of ['task get', 'task logs', 'task cancel', 'explain'])
     await offered('t', ...command.split(' '), '');
+  await run('task', 'submit', '--swarm', 'code', '--type', 'x', '--id', 'over');
+  await run('task', 'cancel', 'over');
+  await offered('over', 'task', 'get', '');
+  await offered('t', 'task', 'cancel', '');
+  expect(await words('task', 'cancel', '')).not.toContain('over');
   await offered('code', 'deregister-swarm', '');
   await offered('here', 'context', 'use', '');
 });
