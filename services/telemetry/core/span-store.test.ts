@@ -52,6 +52,18 @@ test('strangers push out strangers only', () => {
   expect(store.trace(T('b'))).toMatchObject({ missing: 90 });
 });
 
+test("a stranger's traces come after those that somebody proven took part in", () => {
+  const attributes = { 'process.executable.name': 'hivebus' };
+  const store = new SpanStore(ROOM);
+  store.add(spanWith({ traceId: T('b'), attributes, startUs: '900' }), 'anonymous');
+  expect(store.lastCommand()).toBe(T('b'));
+  store.add(spanWith({ traceId: T('a'), attributes, startUs: '20' }), 'anonymous');
+  store.add(spanWith({ traceId: T('a'), spanId: '2'.repeat(16), parentSpanId: '1'.repeat(16), startUs: '21' }), '');
+  store.add(spanWith({ traceId: T('c'), attributes, startUs: '10' }), 'operator:ada');
+  expect(store.summaries(3).map(({ traceId }) => traceId)).toEqual([T('a'), T('c'), T('b')]);
+  expect(store.lastCommand()).toBe(T('a'));
+});
+
 test('what was open and has ended is there once, as it ended', () => {
   const store = storeOf({ open: true, durationUs: '1' }, { durationUs: '9' }, { spanId: '3'.repeat(16), open: true });
   expect(store.trace(T('a'))?.spans.map(({ open, durationUs }) => [open, durationUs])).toEqual([

@@ -63,22 +63,32 @@ export class SpanStore {
     return this.#newest((span) => (span.isRoot && span.isCommand ? span.endUs : undefined));
   }
 
-  /** The newest first. */
+  /** Those that somebody proven took part in, then the others: each the newest first. */
   summaries(limit: number): TraceSummary[] {
     const traces = new Map<string, KeptSpan[]>();
     for (const [id, { spans }] of this.#all()) traces.set(id, [...(traces.get(id) ?? []), ...spans]);
     const summaries = [...traces].map(([id, spans]) => summary(id, spans));
-    return summaries.sort((a, b) => Number(b.startUs) - Number(a.startUs)).slice(0, limit);
+    const rank = ({ traceId }: TraceSummary) => (this.#isProven(traceId) ? 0 : 1);
+    return summaries.sort((a, b) => rank(a) - rank(b) || Number(b.startUs) - Number(a.startUs)).slice(0, limit);
   }
 
+  /** Spans of a stranger alone could be anything, and as many as he likes. */
+  #isProven(traceId: string): boolean {
+    return this.#proven.trace(traceId) !== undefined;
+  }
+
+  /** Of those that somebody proven took part in, if there is one; else of all. */
   #newest(timeOf: (span: KeptSpan) => number | undefined): string | undefined {
     let found: string | undefined;
     let newest = Number.NEGATIVE_INFINITY;
+    let isProven = false;
     for (const [id, { spans }] of this.#all()) {
+      const proven = this.#isProven(id);
+      if (isProven && !proven) continue;
       for (const span of spans) {
         const time = timeOf(span);
-        if (time === undefined || time < newest) continue;
-        [found, newest] = [id, time];
+        if (time === undefined || (time < newest && proven === isProven)) continue;
+        [found, newest, isProven] = [id, time, proven];
       }
     }
     return found;

@@ -195,7 +195,10 @@ export interface GetTraceRequest {
   traceId: string;
   /** The newest trace with a span of this correlation id. */
   correlationId: string;
-  /** The newest trace that was begun by a command of `hivebus` that has ended. */
+  /**
+   * The newest trace that was begun by a command of `hivebus` that has ended; one of a stranger alone only if there is
+   * no other.
+   */
   last: boolean;
 }
 
@@ -233,7 +236,10 @@ export interface TraceSummary {
 
 /** Answer of ListTraces. */
 export interface ListTracesResponse {
-  /** The newest first. */
+  /**
+   * Those that a sender with a token, or the process that keeps them, took part in, then the others, each the newest
+   * first.
+   */
   traces: TraceSummary[];
 }
 
@@ -1408,7 +1414,10 @@ export const TelemetryServiceService = {
     responseSerialize: (value: GetTraceResponse): Buffer => Buffer.from(GetTraceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetTraceResponse => GetTraceResponse.decode(value),
   },
-  /** What is kept of each trace, the newest first. */
+  /**
+   * What is kept of each trace: those that a sender with a token, or the process that keeps them, took part in, then
+   * the others, each the newest first.
+   */
   listTraces: {
     path: "/hivebus.telemetry.v1.TelemetryService/ListTraces" as const,
     requestStream: false as const,
@@ -1428,7 +1437,10 @@ export interface TelemetryServiceServer extends UntypedServiceImplementation {
   exportSpans: handleUnaryCall<ExportSpansRequest, ExportSpansResponse>;
   /** The spans of one trace, by start. NOT_FOUND when none of them is kept. */
   getTrace: handleUnaryCall<GetTraceRequest, GetTraceResponse>;
-  /** What is kept of each trace, the newest first. */
+  /**
+   * What is kept of each trace: those that a sender with a token, or the process that keeps them, took part in, then
+   * the others, each the newest first.
+   */
   listTraces: handleUnaryCall<ListTracesRequest, ListTracesResponse>;
 }
 
@@ -1468,7 +1480,10 @@ export interface TelemetryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetTraceResponse) => void,
   ): ClientUnaryCall;
-  /** What is kept of each trace, the newest first. */
+  /**
+   * What is kept of each trace: those that a sender with a token, or the process that keeps them, took part in, then
+   * the others, each the newest first.
+   */
   listTraces(
     request: ListTracesRequest,
     callback: (error: ServiceError | null, response: ListTracesResponse) => void,
