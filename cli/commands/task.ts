@@ -7,7 +7,7 @@ import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { kindTable } from '../kinds/kind.ts';
-import { TASKS, taskDetails } from '../kinds/tasks.ts';
+import { cancelTask, TASKS, taskDetails } from '../kinds/tasks.ts';
 import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
@@ -203,8 +203,8 @@ async function listTasks(context: Context, options: ListOptions): Promise<void> 
 
 async function cancel(context: Context, id: string, options: { reason: string }): Promise<void> {
   await withHive(context, async (hive) => {
-    const { task } = await hive.pool.cancelTask({ id, reason: options.reason });
-    context.output.data(task, () => (task?.cancelRequested ? `asked ${id} to end` : `${id} is ended`));
+    const { task, said } = await cancelTask(hive, id, options.reason);
+    context.output.data(task, () => said);
   });
 }
 

@@ -1,8 +1,9 @@
+import type { Hive } from '../../libs/sdk/hive.ts';
 import type { Task, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { facts, table } from '../output.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
-import { ago, between } from '../values.ts';
+import { ago, between, word } from '../values.ts';
 import { type Kind, named, present } from './kind.ts';
 
 /** A task that waits is on no agent: its attempts are over. */
@@ -34,12 +35,17 @@ export const TASKS: Kind<Task> = {
   touched: (event) => (event.type === 'task.forgotten' ? (event.data?.tasks ?? []) : named('task', 'task')(event)),
   remove: {
     means: 'it is asked to end; what has ended is forgotten by itself',
-    run: async (hive, name) => {
-      const { task } = await hive.pool.cancelTask({ id: name });
-      return task?.cancelRequested ? `task ${name} is asked to end` : `task ${name} is ended`;
-    },
+    run: async (hive, name) => (await cancelTask(hive, name)).said,
   },
 };
+
+/** Asks a task to end, and says what came of it: one that had been cancelled before is told apart. */
+export async function cancelTask(hive: Hive, id: string, reason = ''): Promise<{ task: Task; said: string }> {
+  const before = present((await hive.pool.getTask({ id, linearizable: true })).task, 'task', id);
+  const task = present((await hive.pool.cancelTask({ id, reason })).task, 'task', id);
+  if (before.endedAt) return { task, said: `task ${id} had ended already, as ${word(before.state, 'TASK_STATE')}` };
+  return { task, said: task.endedAt ? `task ${id} is ended` : `task ${id} is asked to end` };
+}
 
 /** One task with all that is known of it. */
 export function taskDetails(task: Task): string {

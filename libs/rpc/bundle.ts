@@ -67,6 +67,7 @@ export const answersText = (answers: readonly string[]): string => `{"answers":[
 /** Throws INVALID_ARGUMENT when it is no such message, RESOURCE_EXHAUSTED when it holds too many. */
 export function readCalls(bytes: Uint8Array): readonly BundledCall[] {
   const calls = listIn(bytes, 'calls');
+  if (calls.length === 0) throw notABundle('it must hold a call at least, since each answer belongs to one');
   if (calls.length > MAX_CALLS) {
     const message = `a message holds at most ${MAX_CALLS} calls, got ${calls.length}`;
     throw new HiveError('RESOURCE_EXHAUSTED', message, { retryable: false });

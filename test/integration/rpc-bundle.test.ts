@@ -84,6 +84,13 @@ test('calls of one tick go in one message, and each gets its own answer or error
   expect(alone).toEqual([]);
 });
 
+test('a bundle without calls is answered: there is nothing that could be', async () => {
+  await using _ = await serve(echo);
+  const answer = await clientSide.request(BUNDLES, '{"calls":[]}', { timeout: 10_000 });
+  expect(answer.headers?.get('hive-type')).toBeDefined();
+  expect(answer.string()).toContain('it must hold a call at least');
+});
+
 test('one call goes alone', async () => {
   await using _ = await serve(echo);
   expect(await clientOf().getSwarm({ name: 'a' })).toEqual(answerOf('a'));

@@ -1,7 +1,7 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Ctx } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
-import type { AgentRow } from './rows.ts';
+import type { AgentRow, Registered } from './rows.ts';
 import type { PoolSoft } from './state.ts';
 
 /** Who may do what. Operators may do all; a swarm is proved by the key that the registry bound to its name. */
@@ -36,6 +36,15 @@ export function requireSwarm(ctx: Context, swarms: readonly string[], action: st
     if (keyOfSwarm(ctx, principal.swarm) === principal.key) return;
   }
   throw denied(ctx, action, `swarm ${swarms.map(quote).join(' or ')}`);
+}
+
+/** Refuses a swarm what was begun under another registration of its name, whoever had it then; operators may. */
+export function requireRegistration(ctx: Context, swarm: string, row: Registered, action: string): void {
+  if (ctx.principal.kind === 'operator' || row.registration === undefined) return;
+  if (row.registration === registrationOf(ctx, swarm)) return;
+  const who = describePrincipal(ctx.principal);
+  const why = `it belongs to an earlier registration of swarm ${quote(swarm)}, and ends with that; an operator may`;
+  throw new HiveError('PERMISSION_DENIED', `${who} may not ${action}: ${why}`, { reason: 'OTHER_REGISTRATION' });
 }
 
 /** Lets pass the swarm's queen, any of its agents, or an operator. */

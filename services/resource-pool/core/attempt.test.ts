@@ -175,6 +175,18 @@ describe('cancel', () => {
     pool.report('t1', 'OUTCOME_CANCELLED');
   });
 
+  test('what had ended otherwise before it could heed the request says so when it is asked again', () => {
+    const pool = new Pool();
+    pool.register('x');
+    pool.submit('t1');
+    pool.confirm('t1');
+    const cancel = () => pool.run.execute('cancelTask', { id: 't1', reason: '' });
+    cancel();
+    pool.report('t1', 'OUTCOME_SUCCEEDED');
+    expect(pool.where('t1')).toBe('SUCCEEDED');
+    expect(cancel).toThrow(/task "t1" ended at .* as TASK_STATE_SUCCEEDED; it cannot be cancelled/);
+  });
+
   test('an agent that has not begun hears it as the answer to its confirmation', () => {
     const pool = new Pool();
     pool.register('x');

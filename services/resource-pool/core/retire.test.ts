@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Principal } from '../../../libs/protocol/principal.ts';
 import { knownSwarms, Pool, queen, shell, spec, wanted } from './fixtures.ts';
 import { strays } from './retire.ts';
 import type { PoolSoft } from './state.ts';
@@ -47,6 +48,21 @@ test('who registers the name next keeps what is his own, and has no part in what
   expect(strays(pool.run.state, anew.swarms.registrationOf)).toEqual([{ swarm: 'a', registrations: ['a-1'] }]);
   retire(pool, ['a-1']);
   expect([pool.where('old'), pool.where('new')]).toEqual(['CANCELLED', 'QUEUED']);
+});
+
+test('who registers the name next may not end what was before; its own tasks, and an operator, may', () => {
+  const pool = new Pool();
+  pool.submit('old');
+  pool.run.execute('submitTask', { id: 'new', spec: spec() }, { principal: queen2, soft: anew });
+  const cancel = (id: string, principal: Principal) =>
+    pool.run.execute('cancelTask', { id, reason: '' }, { principal, soft: anew });
+  expect(() => cancel('old', queen2)).toThrow(
+    'may not cancel task "old": it belongs to an earlier registration of swarm "a"',
+  );
+  cancel('new', queen2);
+  expect([pool.where('old'), pool.where('new')]).toEqual(['QUEUED', 'CANCELLED']);
+  cancel('old', pool.operator);
+  expect(pool.where('old')).toBe('CANCELLED');
 });
 
 test('rows that do not say their registration end only with a name that nobody has', () => {
