@@ -9,7 +9,8 @@ import { BACKGROUND } from '../rpc/observe.ts';
 import { responseSchema } from '../rpc/schema.ts';
 import type { AgentHeartbeat, Assignment, RegisterAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
-import { untilSettled } from './retry.ts';
+import { unlessAborted, untilSettled } from './retry.ts';
+import { nameTaken, standingOf } from './standing.ts';
 import type { TaskHandler } from './task.ts';
 import { Workbench } from './workbench.ts';
 
@@ -79,6 +80,10 @@ class PoolAgent implements Agent {
   readonly #clock: Clock;
   readonly #work: Workbench;
   readonly #end = new AbortController();
+  /** Aborts when nobody waits for the pool's answers any more. */
+  readonly #calls = new AbortController();
+  /** The pool has had this agent: what its first registration meets may be a pool that is behind the registry. */
+  #wasRegistered = false;
   #leaving = false;
   /** The pool could not be reached when it was last asked, and that was told. */
   #cutOff = false;
@@ -104,7 +109,7 @@ class PoolAgent implements Agent {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    setMaxListeners(0, this.#end.signal); // every call that is tried again listens to it
+    setMaxListeners(0, this.#end.signal, this.#calls.signal); // every call that is tried again listens to them
   }
 
   get running(): number {
@@ -134,7 +139,10 @@ class PoolAgent implements Agent {
     this.#work.close();
     if (drainMs > 0) await Promise.race([this.#work.drained(), pause(this.#clock, drainMs, this.#end.signal)]);
     this.#work.stopAll('agent-stopped');
-    await this.#work.drained();
+    {
+      using _ = this.#clock.after(LEAVE_MS, () => this.#calls.abort());
+      await this.#work.drained();
+    }
     const { swarm, name, instance } = this;
     // Unheard of, the pool finds out by the missing heartbeats.
     await this.#hive.pool.deregisterAgent({ swarm, name, instance }, { timeoutMs: LEAVE_MS }).catch(() => {});
@@ -161,6 +169,7 @@ class PoolAgent implements Agent {
       specialisations: [...specialisations],
     };
     const { heartbeatMs } = await this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
+    this.#wasRegistered = true;
     return heartbeatMs;
   }
 
@@ -269,29 +278,46 @@ class PoolAgent implements Agent {
     this.#leaving = true;
     this.#work.close();
     this.#work.stopAll('superseded');
+    this.#calls.abort();
     await this.#work.drained();
     this.#close(error);
   }
 
   #close(error: HiveError | undefined): void {
     this.#end.abort();
+    this.#calls.abort();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#resolveClosed(error);
   }
 
   async #settled<T>(call: () => Promise<T>, giveUpMs?: number): Promise<T> {
-    const { signal } = this.#end;
+    const { signal } = this.#calls;
     const onRetry = (error: HiveError) => this.#lost(error.message);
-    const answer = await untilSettled(call, { clock: this.#clock, giveUpMs, signal, onRetry });
+    const judged = () => call().catch((cause) => this.#judge(HiveError.from(cause)));
+    const answering = untilSettled(judged, { clock: this.#clock, giveUpMs, signal, onRetry });
+    const answer = await unlessAborted(answering, signal);
     this.#back();
     return answer;
+  }
+
+  /** Rejects with the refusal, after what follows from it for an agent whose swarm is gone, or another's. */
+  async #judge(refusal: HiveError): Promise<never> {
+    const standing = this.#wasRegistered ? await standingOf(this.#hive, this.swarm, refusal) : 'kept';
+    if (standing === 'kept' || this.#end.signal.aborted) throw refusal;
+    if (standing === 'taken') {
+      if (!this.#leaving) void this.#fail(nameTaken(this.swarm, this.name, refusal));
+      throw refusal;
+    }
+    if (this.#work.goingOn > 0) this.#tell(`swarm ${this.swarm} is not registered any more: what runs here is ended`);
+    this.#work.stopAll('superseded');
+    throw refusal;
   }
 
   /** Told once, however many calls find it out. */
   #lost(why: string): void {
     if (this.#cutOff || this.#leaving) return;
     this.#cutOff = true;
-    this.#tell(`${why}; trying again${this.running > 0 ? ', what runs here goes on' : ''}`);
+    this.#tell(`${why}; trying again${this.#work.goingOn > 0 ? ', what runs here goes on' : ''}`);
   }
 
   #back(): void {

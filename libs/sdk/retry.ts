@@ -32,3 +32,13 @@ export async function untilSettled<T>(
     }
   }
 }
+
+/** What `answer` comes to; rejects with CANCELLED at once when `signal` aborts. */
+export function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const over = () => reject(new HiveError('CANCELLED', 'nobody waits for the answer any more'));
+    if (signal.aborted) over();
+    signal.addEventListener('abort', over, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', over));
+  });
+}

@@ -65,6 +65,11 @@ export class Workbench {
     return this.#attempts.size;
   }
 
+  /** Attempts that nobody has stopped. */
+  get goingOn(): number {
+    return this.attempts.filter(({ signal }) => !signal.aborted).length;
+  }
+
   get attempts(): readonly Attempt[] {
     return [...this.#attempts.values()];
   }

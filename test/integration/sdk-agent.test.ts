@@ -375,3 +375,28 @@ test('stopping lets tasks finish for a while, gives back the rest, and leaves', 
   expect(pool.gone).toEqual([agent.instance]);
   expect(await agent.closed).toBeUndefined();
 });
+
+test('stop waits for no answer of a pool that takes no reports', async () => {
+  const { federation, pool, agent } = await start({}, (pool) => {
+    pool.refuse.reportTask = new HiveError('UNAVAILABLE', 'no leader');
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  await agent.stop(100);
+  expect(pool.reports).toEqual([]);
+  expect(agent.running).toBe(0);
+  expect(await agent.closed).toBeUndefined();
+});
+
+test('stop ends an agent whose pool knows its key no more, and nobody says whose the swarm is', async () => {
+  const { federation, pool, agent } = await start({
+    handler: (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)),
+  });
+  await deliver(federation, agent, assignment(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  const refused = new HiveError('UNAUTHENTICATED', 'not known here', { reason: 'TOKEN_KEY_UNKNOWN' });
+  Object.assign(pool.refuse, { confirmAssignment: refused, reportTask: refused, listAssignments: refused });
+  await deliver(federation, agent, assignment(agent, 't1', 1, { cancel: true }));
+  await agent.stop();
+  expect(agent.running).toBe(0);
+});
