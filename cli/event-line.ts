@@ -1,5 +1,6 @@
 import type { Msg } from '@nats-io/nats-core';
 import { colors } from './output.ts';
+import { printable } from './printable.ts';
 import { plainStates } from './values.ts';
 
 /** A message of the bus as the `events` command shows it. */
@@ -44,7 +45,8 @@ export function isShown(event: BusEvent, filter: EventFilter): boolean {
 }
 
 /** `12:03:04.567 pool.task.started code.t-1  task=t-1 attempt=1` */
-export function eventLine(event: BusEvent): string {
+export function eventLine(told: BusEvent): string {
+  const event = printable(told);
   const [, , ...tokens] = event.subject.split('.');
   const time = colors.dim(event.time.slice(11, 23));
   return `${time} ${colors.cyan(tokens.join('.'))}  ${summary(event.data)}`;

@@ -5,6 +5,7 @@ import type { GlobalOptions } from './context.ts';
 import { forPeople } from './error-text.ts';
 import { exitCodeOf } from './exit-codes.ts';
 import { placeOf } from './place.ts';
+import { plainText } from './printable.ts';
 import { createProgram } from './program.ts';
 
 const program = createProgram();
@@ -33,7 +34,7 @@ function tell(error: unknown): void {
   const message = forPeople(known, homeOf(program.opts<GlobalOptions>()));
   // In the form that programs asked for; the message stays the one for people.
   if (wantsJson()) console.error(JSON.stringify({ ...known.toJSON(), message }));
-  else console.error(`hivebus: ${message}`);
+  else console.error(`hivebus: ${plainText(message)}`);
   if (known.code === 'INTERNAL' && process.env.HIVEBUS_DEBUG) console.error(error);
 }
 

@@ -1,12 +1,16 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { stringify } from 'yaml';
+import { colouredLine, colouredText, plainText } from './printable.ts';
 
 export const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
 /** table: for people; name: `KIND/NAME` for each item, where a command answers with items. */
 export type Format = (typeof FORMATS)[number];
 
-/** Where a command's answers go: data to standard output, everything else to standard error. */
+/**
+ * Where a command's answers go: data to standard output, everything else to standard error. What is for people has no
+ * control characters but our colours, whoever wrote the text; see printable.ts.
+ */
 export interface Output {
   readonly format: Format;
   /** True where a person looks on. */
@@ -15,6 +19,8 @@ export interface Output {
   data(value: unknown, human: () => string, names?: () => readonly string[]): void;
   /** One of many answers, on a line of its own; in YAML a document of its own. */
   line(value: unknown, human: () => string): void;
+  /** The same for a line of a program's output: in a pipe it is as the program wrote it. */
+  programLine(value: unknown, text: string, paint: (text: string) => string): void;
   /** For people, never data. */
   note(text: string): void;
   /** What is being done now, on a line that the next one replaces; only where a person looks on. Empty = nothing. */
@@ -30,12 +36,18 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
   let progressing = false;
   const progress = (text: string) => {
     if (!err.isTTY || (text === '' && !progressing)) return;
-    err.write(`\r\x1b[K${text}`);
+    err.write(`\r\x1b[K${plainText(text)}`);
     progressing = text !== '';
   };
   const write = (text: string) => {
     progress('');
     out.write(`${text}\n`);
+  };
+  const show = (text: string) => write(colors.isColorSupported ? colouredText(text) : plainText(text));
+  const line: Output['line'] = (value, human) => {
+    if (format === 'json') write(JSON.stringify(value));
+    else if (format === 'yaml') write(`---\n${yamlOf(value)}`);
+    else show(human());
   };
   return {
     format,
@@ -43,20 +55,24 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
     data: (value, human, names) => {
       if (format === 'json') write(JSON.stringify(value, undefined, 2));
       else if (format === 'yaml') write(yamlOf(value));
-      else if (format === 'table' || !names) write(human());
-      else for (const name of names()) write(name);
+      else if (format === 'table' || !names) show(human());
+      else for (const name of names()) show(name);
     },
-    line: (value, human) => {
-      if (format === 'json') write(JSON.stringify(value));
-      else write(format === 'yaml' ? `---\n${yamlOf(value)}` : human());
+    line,
+    programLine: (value, text, paint) => {
+      if (format === 'json' || format === 'yaml') line(value, () => text);
+      else write(out.isTTY ? paint(wholeColours(colouredText(text))) : paint(text));
     },
     note: (text) => {
       progress('');
-      err.write(`${text}\n`);
+      err.write(`${plainText(text)}\n`);
     },
     progress,
   };
 }
+
+/** A program's colours end with its line. */
+const wholeColours = (text: string): string => (text.includes('\x1b') ? `${text}\x1b[0m` : text);
 
 /** Long lines are not folded: people search in them. */
 export const yamlOf = (value: unknown): string => stringify(value ?? null, { lineWidth: 0 }).trimEnd();
@@ -82,7 +98,7 @@ export function columnWidths(
   rows: readonly (readonly string[])[],
   width = terminalWidth(),
 ): number[] {
-  const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => visibleLength(row[i] ?? ''))));
+  const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => cellLength(row[i]))));
   return fitting(natural, width);
 }
 
@@ -94,7 +110,7 @@ export function grid(widths: readonly number[], rows: readonly (readonly string[
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
     chars: NO_LINES,
   });
-  drawn.push(...rows.map((row) => row.slice(0, widths.length)));
+  drawn.push(...rows.map((row) => row.slice(0, widths.length).map(colouredLine)));
   const lines = drawn.toString().split('\n');
   return lines.map((line) => line.trimEnd()).join('\n');
 }
@@ -116,7 +132,7 @@ function fitting(natural: readonly number[], width: number): number[] {
 /** Names and values, one below the other. */
 export function fields(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n');
+  return pairs.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${colouredLine(value)}`).join('\n');
 }
 
 /** The same, without what is empty. */
@@ -127,6 +143,8 @@ const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.colum
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
 const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;
+
+const cellLength = (cell = ''): number => visibleLength(colouredLine(cell));
 
 const NO_LINES = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },

@@ -115,10 +115,12 @@ test('every line fits, whatever is in it', () => {
   }
 });
 
-test('what would move the cursor is left out', () => {
-  const spans = [span('a', '', 0, 1, { name: '\x1b[2Jgone\r\n', service: '\x07bell', failed: true, message: '\x9bx' })];
+test('what would move the cursor, or turn letters round, is shown as a sign', () => {
+  const spans = [
+    span('a', '', 0, 1, { name: '\x1b[2Jgone\r\n', service: '\x07bell', failed: true, message: '\x9bx\u202egnp' }),
+  ];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for
-  expect(waterfall({ spans, missing: 0 }, 80)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  expect(waterfall({ spans, missing: 0 }, 80)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
 });
 
 test('each span comes once, though parents are missing or go in circles', () => {

@@ -2,6 +2,7 @@ import { formatDuration } from '../libs/kernel/durations.ts';
 import { ATTRIBUTE } from '../libs/telemetry/attributes.ts';
 import type { GetTraceResponse, Span } from '../libs/wire/hivebus/telemetry/v1/telemetry.ts';
 import { colors } from './output.ts';
+import { plainLine } from './printable.ts';
 import { type Row, treeOf } from './trace-tree.ts';
 
 /**
@@ -64,7 +65,7 @@ function summary(spans: readonly Span[], serviceOf: ServiceOf, range: Range, wid
   const correlations = [...new Set(spans.map(({ attributes }) => attributes[ATTRIBUTE.correlationId] ?? ''))];
   return [
     `trace        ${colors.bold(spans[0]?.traceId ?? '')}`,
-    `correlation  ${cut(clean(correlations.filter((id) => id !== '').join(', ')) || '-', width - 13)}`,
+    `correlation  ${cut(plainLine(correlations.filter((id) => id !== '').join(', ')) || '-', width - 13)}`,
     `began        ${began}`,
     `took         ${counts.join(', ')}`,
   ];
@@ -127,7 +128,7 @@ const MAX_NAMED = 2;
 function notes({ span, more }: Row, rows: readonly Row[], width: number): string[] {
   const indent = `${more.map((follows) => (follows ? '│ ' : '  ')).join('')}  `.slice(0, width / 2);
   const note = (text: string, paint: (text: string) => string) =>
-    colors.dim(indent) + paint(cut(clean(text), width - indent.length));
+    colors.dim(indent) + paint(cut(plainLine(text), width - indent.length));
   const own = nameOf(span);
   return [
     ...(span.failed ? [note(`✗ ${span.message || 'failed'}`, colors.red)] : []),
@@ -149,7 +150,7 @@ function linksText({ links }: Span, rows: readonly Row[]): string {
 /** `hivebus.pool.v1.ResourcePoolService/SubmitTask` is `pool.SubmitTask` here; who calls says so. */
 function nameOf({ name, kind }: Span): string {
   const [, service, method] = /^hivebus\.(\w+)\.v\d+\.\w+\/(\w+)$/.exec(name) ?? [];
-  if (!service) return clean(name);
+  if (!service) return plainLine(name);
   return `${kind === 'SPAN_KIND_CLIENT' ? 'call ' : ''}${service}.${method}`;
 }
 
@@ -163,16 +164,16 @@ function servicesOf(spans: readonly Span[]): ServiceOf {
   return (span) => {
     const name = serviceName(span);
     const isAlone = (instances.get(name)?.size ?? 0) < 2;
-    return isAlone ? name : `${name}.${clean(span.instance).split(':').at(-1)}`;
+    return isAlone ? name : `${name}.${plainLine(span.instance).split(':').at(-1)}`;
   };
 }
 
 type ServiceOf = (span: Span) => string;
 
 const serviceName = ({ service, attributes }: Span): string =>
-  clean(attributes[ATTRIBUTE.service] ?? service.replace(/^hivebus-/, ''));
+  plainLine(attributes[ATTRIBUTE.service] ?? service.replace(/^hivebus-/, ''));
 
-const subjectOf = ({ attributes }: Span): string => clean(attributes[ATTRIBUTE.destination] ?? '');
+const subjectOf = ({ attributes }: Span): string => plainLine(attributes[ATTRIBUTE.destination] ?? '');
 
 function rangeOf(spans: readonly Span[]): Range {
   let [startUs, endUs] = [Number.POSITIVE_INFINITY, 0];
@@ -192,7 +193,3 @@ function took(us: number, isOpen = false): string {
 
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
-
-/** A span may come from anybody: what would move the cursor or colour the screen is left out. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for
-const clean = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ');

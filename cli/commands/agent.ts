@@ -13,6 +13,7 @@ import { action, untilAborted } from '../action.ts';
 import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
 import { AGENTS } from '../kinds/agents.ts';
+import { plainLine } from '../printable.ts';
 import { ReadyFile } from '../ready-file.ts';
 import { countingNumber, duration, list, wholeNumber } from '../values.ts';
 import { addList } from './list.ts';
@@ -100,7 +101,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
     allowScripts: options.allowScripts ?? false,
     handler: exec.handler,
     abandonMs: graceMs + 2000,
-    onEvent: (text, about) => (options.quiet && about === 'task') || output.note(text),
+    onEvent: (text, about) => (options.quiet && about === 'task') || output.note(plainLine(text)),
   });
   output.note(`agent ${swarm}/${name} (${type}) is ready on ${hostname()}; Ctrl-C stops it`);
   ready.show();

@@ -4,6 +4,7 @@ import type { ExplainRequest, ExplainResponse, Placement, Unblocker } from '../.
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { colors, facts, table } from '../output.ts';
+import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
 import { between, list, missingOptions } from '../values.ts';
 
@@ -42,7 +43,7 @@ async function explain(context: Context, id: string | undefined, options: Explai
   const request = requestOf(id, options);
   await withHive(context, async (hive) => {
     const answer = await hive.pool.explain(request);
-    context.output.data(answer, () => explanation(answer));
+    context.output.data(answer, () => explanation(printable(answer)));
   });
 }
 

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts';
 import { KINDS, parseAsked, pluralsOf } from '../kinds/index.ts';
 import { type Filter, type Kind, kindTable } from '../kinds/kind.ts';
 import { colors } from '../output.ts';
+import { printable } from '../printable.ts';
 import { countingNumber, keyValue } from '../values.ts';
 
 const KIND_HELP = `
@@ -143,7 +144,7 @@ async function describe(context: Context, what: string, given: string[]): Promis
   await withHive(context, async (hive) => {
     const items = await Promise.all(names.map((name) => kind.get(hive, name)));
     const data = items.length === 1 ? items[0] : items;
-    context.output.data(data, () => items.map((item) => kind.details(item)).join('\n\n'));
+    context.output.data(data, () => items.map((item) => kind.details(printable(item))).join('\n\n'));
   });
 }
 

@@ -11,7 +11,6 @@ import { cancelTask, TASKS, taskDetails } from '../kinds/tasks.ts';
 import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
-import { stateText } from '../render.ts';
 import { readTaskManifest } from '../task-manifest.ts';
 import {
   countingNumber,
@@ -156,7 +155,7 @@ function changes({ output }: Context): (task: Task) => void {
   return (task) => {
     if (task.state === said) return;
     said = task.state;
-    output.note(`${stateText(task.state, 'TASK_STATE')}${whereOf(task)}`);
+    output.note(`${word(task.state, 'TASK_STATE')}${whereOf(task)}`);
   };
 }
 
@@ -211,7 +210,7 @@ async function cancel(context: Context, id: string, options: { reason: string })
 async function logs(context: Context, id: string, options: { follow?: boolean }): Promise<void> {
   const { output, signal } = context;
   const show = (line: LogLine) =>
-    output.line(line, () => (line.stream === 'LOG_STREAM_STDERR' ? colors.yellow(line.text) : line.text));
+    output.programLine(line, line.text, line.stream === 'LOG_STREAM_STDERR' ? colors.yellow : (text) => text);
   const { lost: onFault, back } = new Outage(context);
   await withHive(context, async (hive) => {
     const lines = readTaskLog(hive, id, { follow: options.follow, signal, onFault, onBack: () => back() });

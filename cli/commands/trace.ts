@@ -5,6 +5,7 @@ import type { GetTraceRequest, TraceSummary } from '../../libs/wire/hivebus/tele
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { colors, table } from '../output.ts';
+import { printable } from '../printable.ts';
 import { ago, countingNumber } from '../values.ts';
 import { waterfall } from '../waterfall.ts';
 
@@ -45,7 +46,7 @@ async function trace(context: Context, id: string | undefined, options: TraceOpt
   await withHive(context, async (hive) => {
     if (ways === 0) {
       const { traces } = await kept(hive.telemetry.listTraces({ limit: Math.min(options.limit, 200) }));
-      return output.data(traces, () => traceTable(traces));
+      return output.data(traces, () => traceTable(printable(traces)));
     }
     const request = { last, correlationId: correlation, traceId: id === undefined ? '' : await traceIdOf(hive, id) };
     const found = await kept(hive.telemetry.getTrace(request satisfies GetTraceRequest));

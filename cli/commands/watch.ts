@@ -9,6 +9,7 @@ import type { Kind } from '../kinds/kind.ts';
 import { orNone } from '../manifest/planned.ts';
 import { Outage } from '../outage.ts';
 import { columnWidths, grid } from '../output.ts';
+import { printable } from '../printable.ts';
 
 const HELP = `
 First what there is, then each thing again whenever it changes, as it is then; what is gone is said. Nothing is missed:
@@ -106,7 +107,7 @@ class Printer {
   show(items: readonly unknown[]): void {
     const { output } = this.#context;
     const { columns, name: kind } = this.#kind;
-    const rows = items.map((item) => columns.map((column) => column.of(item)));
+    const rows = printable(items).map((item) => columns.map((column) => column.of(item)));
     if (output.format === 'table') {
       const head = columns.map(({ title }) => title);
       const first = this.#widths === undefined;

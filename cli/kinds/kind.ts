@@ -2,6 +2,7 @@ import { notFound } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { JournalEvent } from '../../libs/wire/hivebus/journal/v1/journal.ts';
 import { table } from '../output.ts';
+import { printable } from '../printable.ts';
 
 /** A column of a kind's table. */
 export interface Column<T> {
@@ -60,7 +61,7 @@ export interface Kind<T> {
 /** Items as a table, not wider than `width` characters; the terminal's width by default. */
 export function kindTable<T>(kind: Kind<T>, items: readonly T[], width?: number): string {
   if (items.length === 0) return kind.none;
-  const rows = items.map((item) => kind.columns.map((column) => column.of(item)));
+  const rows = printable(items).map((item) => kind.columns.map((column) => column.of(item)));
   const titles = kind.columns.map(({ title }) => title);
   return width === undefined ? table(titles, rows) : table(titles, rows, width);
 }

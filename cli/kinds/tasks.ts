@@ -1,6 +1,7 @@
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { Task, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { facts, table } from '../output.ts';
+import { plainLine, printable } from '../printable.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between, word } from '../values.ts';
@@ -48,7 +49,8 @@ export async function cancelTask(hive: Hive, id: string, reason = ''): Promise<{
 }
 
 /** One task with all that is known of it. */
-export function taskDetails(task: Task): string {
+export function taskDetails(found: Task): string {
+  const task = printable(found);
   const { spec } = task;
   const labels = Object.entries(spec?.labels ?? {});
   const known = facts([
@@ -63,8 +65,8 @@ export function taskDetails(task: Task): string {
     ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
     ['trace', task.traceparent.split('-')[1] ?? ''],
     ['labels', labels.map(([key, value]) => `${key}=${value}`).join(' ')],
-    ['payload', shortJson(spec?.payload)],
-    ['result', shortJson(task.result)],
+    ['payload', shortJson(found.spec?.payload)],
+    ['result', shortJson(found.result)],
   ]);
   return task.attempts.length === 0 ? known : `${known}\n\n${attemptTable(task)}`;
 }
@@ -84,6 +86,6 @@ function attemptTable(task: Task): string {
 }
 
 function shortJson(value: unknown): string {
-  const text = JSON.stringify(value) ?? '';
+  const text = plainLine(JSON.stringify(value) ?? '');
   return text.length > 500 ? `${text.slice(0, 499)}…` : text;
 }
