@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HiveError, invalid } from '../libs/kernel/errors.ts';
+import { HiveError, invalid, notFound } from '../libs/kernel/errors.ts';
 import { forPeople } from './error-text.ts';
 
 const faults = (...fields: string[]) => invalid(fields.map((field) => ({ field, value: '5', rule: 'is wrong' })));
@@ -11,10 +11,25 @@ test('fields are called as on the command line', () => {
   expect(forPeople(faults('name', 'spec.other'), '')).toBe('name: 5 is wrong; spec.other: 5 is wrong');
 });
 
+test('a method that an error names is the command that calls it', () => {
+  expect(forPeople(notFound('cluster', 'x', 'see ListClusters'), '')).toMatch(/; see hivebus get clusters$/);
+  expect(forPeople(notFound('cluster', 'x', 'see ListOthers'), '')).toMatch(/; see ListOthers$/);
+});
+
 test('states are words', () => {
   const error = new HiveError('FAILED_PRECONDITION', 'lease is LEASE_STATE_EXPIRED, not TASK_STATE_TIMED_OUT');
   expect(forPeople(error, '')).toBe('lease is expired, not timed-out');
 });
+
+test.each(['TOKEN_KEY_UNKNOWN', 'NAME_TAKEN'])(
+  '%s: who has another key is told where keys were looked for',
+  (reason) => {
+    const error = new HiveError('PERMISSION_DENIED', 'swarm docs belongs to another key', { reason });
+    expect(forPeople(error, '/h')).toMatch(
+      /^swarm docs belongs to another key; keys were looked for in \/h\/keys: .*HOME$/,
+    );
+  },
+);
 
 test('who has no key is told how to have one', () => {
   const error = new HiveError('UNAUTHENTICATED', 'send `authorization: Bearer <jwt>`', { reason: 'TOKEN_MISSING' });

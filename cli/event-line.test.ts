@@ -17,6 +17,13 @@ test('an event is one line with what is not empty', () => {
   expect(eventLine(event('hive.main.x.y', 'no JSON'))).toContain('no JSON');
 });
 
+test('it is cut at the width of a terminal', () => {
+  const whole = eventLine(started);
+  expect(eventLine(started, whole.length)).toBe(whole);
+  expect(eventLine(started, 50)).toBe(`${whole.slice(0, 49)}…`);
+  expect(eventLine(started, 10)).toBe('12:00:01.…');
+});
+
 test('states are words, and what only machines read is left out', () => {
   const data = {
     ...{ task: 't-1', state: 'TASK_STATE_TIMED_OUT', ownerKey: 'k', traceparent: '00-1-2-01' },

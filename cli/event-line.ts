@@ -44,12 +44,36 @@ export function isShown(event: BusEvent, filter: EventFilter): boolean {
   return [filter.swarm, filter.task].every((name) => name === undefined || concerns(event, name));
 }
 
-/** `12:03:04.567 pool.task.started code.t-1  task=t-1 attempt=1` */
-export function eventLine(told: BusEvent): string {
+/** `12:03:04.567 pool.task.started.code.t-1  task=t-1 attempt=1`, cut at `width` characters. */
+export function eventLine(told: BusEvent, width = Number.POSITIVE_INFINITY): string {
   const event = printable(told);
   const [, , ...tokens] = event.subject.split('.');
-  const time = colors.dim(event.time.slice(11, 23));
-  return `${time} ${colors.cyan(tokens.join('.'))}  ${summary(event.data)}`;
+  const parts: Part[] = [
+    { text: event.time.slice(11, 23), paint: colors.dim },
+    { text: ' ' },
+    { text: tokens.join('.'), paint: colors.cyan },
+    { text: '  ' },
+    ...summary(event.data),
+  ];
+  return drawn(parts, width);
+}
+
+interface Part {
+  readonly text: string;
+  readonly paint?: (text: string) => string;
+}
+
+/** Parts one behind the other; where they end too late the last one that has room is cut with …. */
+function drawn(parts: readonly Part[], width: number): string {
+  const isWhole = parts.reduce((sum, { text }) => sum + text.length, 0) <= width;
+  let room = isWhole ? width : width - 1;
+  let line = '';
+  for (const { text, paint = (plain: string) => plain } of parts) {
+    if (room <= 0) break;
+    line += paint(text.slice(0, room));
+    room -= text.length;
+  }
+  return isWhole ? line : `${line}…`;
 }
 
 /** A name is meant when it is a token of the subject, a value of the event, or a swarm in `swarm/agent`. */
@@ -67,13 +91,16 @@ const MAX_VALUE = 60;
 const NOISE = new Set(['ownerKey', 'traceparent', 'publicKey', 'specDigest', 'correlationId', 'registration']);
 
 /** `name=value` for what is not empty; one level of nesting is looked into. */
-function summary(data: unknown): string {
-  if (typeof data !== 'object' || data === null) return short(data);
+function summary(data: unknown): Part[] {
+  if (typeof data !== 'object' || data === null) return [{ text: short(data) }];
   return Object.entries(data)
     .flatMap(([key, value]) => (isRecord(value) ? Object.entries(value) : [[key, value] as const]))
     .filter(([key, value]) => !NOISE.has(key) && !isEmpty(value))
-    .map(([key, value]) => `${colors.dim(`${key}=`)}${short(value)}`)
-    .join(' ');
+    .flatMap(([key, value], i) => [
+      { text: i === 0 ? '' : ' ' },
+      { text: `${key}=`, paint: colors.dim },
+      { text: short(value) },
+    ]);
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -139,7 +139,8 @@ export function fields(pairs: readonly (readonly [string, string])[]): string {
 export const facts = (pairs: readonly (readonly [string, string])[]): string =>
   fields(pairs.filter(([, value]) => value !== ''));
 
-const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);
+/** Characters of a line; no limit where nobody looks on. */
+export const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
 const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;

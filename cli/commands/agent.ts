@@ -12,10 +12,11 @@ import { keepAlive } from '../../libs/sdk/swarm.ts';
 import { action, untilAborted } from '../action.ts';
 import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
+import { keyPlace } from '../key-place.ts';
 import { AGENTS } from '../kinds/agents.ts';
 import { plainLine } from '../printable.ts';
 import { ReadyFile } from '../ready-file.ts';
-import { countingNumber, duration, list, wholeNumber } from '../values.ts';
+import { ago, countingNumber, duration, list, wholeNumber } from '../values.ts';
 import { addList } from './list.ts';
 
 interface RunOptions {
@@ -36,6 +37,8 @@ interface RunOptions {
 
 /** How long an agent waits at its start for services that are not there yet. */
 const START_MS = 15_000;
+/** How long it looks whether another agent has its name. */
+const LOOK_MS = 5000;
 
 const HELP = `
 For each task the command runs in a process group of its own:
@@ -48,6 +51,7 @@ For each task the command runs in a process group of its own:
                    any other, 75 (try again) or death by a signal = this attempt failed, try again
   cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time
 Whatever it started ends with the task, and with the agent, even if that is killed.
+A name is one agent's at a time: a second of the same name is warned, takes its place, and the first one ends.
 
 Examples:
   hivebus agent run --swarm code --type linter --exec 'jq -r .payload.file | xargs eslint'
@@ -93,6 +97,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   const name = options.name ?? `${type}-${randomId(6)}`;
   await using hive = await context.connectAs({ kind: 'swarm', swarm });
   await ensureSwarm(context, hive, swarm);
+  if (options.name !== undefined) await warnOfTaken(context, hive, swarm, name);
   const { grace: graceMs = DEFAULT_GRACE_MS } = options;
   using exec = createExecHandler({ command, allowScripts: options.allowScripts ?? false, graceMs });
   const agent = await createAgent({
@@ -122,6 +127,19 @@ function leaving(running: number, drainMs: number): string {
   return `leaving: ${tasks} may finish within ${formatDuration(drainMs)}, ${after}`;
 }
 
+/** Only one can have a name, and the newest has it: whoever starts it is told whom that ends. */
+async function warnOfTaken({ output }: Context, hive: Hive, swarm: string, name: string): Promise<void> {
+  try {
+    const { agent } = await hive.pool.getAgent({ swarm, name }, { timeoutMs: LOOK_MS });
+    if (!agent || agent.state === 'AGENT_STATE_UNREACHABLE') return;
+    const heard = agent.lastHeartbeatAt ? `, heard ${ago(agent.lastHeartbeatAt)}` : '';
+    const advice = 'if it still runs, this one takes its place and that one ends; another --name keeps both';
+    output.note(`there is an agent ${swarm}/${name} already${heard}: ${advice}`);
+  } catch {
+    // Mostly there is none; and what else is wrong, the registration says.
+  }
+}
+
 /** An agent needs a registered swarm; on a laptop nobody wants to think of that. */
 async function ensureSwarm(context: Context, hive: Hive, swarm: string): Promise<void> {
   const { output, signal } = context;
@@ -133,6 +151,8 @@ async function ensureSwarm(context: Context, hive: Hive, swarm: string): Promise
   } catch (error) {
     if (!(error instanceof HiveError) || error.code !== 'NOT_FOUND') throw error;
     await hive.registry.registerSwarm({ name: swarm });
-    output.note(`swarm ${swarm} is registered in ${context.federation}`);
+    output.note(
+      `swarm ${swarm} is new in ${context.federation}: registered, with its key in ${keyPlace(context, swarm)}`,
+    );
   }
 }

@@ -107,10 +107,13 @@ export function report(findings: readonly Finding[], width?: number): string {
     parts.push(['To mend', ...lines].join('\n'));
   }
   const count = (wanted: Status) => findings.filter(({ status }) => status === wanted).length;
-  const [faults, warnings] = [count('fault'), count('warning')];
-  const said = warnings === 1 ? '1 warning' : `${warnings} warnings`;
+  const [faults, warnings, unknown] = [count('fault'), count('warning'), count('unknown')];
+  const said = [
+    ...(warnings > 0 ? [warnings === 1 ? '1 warning' : `${warnings} warnings`] : []),
+    ...(unknown > 0 ? [`${unknown} unknown`] : []),
+  ];
   if (faults > 0) parts.push(`${faults === 1 ? 'one thing is' : `${faults} things are`} broken`);
-  else parts.push(warnings > 0 ? `nothing is broken, ${said}` : 'all is well');
+  else parts.push(said.length > 0 ? `nothing is broken, ${said.join(', ')}` : 'all is well');
   return parts.join('\n\n');
 }
 

@@ -16,10 +16,12 @@ import {
   type Told,
 } from '../journal-events.ts';
 import { followConnection, Outage } from '../outage.ts';
+import { terminalWidth } from '../output.ts';
 import { warnOfUnknown } from '../unknown-names.ts';
 
 interface EventOptions {
   all?: boolean;
+  wide?: boolean;
   service?: ServiceName;
   swarm?: string;
   task?: string;
@@ -47,6 +49,7 @@ export function addEvents(program: Command): void {
     .option('--swarm <name>', 'only what concerns this swarm')
     .option('--task <id>', 'only what concerns this task')
     .option('--all', 'heartbeats, task output, calls and journal records too')
+    .option('--wide', 'on a terminal, whole lines: they are cut at its width otherwise')
     .option('--since <duration|revision>', "from the journal: for so long, or after a revision of --service's journal")
     .option('--no-follow', 'with --since: end with what has happened')
     .addHelpText('after', HELP)
@@ -119,7 +122,8 @@ const showTold = (context: Context, options: EventOptions, told: Told): void =>
   show(context, options, busEvents(told, context.federation));
 
 function show({ output }: Context, options: EventOptions, found: readonly BusEvent[]): void {
-  for (const event of found) if (isShown(event, options)) output.line(event, () => eventLine(event));
+  const width = options.wide ? Number.POSITIVE_INFINITY : terminalWidth();
+  for (const event of found) if (isShown(event, options)) output.line(event, () => eventLine(event, width));
 }
 
 /** Who was away for too long must begin anew. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { invalid, quote } from '../../libs/kernel/errors.ts';
+import { HiveError, invalid, quote } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -148,12 +148,28 @@ async function describe(context: Context, what: string, given: string[]): Promis
   });
 }
 
+/** One that is not there is told before anything is removed. */
+async function requireAll(hive: Hive, kind: Kind<unknown>, names: readonly string[]): Promise<void> {
+  const found = await Promise.allSettled(names.map((name) => kind.get(hive, name)));
+  const errors = found.flatMap((each) => (each.status === 'rejected' ? [HiveError.from(each.reason)] : []));
+  const other = errors.find(({ code }) => code !== 'NOT_FOUND');
+  if (other) throw other;
+  if (errors.length === 0) return;
+  const missing = names
+    .filter((_, i) => found[i]?.status === 'rejected')
+    .map(quote)
+    .join(', ');
+  const text = `${kind.name} ${missing} is not known, so nothing was removed; see hivebus get ${kind.plural}`;
+  throw new HiveError('NOT_FOUND', text);
+}
+
 async function remove(context: Context, what: string, given: string[]): Promise<void> {
   const { kind, names } = named(what, given);
   const { remove: removal } = kind;
   if (!removal)
     throw invalid([{ field: 'kind', value: quote(kind.name), rule: `cannot be deleted; ${pluralsOf(REMOVABLE)} can` }]);
   await withHive(context, async (hive) => {
+    await requireAll(hive, kind, names);
     for (const name of names) {
       const said = await removal.run(hive, name);
       context.output.line({ kind: kind.name, name, said }, () => said);

@@ -7,6 +7,7 @@ import { keepAlive } from '../../libs/sdk/swarm.ts';
 import type { Capability, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { keyPlace } from '../key-place.ts';
 import { list } from '../values.ts';
 
 export interface RegisterOptions {
@@ -70,6 +71,7 @@ export async function runRegister(context: Context, name: string, options: Regis
     capabilities: options.offer ?? known?.capabilities ?? [],
   });
   output.data(answer, () => `swarm ${name} is ${answer.created ? 'registered' : 'updated'} in ${context.federation}`);
+  if (answer.created) output.note(`its key is kept in ${keyPlace(context, name)}`);
   if (!options.stay) return;
   const { intervalMs } = await hive.registry.heartbeat({ swarm: name });
   output.note(`sending heartbeats every ${intervalMs} ms; Ctrl-C ends them`);

@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
+import { Columns } from '../columns.ts';
 import type { Context } from '../context.ts';
 import { follow, past, type Told } from '../journal-events.ts';
 import { parseAsked, pluralsOf } from '../kinds/index.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { orNone } from '../manifest/planned.ts';
 import { Outage } from '../outage.ts';
-import { columnWidths, grid } from '../output.ts';
+import { grid } from '../output.ts';
 import { printable } from '../printable.ts';
 
 const HELP = `
@@ -92,34 +93,35 @@ const isWanted = (kind: Kind<unknown>, item: unknown, { names, swarm }: Wanted):
   (names.length === 0 || names.includes(kind.nameOf(item))) &&
   (swarm === undefined || kind.swarmsOf(item).includes(swarm));
 
-/** Rows in columns that stay where the first ones were, as long as later ones fit. */
+/** Rows below a head, which comes again for people when the columns have moved. */
 class Printer {
   readonly #context: Context;
   readonly #kind: Kind<unknown>;
   readonly #shown = new Set<string>();
-  #widths: number[] | undefined;
+  readonly #columns: Columns;
+  readonly #head: readonly string[];
+  #begun = false;
 
   constructor(context: Context, kind: Kind<unknown>) {
     this.#context = context;
     this.#kind = kind;
+    this.#head = kind.columns.map(({ title }) => title);
+    this.#columns = new Columns(this.#head);
   }
 
   show(items: readonly unknown[]): void {
     const { output } = this.#context;
     const { columns, name: kind } = this.#kind;
     const rows = printable(items).map((item) => columns.map((column) => column.of(item)));
-    if (output.format === 'table') {
-      const head = columns.map(({ title }) => title);
-      const first = this.#widths === undefined;
-      const before = this.#widths ?? head.map(() => ROOM);
-      this.#widths = columnWidths(head, [before.map((width) => ' '.repeat(width)), ...rows]);
-      if (first) output.line(undefined, () => grid(this.#widths ?? [], [], head));
+    const { widths, moved } = this.#columns.place(rows);
+    if (output.format === 'table' && (!this.#begun || (moved && output.interactive))) {
+      output.line(undefined, () => grid(widths, [], this.#head));
+      this.#begun = true;
     }
     for (const [i, item] of items.entries()) {
       const name = this.#kind.nameOf(item);
       this.#shown.add(name);
-      const text = () =>
-        output.format === 'name' ? `${kind}/${name}` : grid(this.#widths ?? [], rows.slice(i, i + 1));
+      const text = () => (output.format === 'name' ? `${kind}/${name}` : grid(widths, rows.slice(i, i + 1)));
       output.line({ kind, name, gone: false, item }, text);
     }
   }
@@ -132,6 +134,3 @@ class Printer {
     output.line({ kind, name, gone: true }, () => (output.format === 'name' ? `${kind}/${name}` : `${name}  is gone`));
   }
 }
-
-/** Characters that a column has at least: what comes later is often longer than what was there first. */
-const ROOM = 12;

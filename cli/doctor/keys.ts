@@ -36,7 +36,8 @@ export async function lookAtKeys(home: string): Promise<Finding[]> {
 export async function lookAtIdentity(connect: () => Promise<Hive>): Promise<Finding[]> {
   await using hive = await connect();
   const { identity } = hive;
-  if (identity.kind === 'anonymous') return [ok('identity', 'nobody: you may read, and not write')];
+  if (identity.kind === 'anonymous')
+    return [ok('identity', 'no operator: you may read, and write as a swarm whose key is here')];
   const who = identity.kind === 'operator' ? `operator:${identity.name}` : `swarm:${identity.swarm}`;
   try {
     await hive.registry.getFederation({});

@@ -164,7 +164,8 @@ test('of two agents of one name the newer stays, and does the work of the older'
   const older = await federation.ready(args);
   submitted.push(...(await federation.submit('twin', 1, { type: 'twin' })));
   await inState('twin-0', 'TASK_STATE_RUNNING');
-  await federation.ready(args);
+  const newer = await federation.ready(args);
+  expect(newer.said()).toContain('there is an agent code/twin already');
   const { code, stderr } = await older.ended;
   expect(code).not.toBe(0);
   expect(stderr).toContain('another instance took the place of agent code/twin');

@@ -93,6 +93,9 @@ test('get, describe and delete know what was applied', async () => {
   expect(yaml).toMatch(/^ {2}cognitivePattern: divergent$/m);
   const { stdout: described } = await playground.run(['describe', 'task/count-lines']);
   expect(described).toMatch(/^waits for +an agent of type shell: swarm code has none of its own$/m);
+  const typo = await playground.run(['delete', 'cluster', 'research-swarm', 'nosuch', 'ml-trainer']);
+  expect(typo).toMatchObject({ code: 4, stdout: '' });
+  expect(typo.stderr).toContain('cluster "nosuch" is not known, so nothing was removed; see hivebus get clusters');
   const { code, stdout } = await playground.run(['delete', 'cluster', 'research-swarm', 'ml-trainer']);
   expect([code, stdout]).toEqual([0, 'cluster research-swarm is removed\ncluster ml-trainer is removed\n']);
   expect((await playground.run(['delete', 'cluster/research-swarm'])).code).toBe(4);

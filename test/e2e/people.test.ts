@@ -10,14 +10,19 @@ const PATIENCE_MS = 60_000;
 
 const playground = new Playground();
 let up: Started;
+let slow: Started;
 beforeAll(async () => {
   up = await playground.up();
-  await playground.agent(['--type', 'slow', '--name', 'slow-1', '--exec', 'echo begun; sleep 600']);
+  slow = await playground.agent(['--type', 'slow', '--name', 'slow-1', '--exec', 'echo begun; sleep 600']);
   await playground.run(['register-swarm', 'poor']);
 }, 120_000);
 afterAll(() => playground[Symbol.asyncDispose]());
 
 const says = (started: Started, text: string) => until(() => started.said().includes(text), PATIENCE_MS);
+
+test('a swarm that an agent makes is said to be new, and where its key lies', () => {
+  expect(slow.said()).toMatch(/swarm code is new in main: registered, with its key in .*\bswarm-main-code\.key/);
+});
 
 test('Ctrl-C of logs -f and of --wait: the task goes on, and how to look at it is told', async () => {
   const waiting = playground.start(['task', 'submit', '--swarm', 'code', '--type', 'slow', '--wait']);
