@@ -8,24 +8,21 @@ const project = (groupOrder: number, name: string, include: string[], testTimeou
   test: { name, include, testTimeout, hookTimeout: 60_000, sequence: { groupOrder } },
 });
 
-/** On a machine that others share, what runs real processes may try once more, and the report says `retry x1`. */
-const retry = process.env.CI ? 1 : 0;
-
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
       project(0, 'unit', ['{libs,services,cli,examples,tools}/**/*.test.ts'], 30_000),
-      { test: { ...project(1, 'integration', ['test/integration/**/*.test.ts'], 60_000).test, retry } },
+      project(1, 'integration', ['test/integration/**/*.test.ts'], 60_000),
       project(2, 'simulation', ['test/simulation/**/*.test.ts'], 300_000),
       // Real processes that share the machine: one file at a time.
       {
-        test: { ...project(3, 'e2e', ['test/e2e/**/*.test.ts'], 180_000).test, maxWorkers: 1, retry },
+        test: { ...project(3, 'e2e', ['test/e2e/**/*.test.ts'], 180_000).test, maxWorkers: 1 },
       },
       {
         test: {
           ...project(4, 'cluster', ['test/cluster/**/*.test.ts'], 300_000).test,
-          ...{ maxWorkers: 1, hookTimeout: 180_000, globalSetup: 'test/cluster/told.ts', retry },
+          ...{ maxWorkers: 1, hookTimeout: 180_000, globalSetup: 'test/cluster/told.ts' },
         },
       },
     ],
