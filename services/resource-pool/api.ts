@@ -14,7 +14,19 @@ import { awaitGrant } from './grants.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
-import * as check from './validation.ts';
+import { checkAgentList, checkAgentName, checkRegistration } from './validation/agents.ts';
+import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
+import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
+import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
+import { checkLimits, checkPolicy } from './validation/settings.ts';
+import {
+  checkCancel,
+  checkEvents,
+  checkExplain,
+  checkSubmission,
+  checkTaskList,
+  checkWatch,
+} from './validation/tasks.ts';
 import { taskEnded, watchTasks } from './watching.ts';
 
 export type PoolApi = Api<ResourcePoolServiceService>;
@@ -33,109 +45,109 @@ export interface ApiDeps {
 export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
-      check.checkRegistration(request);
+      checkRegistration(request);
       await lookUp(request.swarm, call);
       return journal.execute('registerAgent', request, call);
     },
     async deregisterAgent(request, call) {
-      check.checkAgentName(request);
+      checkAgentName(request);
       return journal.execute('deregisterAgent', request, call);
     },
     async getAgent(request, call) {
-      check.checkAgentName(request);
+      checkAgentName(request);
       const answer = await journal.query('getAgent', request, call);
       return { ...answer, agent: answer.agent && heard(answer.agent, liveness) };
     },
     async listAgents(request, call) {
-      check.checkAgentList(request);
+      checkAgentList(request);
       const answer = await journal.query('listAgents', request, call, atLeast(request));
       return { ...answer, agents: answer.agents.map((agent) => heard(agent, liveness)) };
     },
 
     async requestAgent(request, call) {
-      check.checkBorrowing(request);
+      checkBorrowing(request);
       await lookUp(request.swarm, call);
       return awaitGrant(journal, await journal.execute('requestAgent', request, call), call);
     },
     async listAgentRequests(request, call) {
-      check.checkLeaseList(request);
+      checkLeaseList(request);
       return journal.query('listAgentRequests', request, call, atLeast(request));
     },
     async withdrawAgentRequest(request, call) {
-      check.checkId('id', request.id);
+      checkId('id', request.id);
       return journal.execute('withdrawAgentRequest', request, call);
     },
     async renewLease(request, call) {
-      check.checkId('lease', request.lease);
+      checkId('lease', request.lease);
       return journal.execute('renewLease', request, call);
     },
     async releaseLease(request, call) {
-      check.checkId('lease', request.lease);
+      checkId('lease', request.lease);
       return journal.execute('releaseLease', request, call);
     },
     async revokeLease(request, call) {
-      check.checkRevocation(request);
+      checkRevocation(request);
       return journal.execute('revokeLease', request, call);
     },
     async getLendingPolicy(request, call) {
-      check.checkSwarm(request);
+      checkSwarm(request);
       return journal.query('getLendingPolicy', request, call, atLeast(request));
     },
     async setLendingPolicy(request, call) {
-      check.checkLending(request);
+      checkLending(request);
       await lookUp(request.policy?.swarm ?? '', call);
       return journal.execute('setLendingPolicy', request, call);
     },
     async listLeases(request, call) {
-      check.checkLeaseList(request);
+      checkLeaseList(request);
       return journal.query('listLeases', request, call, atLeast(request));
     },
 
     async submitTask(request, call) {
-      check.checkSubmission(request);
+      checkSubmission(request);
       await lookUp(request.spec?.swarm ?? '', call);
       return journal.execute('submitTask', request, call);
     },
     async getTask(request, call) {
-      check.checkId('id', request.id);
+      checkId('id', request.id);
       const { linearizable } = request;
       return journal.query('getTask', request, call, { ...atLeast(request), linearizable });
     },
     async listTasks(request, call) {
-      check.checkTaskList(request);
+      checkTaskList(request);
       return journal.query('listTasks', request, call, atLeast(request));
     },
     async cancelTask(request, call) {
-      check.checkCancel(request);
+      checkCancel(request);
       return journal.execute('cancelTask', request, call);
     },
     async *watchTasks(request, call) {
-      check.checkWatch(request);
+      checkWatch(request);
       yield* watchTasks(journal, request, call);
     },
     async *readTaskLog(request, call) {
-      check.checkId('id', request.id);
+      checkId('id', request.id);
       yield* readTaskLog(journal, logs, request, call);
     },
     async explain(request, call) {
-      check.checkExplain(request);
+      checkExplain(request);
       return journal.query('explain', request, call, atLeast(request));
     },
     async *watchEvents(request, call) {
-      check.checkEvents(request);
+      checkEvents(request);
       yield* watchEvents(journal, events, request, call.signal);
     },
 
     async listAssignments(request, call) {
-      check.checkAssignments(request);
+      checkAssignments(request);
       return journal.execute('listAssignments', request, unrepeated(call));
     },
     async confirmAssignment(request, call) {
-      check.checkConfirmation(request);
+      checkConfirmation(request);
       return journal.execute('confirmAssignment', request, call);
     },
     async reportTask(request, call) {
-      check.checkReport(request);
+      checkReport(request);
       return journal.execute('reportTask', request, call);
     },
 
@@ -143,15 +155,15 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
       return journal.query('getPolicy', request, call, atLeast(request));
     },
     async getSwarmLimits(request, call) {
-      check.checkSwarm(request);
+      checkSwarm(request);
       return journal.query('getSwarmLimits', request, call, atLeast(request));
     },
     async setSwarmLimits(request, call) {
-      check.checkLimits(request);
+      checkLimits(request);
       return journal.execute('setSwarmLimits', request, call);
     },
     async setPolicy(request, call) {
-      check.checkPolicy(request);
+      checkPolicy(request);
       return journal.execute('setPolicy', request, call);
     },
   };
@@ -164,7 +176,7 @@ function heard(agent: Agent, liveness: Pick<Liveness, 'heardAt'>): Agent {
 }
 
 const atLeast = (request: { minRevision: string }): QueryOptions => ({
-  minRevision: check.revisionOf('minRevision', request.minRevision),
+  minRevision: revisionOf('minRevision', request.minRevision),
 });
 
 /** The same call for a read that only the leader answers: what it said is not kept, a repeat is told what is so then. */
@@ -185,6 +197,6 @@ async function* readTaskLog(
   const keys = async () => new Map((await journal.query('logKeys', { id }, call, { linearizable: true })).keys);
   const { signal } = call;
   const proof = new LogProof(keys);
-  const parts = logs.read({ task: id, after: check.revisionOf('after', after), signal, ended, proof });
+  const parts = logs.read({ task: id, after: revisionOf('after', after), signal, ended, proof });
   for await (const { lines, position } of parts) yield { lines, position: String(position) };
 }

@@ -5,7 +5,7 @@ import { watchStart } from '../../libs/service/watch-start.ts';
 import type { Task, WatchTasksRequest, WatchTasksResponse } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolEvent, PoolShape } from './core/state.ts';
 import { hasEnded } from './core/task-states.ts';
-import { revisionOf } from './validation.ts';
+import { revisionOf } from './validation/parts.ts';
 
 /**
  * Every change of a task after a revision, as the task now is: whoever is behind sees the newest, and may see it twice.

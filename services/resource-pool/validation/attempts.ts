@@ -1,0 +1,48 @@
+import { Checks } from '../../../libs/kernel/checks.ts';
+import { isPublicKey } from '../../../libs/protocol/token.ts';
+import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { bounded, jsonBytes, MAX_PAYLOAD_BYTES } from './parts.ts';
+
+/** What agents say of the tasks that they were given. */
+
+const REPORTABLE: readonly rpc.Outcome[] = [
+  'OUTCOME_SUCCEEDED',
+  'OUTCOME_FAILED',
+  'OUTCOME_TERMINAL',
+  'OUTCOME_TIMED_OUT',
+  'OUTCOME_CANCELLED',
+  'OUTCOME_LOST',
+];
+
+export function checkAssignments(request: rpc.ListAssignmentsRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('agent', request.agent);
+  checks.name('instance', request.instance);
+  checks.done();
+}
+
+export function checkConfirmation(request: rpc.ConfirmAssignmentRequest): void {
+  const checks = new Checks();
+  attempt(checks, request);
+  const { logKey } = request;
+  const rule = 'must be base64url of the 32 bytes of an Ed25519 key, or empty';
+  checks.rule(logKey === '' || isPublicKey(logKey), 'logKey', logKey, rule);
+  checks.done();
+}
+
+export function checkReport(request: rpc.ReportTaskRequest): void {
+  const checks = new Checks();
+  attempt(checks, request);
+  const { outcome } = request;
+  checks.rule(REPORTABLE.includes(outcome), 'outcome', outcome, `must be one of ${REPORTABLE.join(', ')}`);
+  bounded(checks, 'result', jsonBytes(request.result), MAX_PAYLOAD_BYTES);
+  checks.text('reason', request.reason, 1024);
+  checks.done();
+}
+
+function attempt(checks: Checks, request: Omit<rpc.ConfirmAssignmentRequest, 'logKey'>): void {
+  checks.name('task', request.task);
+  checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
+  checks.name('instance', request.instance);
+}
