@@ -1,6 +1,7 @@
 import { HiveError } from '../kernel/errors.ts';
 import { Table } from '../kernel/table.ts';
 import type { RequestId } from '../protocol/call.ts';
+import { sameContent } from './content-digest.ts';
 import type { DecidedJson } from './record.ts';
 
 /** The last answers of one client, oldest first. */
@@ -57,10 +58,10 @@ export class Sessions {
 
   remember(principal: string, client: string, counter: number, outcome: Answered): void {
     const key = keyOf(principal, client);
-    const before = this.table.get(key)?.answers ?? [];
-    const kept = before.length < ANSWERS_PER_CLIENT ? before : before.slice(1);
+    const answers = this.table.get(key)?.answers.slice(-(ANSWERS_PER_CLIENT - 1)) ?? [];
+    answers.push([counter, outcome]);
     this.#forget(key); // to the end of the order of insertion: heard of last
-    this.table.set(key, { answers: [...kept, [counter, outcome]] });
+    this.table.set(key, { answers });
     const own = this.#index(key);
     if (own.size > MAX_CLIENTS_OF_ONE) this.#forget(own.values().next().value as string);
     if (this.table.size > MAX_CLIENTS) this.#forget(this.table.keys().next().value as string);
@@ -89,7 +90,7 @@ export class Sessions {
 
 /** What was answered to something else is no answer to this: the client has used its number twice. */
 function sameCommand({ client, counter }: RequestId, outcome: Answered, { name, digest }: Asking): Answered {
-  const isSame = (outcome.n ?? name) === name && (outcome.h ?? digest) === digest;
+  const isSame = (outcome.n ?? name) === name && sameContent(outcome.h, digest);
   if (isSame) return outcome;
   const was = outcome.n === name ? `another ${name}` : outcome.n;
   const message = `request ${client}:${counter} was used for something else, ${was}; each request needs a number of its own`;
