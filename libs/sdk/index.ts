@@ -30,6 +30,7 @@ export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts
 export type { Hive, Identity } from './hive.ts';
 export type { BorrowedAgent } from './lease.ts';
 export { type ReadLogOptions, readTaskLog } from './read-log.ts';
+export { type Submission, type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';
 export { createSwarm, type Swarm, type SwarmOptions } from './swarm.ts';
 export type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 export { followTasks, isEnded, type TaskFilter, waitForTask } from './wait.ts';

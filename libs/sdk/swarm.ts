@@ -7,6 +7,7 @@ import { type Agent, type AgentOptions, createAgent } from './agent.ts';
 import type { Hive } from './hive.ts';
 import { type BorrowedAgent, borrow } from './lease.ts';
 import { untilSettled } from './retry.ts';
+import { type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';
 
 export interface SwarmOptions {
   /** A connection whose home has, or will get, the swarm's key. */
@@ -28,6 +29,11 @@ export interface Swarm extends AsyncDisposable {
   readonly hive: Hive;
   /** Submits a task of this swarm. `id` makes a repeat harmless: the second is refused as ALREADY_EXISTS. */
   submitTask(spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>, id?: string): Promise<Task>;
+  /** Submits any number of tasks of this swarm, and says of each what became of it. See `submitAll`. */
+  submitTasks(
+    tasks: readonly { spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>; id?: string }[],
+    options?: SubmitAllOptions,
+  ): Promise<Submitted[]>;
   /** Borrows an agent of another swarm. RESOURCE_EXHAUSTED when none is free. */
   requestAgent(request: Partial<Omit<RequestAgentRequest, 'swarm'>> & { type: string }): Promise<BorrowedAgent>;
   /** Starts an agent of this swarm in this process. */
@@ -62,6 +68,10 @@ export async function createSwarm(options: SwarmOptions): Promise<Swarm> {
     name,
     hive,
     submitTask: (spec, id = '') => submitTask(hive, { ...spec, swarm: name }, id),
+    submitTasks: (tasks, given) => {
+      const own = tasks.map(({ spec, ...rest }) => ({ ...rest, spec: { ...spec, swarm: name } }));
+      return submitAll(hive, own, { clock, ...given });
+    },
     requestAgent: (request) => borrow(hive, { ...request, swarm: name }, clock),
     createAgent: (agent) => createAgent({ clock, ...agent, hive, swarm: name }),
     close,

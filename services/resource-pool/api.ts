@@ -9,13 +9,16 @@ import type {
   ReadTaskLogResponse,
   ResourcePoolServiceService,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { reportTasks, submitTasks } from './bulk.ts';
 import type { PoolShape } from './core/state.ts';
 import { awaitGrant } from './grants.ts';
+import { unrepeated } from './internal-call.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
 import { checkAgentList, checkAgentName, checkRegistration } from './validation/agents.ts';
 import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
+import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
@@ -108,6 +111,10 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
       await lookUp(request.spec?.swarm ?? '', call);
       return journal.execute('submitTask', request, call);
     },
+    async submitTasks(request, call) {
+      checkSubmissions(request, call);
+      return submitTasks(journal, lookUp, request, call);
+    },
     async getTask(request, call) {
       checkId('id', request.id);
       const { linearizable } = request;
@@ -150,6 +157,10 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
       checkReport(request);
       return journal.execute('reportTask', request, call);
     },
+    async reportTasks(request, call) {
+      checkReports(request, call);
+      return reportTasks(journal, request, call);
+    },
 
     async getPolicy(request, call) {
       return journal.query('getPolicy', request, call, atLeast(request));
@@ -177,11 +188,6 @@ function heard(agent: Agent, liveness: Pick<Liveness, 'heardAt'>): Agent {
 
 const atLeast = (request: { minRevision: string }): QueryOptions => ({
   minRevision: revisionOf('minRevision', request.minRevision),
-});
-
-/** The same call for a read that only the leader answers: what it said is not kept, a repeat is told what is so then. */
-const unrepeated = ({ federation, principal, token, trace, signal }: Call): Call => ({
-  ...{ federation, principal, token, trace, signal },
 });
 
 async function* readTaskLog(

@@ -1543,6 +1543,83 @@ export interface SetPolicyResponse {
   revision: string;
 }
 
+/** Why one item of a call was refused; the others are answered by themselves. */
+export interface Refusal {
+  /** The code, by gRPC's names, e.g. `ALREADY_EXISTS`. */
+  code: string;
+  /** For people: what was wrong and what to do. */
+  message: string;
+  /** May the same item succeed later, unchanged? */
+  retryable: boolean;
+  /** Wait at least so long before trying again, in milliseconds; 0 = not said. */
+  retryAfterMs: number;
+  /** A stable word for programs, finer than the code; may be empty. */
+  reason: string;
+  /** The faults of the item; left out when all refusals together are more than an answer carries. */
+  faults: Fault[];
+}
+
+/** One fault of an item. */
+export interface Fault {
+  /** The field, from the item on, e.g. `spec.type`. */
+  field: string;
+  /** Its value, shortened. */
+  value: string;
+  /** The rule that it breaks. */
+  rule: string;
+}
+
+export interface SubmitTasksRequest {
+  /**
+   * What to submit, 1 to 2500, for at most 64 swarms; each as if it were `idempotent`. A task without an id gets one that
+   * follows from the call's request id, where it has one, and the task's place here, so that a repeat finds it.
+   */
+  tasks: SubmitTaskRequest[];
+}
+
+export interface SubmitTasksResponse {
+  /** What became of each, in the order of the request. */
+  tasks: SubmittedTask[];
+  /** The pool's revision that has all of them. */
+  revision: string;
+}
+
+/** What became of one task of a SubmitTasks. */
+export interface SubmittedTask {
+  /** Its id; empty when it was refused and had none. */
+  id: string;
+  /** False when it was there already, or was refused. */
+  created: boolean;
+  /** Where it is; unspecified when it was refused. */
+  state: TaskState;
+  /** Of a dry run: the agent, as `swarm/name`, that would be given it at once; empty = it would wait. */
+  agent: string;
+  /** Why it was refused; unset = it was not. */
+  refusal?: Refusal | undefined;
+}
+
+export interface ReportTasksRequest {
+  /** What to report, 1 to 1000. Each is fenced by its own attempt and instance, and a repeat is answered like the first. */
+  reports: ReportTaskRequest[];
+}
+
+export interface ReportTasksResponse {
+  /** What became of each, in the order of the request. */
+  reports: ReportedTask[];
+  /** The pool's revision that has all of them. */
+  revision: string;
+}
+
+/** What became of one report of a ReportTasks. */
+export interface ReportedTask {
+  /** The task. */
+  task: string;
+  /** Where the task is now; unspecified when the report was refused. */
+  state: TaskState;
+  /** Why it was refused; unset = it was not. ABORTED = the attempt is no longer the current one: drop it. */
+  refusal?: Refusal | undefined;
+}
+
 function createBaseAgent(): Agent {
   return {
     swarm: "",
@@ -11001,6 +11078,719 @@ export const SetPolicyResponse: MessageFns<SetPolicyResponse> = {
   },
 };
 
+function createBaseRefusal(): Refusal {
+  return { code: "", message: "", retryable: false, retryAfterMs: 0, reason: "", faults: [] };
+}
+
+export const Refusal: MessageFns<Refusal> = {
+  encode(message: Refusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    if (message.retryable !== false) {
+      writer.uint32(24).bool(message.retryable);
+    }
+    if (message.retryAfterMs !== 0) {
+      writer.uint32(32).uint32(message.retryAfterMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    for (const v of message.faults) {
+      Fault.encode(v!, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.retryable = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.retryAfterMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.faults.push(Fault.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Refusal {
+    return {
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      retryable: isSet(object.retryable) ? globalThis.Boolean(object.retryable) : false,
+      retryAfterMs: isSet(object.retryAfterMs)
+        ? globalThis.Number(object.retryAfterMs)
+        : isSet(object.retry_after_ms)
+        ? globalThis.Number(object.retry_after_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      faults: globalThis.Array.isArray(object?.faults) ? object.faults.map((e: any) => Fault.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: Refusal): unknown {
+    const obj: any = {};
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.retryable !== false) {
+      obj.retryable = message.retryable;
+    }
+    if (message.retryAfterMs !== 0) {
+      obj.retryAfterMs = Math.round(message.retryAfterMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.faults?.length) {
+      obj.faults = message.faults.map((e) => Fault.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseFault(): Fault {
+  return { field: "", value: "", rule: "" };
+}
+
+export const Fault: MessageFns<Fault> = {
+  encode(message: Fault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.field !== "") {
+      writer.uint32(10).string(message.field);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    if (message.rule !== "") {
+      writer.uint32(26).string(message.rule);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Fault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rule = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Fault {
+    return {
+      field: isSet(object.field) ? globalThis.String(object.field) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+      rule: isSet(object.rule) ? globalThis.String(object.rule) : "",
+    };
+  },
+
+  toJSON(message: Fault): unknown {
+    const obj: any = {};
+    if (message.field !== "") {
+      obj.field = message.field;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    if (message.rule !== "") {
+      obj.rule = message.rule;
+    }
+    return obj;
+  },
+};
+
+function createBaseSubmitTasksRequest(): SubmitTasksRequest {
+  return { tasks: [] };
+}
+
+export const SubmitTasksRequest: MessageFns<SubmitTasksRequest> = {
+  encode(message: SubmitTasksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tasks) {
+      SubmitTaskRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitTasksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitTasksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tasks.push(SubmitTaskRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitTasksRequest {
+    return {
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => SubmitTaskRequest.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: SubmitTasksRequest): unknown {
+    const obj: any = {};
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => SubmitTaskRequest.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseSubmitTasksResponse(): SubmitTasksResponse {
+  return { tasks: [], revision: "0" };
+}
+
+export const SubmitTasksResponse: MessageFns<SubmitTasksResponse> = {
+  encode(message: SubmitTasksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tasks) {
+      SubmittedTask.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitTasksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitTasksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tasks.push(SubmittedTask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitTasksResponse {
+    return {
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => SubmittedTask.fromJSON(e)) : [],
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SubmitTasksResponse): unknown {
+    const obj: any = {};
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => SubmittedTask.toJSON(e));
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseSubmittedTask(): SubmittedTask {
+  return { id: "", created: false, state: TaskState.TASK_STATE_UNSPECIFIED, agent: "", refusal: undefined };
+}
+
+export const SubmittedTask: MessageFns<SubmittedTask> = {
+  encode(message: SubmittedTask, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.created !== false) {
+      writer.uint32(16).bool(message.created);
+    }
+    if (message.state !== TaskState.TASK_STATE_UNSPECIFIED) {
+      writer.uint32(24).int32(taskStateToNumber(message.state));
+    }
+    if (message.agent !== "") {
+      writer.uint32(34).string(message.agent);
+    }
+    if (message.refusal !== undefined) {
+      Refusal.encode(message.refusal, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmittedTask {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmittedTask();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = taskStateFromJSON(reader.int32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.refusal = Refusal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmittedTask {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      state: isSet(object.state) ? taskStateFromJSON(object.state) : TaskState.TASK_STATE_UNSPECIFIED,
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      refusal: isSet(object.refusal) ? Refusal.fromJSON(object.refusal) : undefined,
+    };
+  },
+
+  toJSON(message: SubmittedTask): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.created !== false) {
+      obj.created = message.created;
+    }
+    if (message.state !== TaskState.TASK_STATE_UNSPECIFIED) {
+      obj.state = taskStateToJSON(message.state);
+    }
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.refusal !== undefined) {
+      obj.refusal = Refusal.toJSON(message.refusal);
+    }
+    return obj;
+  },
+};
+
+function createBaseReportTasksRequest(): ReportTasksRequest {
+  return { reports: [] };
+}
+
+export const ReportTasksRequest: MessageFns<ReportTasksRequest> = {
+  encode(message: ReportTasksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.reports) {
+      ReportTaskRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportTasksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportTasksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reports.push(ReportTaskRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportTasksRequest {
+    return {
+      reports: globalThis.Array.isArray(object?.reports)
+        ? object.reports.map((e: any) => ReportTaskRequest.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ReportTasksRequest): unknown {
+    const obj: any = {};
+    if (message.reports?.length) {
+      obj.reports = message.reports.map((e) => ReportTaskRequest.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseReportTasksResponse(): ReportTasksResponse {
+  return { reports: [], revision: "0" };
+}
+
+export const ReportTasksResponse: MessageFns<ReportTasksResponse> = {
+  encode(message: ReportTasksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.reports) {
+      ReportedTask.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportTasksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportTasksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reports.push(ReportedTask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportTasksResponse {
+    return {
+      reports: globalThis.Array.isArray(object?.reports)
+        ? object.reports.map((e: any) => ReportedTask.fromJSON(e))
+        : [],
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ReportTasksResponse): unknown {
+    const obj: any = {};
+    if (message.reports?.length) {
+      obj.reports = message.reports.map((e) => ReportedTask.toJSON(e));
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseReportedTask(): ReportedTask {
+  return { task: "", state: TaskState.TASK_STATE_UNSPECIFIED, refusal: undefined };
+}
+
+export const ReportedTask: MessageFns<ReportedTask> = {
+  encode(message: ReportedTask, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.state !== TaskState.TASK_STATE_UNSPECIFIED) {
+      writer.uint32(16).int32(taskStateToNumber(message.state));
+    }
+    if (message.refusal !== undefined) {
+      Refusal.encode(message.refusal, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportedTask {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportedTask();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = taskStateFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.refusal = Refusal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportedTask {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      state: isSet(object.state) ? taskStateFromJSON(object.state) : TaskState.TASK_STATE_UNSPECIFIED,
+      refusal: isSet(object.refusal) ? Refusal.fromJSON(object.refusal) : undefined,
+    };
+  },
+
+  toJSON(message: ReportedTask): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.state !== TaskState.TASK_STATE_UNSPECIFIED) {
+      obj.state = taskStateToJSON(message.state);
+    }
+    if (message.refusal !== undefined) {
+      obj.refusal = Refusal.toJSON(message.refusal);
+    }
+    return obj;
+  },
+};
+
 /**
  * Agents of many swarms as one pool: who is there, who lends whom, which task runs where.
  *
@@ -11174,6 +11964,19 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: SubmitTaskResponse): Buffer => Buffer.from(SubmitTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitTaskResponse => SubmitTaskResponse.decode(value),
   },
+  /**
+   * Accepts many tasks, each by itself and answered by itself: a bad one keeps no other from being accepted. A repeat of
+   * the call submits nothing twice, as long as the tasks are kept.
+   */
+  submitTasks: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SubmitTasks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SubmitTasksRequest): Buffer => Buffer.from(SubmitTasksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SubmitTasksRequest => SubmitTasksRequest.decode(value),
+    responseSerialize: (value: SubmitTasksResponse): Buffer => Buffer.from(SubmitTasksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SubmitTasksResponse => SubmitTasksResponse.decode(value),
+  },
   /** One task with its attempts. */
   getTask: {
     path: "/hivebus.pool.v1.ResourcePoolService/GetTask" as const,
@@ -11287,6 +12090,16 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: ReportTaskResponse): Buffer => Buffer.from(ReportTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReportTaskResponse => ReportTaskResponse.decode(value),
   },
+  /** Outcomes of many attempts, each as by ReportTask and answered by itself. */
+  reportTasks: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ReportTasks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportTasksRequest): Buffer => Buffer.from(ReportTasksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportTasksRequest => ReportTasksRequest.decode(value),
+    responseSerialize: (value: ReportTasksResponse): Buffer => Buffer.from(ReportTasksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportTasksResponse => ReportTasksResponse.decode(value),
+  },
   /** By which rules agents are chosen in this federation. */
   getPolicy: {
     path: "/hivebus.pool.v1.ResourcePoolService/GetPolicy" as const,
@@ -11377,6 +12190,11 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
    * RESOURCE_EXHAUSTED (retryable) when too many tasks wait.
    */
   submitTask: handleUnaryCall<SubmitTaskRequest, SubmitTaskResponse>;
+  /**
+   * Accepts many tasks, each by itself and answered by itself: a bad one keeps no other from being accepted. A repeat of
+   * the call submits nothing twice, as long as the tasks are kept.
+   */
+  submitTasks: handleUnaryCall<SubmitTasksRequest, SubmitTasksResponse>;
   /** One task with its attempts. */
   getTask: handleUnaryCall<GetTaskRequest, GetTaskResponse>;
   /** Tasks, oldest first, filtered and in pages. */
@@ -11406,6 +12224,8 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
    * A repeat of the report that was accepted is answered like the first.
    */
   reportTask: handleUnaryCall<ReportTaskRequest, ReportTaskResponse>;
+  /** Outcomes of many attempts, each as by ReportTask and answered by itself. */
+  reportTasks: handleUnaryCall<ReportTasksRequest, ReportTasksResponse>;
   /** By which rules agents are chosen in this federation. */
   getPolicy: handleUnaryCall<GetPolicyRequest, GetPolicyResponse>;
   /** Changes these rules, from the next decision on. By an operator. */
@@ -11656,6 +12476,25 @@ export interface ResourcePoolServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitTaskResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Accepts many tasks, each by itself and answered by itself: a bad one keeps no other from being accepted. A repeat of
+   * the call submits nothing twice, as long as the tasks are kept.
+   */
+  submitTasks(
+    request: SubmitTasksRequest,
+    callback: (error: ServiceError | null, response: SubmitTasksResponse) => void,
+  ): ClientUnaryCall;
+  submitTasks(
+    request: SubmitTasksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SubmitTasksResponse) => void,
+  ): ClientUnaryCall;
+  submitTasks(
+    request: SubmitTasksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SubmitTasksResponse) => void,
+  ): ClientUnaryCall;
   /** One task with its attempts. */
   getTask(
     request: GetTaskRequest,
@@ -11797,6 +12636,22 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReportTaskResponse) => void,
+  ): ClientUnaryCall;
+  /** Outcomes of many attempts, each as by ReportTask and answered by itself. */
+  reportTasks(
+    request: ReportTasksRequest,
+    callback: (error: ServiceError | null, response: ReportTasksResponse) => void,
+  ): ClientUnaryCall;
+  reportTasks(
+    request: ReportTasksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportTasksResponse) => void,
+  ): ClientUnaryCall;
+  reportTasks(
+    request: ReportTasksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportTasksResponse) => void,
   ): ClientUnaryCall;
   /** By which rules agents are chosen in this federation. */
   getPolicy(

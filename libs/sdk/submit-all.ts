@@ -1,0 +1,133 @@
+import { type Clock, pause, systemClock } from '../kernel/clock.ts';
+import { type Code, HiveError } from '../kernel/errors.ts';
+import { randomId } from '../kernel/ids.ts';
+import type { Refusal, SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Hive } from './hive.ts';
+
+/** One task of many. */
+export interface Submission {
+  readonly spec: Partial<TaskSpec> & Pick<TaskSpec, 'swarm' | 'type'>;
+  /** Its id; left out, it gets one. A task of the same id and spec that is there already is the answer. */
+  readonly id?: string;
+}
+
+/** What became of it. */
+export interface Submitted {
+  readonly id: string;
+  /** False when it was there already, or was refused. */
+  readonly created: boolean;
+  readonly state: TaskState;
+  /** Why it was refused; undefined when it was not. */
+  readonly error: HiveError | undefined;
+}
+
+export interface SubmitAllOptions {
+  /** What may pass by itself, such as a full queue, is tried again for so long, in milliseconds; default 30,000. */
+  readonly patienceMs?: number;
+  /** Check everything, submit nothing. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/** What one call carries: the bus takes 1 MiB in a message, and a call's answer must fit as well. */
+const MAX_ITEMS = 1000;
+const MAX_BYTES = 384 * 1024;
+const CALLS_AT_ONCE = 4;
+const PATIENCE_MS = 30_000;
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 2000;
+
+/** What the service cannot read, or the bus not carry, for the sake of some of the items. */
+const OF_SOME: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'RESOURCE_EXHAUSTED']);
+
+/** What goes in one call. */
+type Item = SubmitTaskRequest & { readonly place: number };
+
+/**
+ * Submits any number of tasks in as few calls as carry them, and says of each what became of it, in their order. One that
+ * is refused keeps no other from being submitted. Rejects when the signal aborts, or when nobody answers any more.
+ */
+export async function submitAll(
+  hive: Pick<Hive, 'pool'>,
+  tasks: readonly Submission[],
+  options: SubmitAllOptions = {},
+): Promise<Submitted[]> {
+  const { clock = systemClock, patienceMs = PATIENCE_MS, signal = NEVER, dryRun = false } = options;
+  const outcomes = new Array<Submitted>(tasks.length);
+  const giveUpAt = clock.monotonic() + patienceMs;
+  let left = tasks.map((task, place): Item => itemOf(task, place, dryRun));
+  for (let delayMs = FIRST_DELAY_MS; left.length > 0; delayMs = Math.min(2 * delayMs, MAX_DELAY_MS)) {
+    const calls = inCalls(left);
+    const lanes = Array.from({ length: CALLS_AT_ONCE }, async () => {
+      for (let call = calls.shift(); call; call = calls.shift()) await submit(hive, call, outcomes, signal);
+    });
+    await Promise.all(lanes);
+    left = left.filter(({ place }) => outcomes[place]?.error?.retryable);
+    if (left.length === 0 || clock.monotonic() >= giveUpAt) break;
+    const afterMs = Math.max(...left.map(({ place }) => outcomes[place]?.error?.retryAfterMs ?? 0));
+    await pause(clock, Math.max(delayMs, afterMs), signal);
+    if (signal.aborted) throw HiveError.from(signal.reason);
+  }
+  return outcomes;
+}
+
+const NEVER = new AbortController().signal;
+
+function itemOf({ spec, id }: Submission, place: number, dryRun: boolean): Item {
+  const whole: TaskSpec = {
+    ...{ capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '' },
+    ...spec,
+  };
+  return { spec: whole, id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
+}
+
+function inCalls(items: readonly Item[]): Item[][] {
+  const calls: Item[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const item of items) {
+    const size = Buffer.byteLength(JSON.stringify(item));
+    const last = calls.at(-1);
+    if (!last || last.length >= MAX_ITEMS || bytes + size > MAX_BYTES) {
+      calls.push([item]);
+      bytes = size;
+    } else {
+      last.push(item);
+      bytes += size;
+    }
+  }
+  return calls;
+}
+
+/** One call; what it comes to for each of its items. */
+async function submit(
+  hive: Pick<Hive, 'pool'>,
+  items: readonly Item[],
+  outcomes: Submitted[],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const { tasks } = await hive.pool.submitTasks({ tasks: items.map(({ place, ...item }) => item) }, { signal });
+    for (const [i, { place, id }] of items.entries()) {
+      const { refusal, created = false, state = 'TASK_STATE_UNSPECIFIED' } = tasks[i] ?? {};
+      outcomes[place] = { id, created, state, error: refusal && errorOf(refusal) };
+    }
+  } catch (cause) {
+    const error = HiveError.from(cause);
+    if (error.retryable || !OF_SOME.has(error.code)) throw error;
+    const [only] = items;
+    if (only && items.length === 1) {
+      outcomes[only.place] = { id: only.id, created: false, state: 'TASK_STATE_UNSPECIFIED', error };
+      return;
+    }
+    const half = items.length >> 1;
+    await submit(hive, items.slice(0, half), outcomes, signal);
+    await submit(hive, items.slice(half), outcomes, signal);
+  }
+}
+
+/** A refusal as the error that a call of its own would have thrown. */
+function errorOf({ code, faults, reason, retryAfterMs, ...rest }: Refusal): HiveError {
+  const json = { ...rest, code: code as Code, violations: faults };
+  return HiveError.fromJSON({ ...json, ...(reason && { reason }), ...(retryAfterMs > 0 && { retryAfterMs }) });
+}
