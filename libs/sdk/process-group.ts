@@ -5,6 +5,8 @@ import { runsInGroup } from './processes.ts';
 
 /** How often a group that was asked to end is looked at. */
 const LOOK_MS = 25;
+/** How long killed processes may take to go; longer only those that hang in the kernel, or that are not ours to kill. */
+const GOING_MS = 5000;
 /** How long a pipe may stay open after the group's end: somebody left the group and kept it. */
 const LINGER_MS = 1000;
 
@@ -25,8 +27,8 @@ const isLeft = (group: number): boolean => signalGroup(group, 0) && runsInGroup(
  * Waits until the leader of a process group has ended and its group with it, output read to the end.
  *
  * On `signal` the whole group gets SIGTERM, and SIGKILL when it is not gone after `graceMs`. When the leader ends by
- * itself, what it left running in its group is killed at once: a task ends when its command does. So does, by
- * `killOutsiders`, what has left the group.
+ * itself, what it left running in its group is killed at once, and waited for: a task ends when its command does, and
+ * its next attempt meets nobody of this one. By `killOutsiders` what has left the group is killed, too.
  */
 export async function groupEnd(
   leader: ChildProcess,
@@ -47,12 +49,18 @@ export async function groupEnd(
 
   const [code, killedBy] = (await once(leader, 'exit')) as [number | null, NodeJS.Signals | null];
   signal.removeEventListener('abort', stop);
-  while (deadline !== undefined && clock.monotonic() < deadline && isLeft(group)) await pause(clock, LOOK_MS);
+  if (deadline !== undefined) await emptied(group, deadline, clock);
   kill?.[Symbol.dispose]();
   signalGroup(group, 'SIGKILL');
   killOutsiders();
+  await emptied(group, clock.monotonic() + GOING_MS, clock);
   await drained(leader, closed, clock);
   return { code, signal: killedBy };
+}
+
+/** Until nobody of the group runs, or it is too late by the monotonic clock. */
+async function emptied(group: number, deadline: number, clock: Clock): Promise<void> {
+  while (clock.monotonic() < deadline && isLeft(group)) await pause(clock, LOOK_MS);
 }
 
 /** Until the pipes are closed, or have been silent for a while since a process that left the group holds them. */
