@@ -2,7 +2,8 @@
 //   node tools/setup.mjs [--with redis,etcd] [--no-build]
 import { parseArgs } from 'node:util';
 import { build, isBuilt } from './setup/build.mjs';
-import { Failure, withLock } from './setup/common.mjs';
+import { Failure } from './setup/common.mjs';
+import { withLock } from './setup/lock.mjs';
 import { installPackages, packagesAreInstalled } from './setup/packages.mjs';
 import { fetchServer, findServer, SERVERS } from './setup/servers.mjs';
 

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, runAsGroup, say } from './common.mjs';
+import { root, say } from './common.mjs';
+import { runAsGroup } from './group.mjs';
+import { lockFor } from './lock.mjs';
 
 /**
  * Does node_modules hold what the lock file wants? npm notes there, at the end of each install, what it put in; an install
@@ -19,6 +21,7 @@ export async function installPackages() {
   say('installing npm packages (npm ci)');
   await runAsGroup('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: root,
+    onStart: lockFor,
     env: { ...process.env, NODE_ENV: 'development' },
   });
 }
