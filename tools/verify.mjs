@@ -1,7 +1,11 @@
 // Everything that can be checked without running the whole: each check runs even when one before it failed.
-//   node tools/verify.mjs [check ...]
-import { spawnSync } from 'node:child_process';
+//   node tools/verify.mjs [--limit SECONDS] [check ...]
+import { parseArgs } from 'node:util';
 import { root } from './setup/common.mjs';
+import { runAsGroup } from './setup/group.mjs';
+
+/** For each check, in seconds: about ten times what the slowest takes on two busy cores. It only ends what hangs. */
+const LIMIT_S = 900;
 
 const bin = (name) => `${root}/node_modules/.bin/${name}`;
 
@@ -17,33 +21,43 @@ const CHECKS = {
   'unit tests': [bin('vitest'), 'run', '--project', 'unit'],
 };
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !(name in CHECKS));
-if (unknown.length > 0) {
-  console.error(`verify: no check is called ${unknown}; checks: ${Object.keys(CHECKS).join(', ')}`);
-  process.exit(2);
+const { limitMs, asked } = readOptions();
+const failed = [];
+for (const name of Object.keys(CHECKS).filter((each) => asked.length === 0 || asked.includes(each))) {
+  if (!(await passes(name))) failed.push(name);
 }
-
-const failed = Object.keys(CHECKS)
-  .filter((name) => asked.length === 0 || asked.includes(name))
-  .filter((name) => !passes(name));
 console.log(failed.length === 0 ? 'verify: all is well' : `verify: FAILED: ${failed.join(', ')}`);
 process.exitCode = failed.length === 0 ? 0 : 1;
 
-/** Runs a check; its output is shown only when it fails. */
-function passes(name) {
+/** Runs a check; its output is shown only when it fails. When verify is interrupted, so is the check, and all ends. */
+async function passes(name) {
   const [program, ...args] = CHECKS[name];
   const startedAt = performance.now();
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  if (status === 0) {
-    console.log(`ok      ${name} (${seconds} s)`);
+  const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
+  try {
+    await runAsGroup(program, args, { cwd: root, limitMs });
+    console.log(`ok      ${name} (${seconds()} s)`);
     return true;
+  } catch (error) {
+    if (error.exitCode === 130) {
+      console.error(`verify: interrupted in: ${name} (${seconds()} s)\n${error.output}`);
+      process.exit(130);
+    }
+    console.log(`FAILED  ${name} (${seconds()} s)\n${error.message}`);
+    return false;
   }
-  console.log(`FAILED  ${name} (${seconds} s)\n${[error?.message, stdout, stderr].filter(Boolean).join('\n')}`);
-  return false;
+}
+
+function readOptions() {
+  try {
+    const { values, positionals } = parseArgs({ options: { limit: { type: 'string' } }, allowPositionals: true });
+    const unknown = positionals.filter((name) => !(name in CHECKS));
+    if (unknown.length > 0) throw new Error(`no check is called ${unknown}; checks: ${Object.keys(CHECKS).join(', ')}`);
+    const limitS = Number(values.limit ?? LIMIT_S);
+    if (!(limitS > 0 && limitS <= 86_400)) throw new Error(`--limit ${values.limit} must be 1 to 86400 (seconds)`);
+    return { limitMs: limitS * 1000, asked: positionals };
+  } catch (error) {
+    console.error(`verify: ${error.message}`);
+    process.exit(2);
+  }
 }
