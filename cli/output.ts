@@ -80,7 +80,8 @@ export const yamlOf = (value: unknown): string => stringify(value ?? null, { lin
 /** Colours where a person looks on; NO_COLOR turns them off. */
 export const colors = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR);
 
-const GAP = 2;
+/** Characters between two columns. */
+export const GAP = 2;
 /** Columns that are no wider are never cut. */
 const WHOLE = 12;
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Span } from '../libs/wire/hivebus/telemetry/v1/telemetry.ts';
-import { treeOf } from './trace-tree.ts';
+import { allRows } from './trace-fold.ts';
+import { treesOf } from './trace-tree.ts';
 import { waterfall } from './waterfall.ts';
 
 const BEGAN_US = Date.parse('2026-11-21T12:00:00.000Z') * 1000;
@@ -56,7 +57,7 @@ const TRACE = [
 ];
 
 test('fits a narrow terminal', () => {
-  expect(waterfall({ spans: TRACE, missing: 3 }, 80)).toMatchInlineSnapshot(`
+  expect(waterfall({ spans: TRACE, missing: 3 }, { width: 80 })).toMatchInlineSnapshot(`
     "trace        aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     correlation  job-1
     began        2026-11-21T12:00:00.000Z
@@ -78,7 +79,7 @@ test('fits a narrow terminal', () => {
 });
 
 test('uses a wide one, with subjects', () => {
-  expect(waterfall({ spans: TRACE, missing: 0 }, 160)).toMatchInlineSnapshot(`
+  expect(waterfall({ spans: TRACE, missing: 0 }, { width: 160 })).toMatchInlineSnapshot(`
     "trace        aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     correlation  job-1
     began        2026-11-21T12:00:00.000Z
@@ -110,7 +111,7 @@ test('every line fits, whatever is in it', () => {
     }),
   );
   for (const width of [60, 80, 120, 160]) {
-    const lines = waterfall({ spans, missing: 1 }, width).split('\n');
+    const lines = waterfall({ spans, missing: 1 }, { width }).split('\n');
     expect(lines.filter((line) => line.length > width)).toEqual([]);
   }
 });
@@ -120,11 +121,12 @@ test('what would move the cursor, or turn letters round, is shown as a sign', ()
     span('a', '', 0, 1, { name: '\x1b[2Jgone\r\n', service: '\x07bell', failed: true, message: '\x9bx\u202egnp' }),
   ];
   // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for
-  expect(waterfall({ spans, missing: 0 }, 80)).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  expect(waterfall({ spans, missing: 0 }, { width: 80 })).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
 });
 
 test('each span comes once, though parents are missing or go in circles', () => {
-  const rows = treeOf([span('a', 'b', 0, 1), span('b', 'a', 1, 1), span('c', 'nobody', 2, 1), span('d', 'd', 3, 1)]);
+  const spans = [span('a', 'b', 0, 1), span('b', 'a', 1, 1), span('c', 'nobody', 2, 1), span('d', 'd', 3, 1)];
+  const rows = allRows(treesOf(spans)).filter((row) => row.kind === 'span');
   expect(rows.map(({ span: { name } }) => name)).toEqual(['c', 'a', 'b', 'd']);
   expect(rows[0]?.isOrphan).toBe(true);
 });

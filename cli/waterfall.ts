@@ -1,54 +1,60 @@
-import { formatDuration } from '../libs/kernel/durations.ts';
 import { ATTRIBUTE } from '../libs/telemetry/attributes.ts';
 import type { GetTraceResponse, Span } from '../libs/wire/hivebus/telemetry/v1/telemetry.ts';
-import { colors } from './output.ts';
+import { colors, GAP } from './output.ts';
 import { plainLine } from './printable.ts';
-import { type Row, treeOf } from './trace-tree.ts';
+import { allRows, type Fold, foldedRows, type Row } from './trace-fold.ts';
+import { treesOf } from './trace-tree.ts';
+import { barOf, type Columns, cut, type Range, rangeOf, TOOK, took, treeMarks } from './waterfall-layout.ts';
+
+export interface WaterfallOptions {
+  /** Characters of a line, at least 60. */
+  readonly width: number;
+  /** A line for each span, however often the same comes; default: what repeats is folded. */
+  readonly all?: boolean;
+}
 
 /**
  * A trace for people: a line for each span with its name in the tree, who did it, how long it took, and when, as a bar;
  * from 120 columns on the subject of its message, too. What went wrong stands below, in red.
  */
-export function waterfall({ spans, missing }: GetTraceResponse, width: number): string {
-  const rows = treeOf(spans);
+export function waterfall(trace: Pick<GetTraceResponse, 'spans' | 'missing'>, options: WaterfallOptions): string {
+  const { spans, missing } = trace;
+  const { width, all = false } = options;
+  const rows = (all ? allRows : foldedRows)(treesOf(spans));
   const range = rangeOf(spans);
   const serviceOf = servicesOf(spans);
   const columns = columnsFor(rows, serviceOf, width);
-  const lines = rows.flatMap((row) => [line(row, serviceOf(row.span), columns, range), ...notes(row, rows, width)]);
+  const nameById = new Map(spans.map((span) => [span.spanId, nameOf(span)]));
+  const lines = rows.flatMap((row) =>
+    row.kind === 'fold'
+      ? [foldLine(row, columns, range)]
+      : [line(row, serviceOf(row.span), columns, range), ...notes(row, nameById, width)],
+  );
   const more = missing > 0 ? [colors.yellow(`${missing} more spans are not shown, or are no longer kept`)] : [];
   return [...summary(spans, serviceOf, range, width), '', headOf(columns, range), ...lines, ...more].join('\n');
 }
 
-interface Range {
-  readonly startUs: number;
-  readonly endUs: number;
-}
+type SpanRow = Extract<Row, { kind: 'span' }>;
+type FoldRow = Extract<Row, { kind: 'fold' }>;
 
-/** Widths; `subject` is 0 where there is no room for it. */
-interface Columns {
-  readonly name: number;
-  readonly service: number;
-  readonly bar: number;
-  readonly subject: number;
-}
-
-const GAP = 2;
-const TOOK = 7;
 const WIDE = 120;
 const LEAST_BAR = 14;
 
 function columnsFor(rows: readonly Row[], serviceOf: ServiceOf, width: number): Columns {
   const isWide = width >= WIDE;
   const widest = (texts: readonly string[]) => Math.max(7, ...texts.map((text) => text.length));
-  const service = Math.min(widest(rows.map(({ span }) => serviceOf(span))), isWide ? 20 : 13);
+  const shown = rows.filter((row) => row.kind === 'span');
+  const service = Math.min(widest(shown.map(({ span }) => serviceOf(span))), isWide ? 20 : 13);
   const room = width - service - TOOK - 3 * GAP;
+  const folds = rows.filter((row) => row.kind === 'fold');
+  const foldWidth = widest(folds.map((row) => foldMarks(row) + foldParts(row.fold).join(', ')));
   const name = Math.min(
-    widest(rows.map((row) => treeMarks(row) + nameOf(row.span))),
+    Math.max(widest(shown.map((row) => treeMarks(row) + nameOf(row.span))), foldWidth - service - TOOK - 2 * GAP),
     isWide ? room >> 1 : room - LEAST_BAR,
   );
   const rest = room - name;
   if (!isWide) return { name, service, bar: rest, subject: 0 };
-  const subject = Math.min(widest(rows.map(({ span }) => subjectOf(span))), rest - GAP - LEAST_BAR);
+  const subject = Math.min(widest(shown.map(({ span }) => subjectOf(span))), rest - GAP - LEAST_BAR);
   return { name, service, bar: rest - subject - GAP, subject };
 }
 
@@ -80,7 +86,7 @@ function headOf({ name, service, bar, subject }: Columns, range: Range): string 
   return colors.dim([...head, ...(subject > 0 ? ['SUBJECT'] : [])].join(' '.repeat(GAP)).trimEnd());
 }
 
-function line(row: Row, service: string, columns: Columns, range: Range): string {
+function line(row: SpanRow, service: string, columns: Columns, range: Range): string {
   const { span } = row;
   const marks = treeMarks(row);
   const name = cut(marks + nameOf(span), columns.name).padEnd(columns.name);
@@ -95,17 +101,31 @@ function line(row: Row, service: string, columns: Columns, range: Range): string
   return cells.join(' '.repeat(GAP)).trimEnd();
 }
 
-/** `│ ├ `; what has lost its place begins with `┄ `. */
-function treeMarks({ more, isOrphan }: Row): string {
-  if (more.length === 0) return isOrphan ? '┄ ' : '';
-  const above = more.slice(0, -1).map((follows) => (follows ? '│ ' : '  '));
-  return `${above.join('')}${more.at(-1) ? '├ ' : '└ '}`;
+/** What is left out, over the columns of a span's line, and when that was. */
+function foldLine(row: FoldRow, { name, service, bar }: Columns, range: Range): string {
+  const { startUs, endUs, wrong } = row.fold;
+  const marks = foldMarks(row);
+  const room = name + service + TOOK + 2 * GAP - marks.length;
+  const parts = foldParts(row.fold);
+  while (parts.length > 1 && parts.join(', ').length > room) parts.pop();
+  const text = cut(parts.join(', '), room).padEnd(room);
+  const [from, length] = barOf(startUs, endUs - startUs, bar, range);
+  const drawn = ' '.repeat(GAP + from) + '┈'.repeat(length);
+  return colors.dim(marks) + (wrong > 0 ? colors.red : colors.dim)(text) + colors.dim(drawn);
 }
 
-function bar(span: Span, width: number, { startUs, endUs }: Range): string {
-  const scale = width / Math.max(1, endUs - startUs);
-  const from = Math.min(width - 1, Math.floor((Number(span.startUs) - startUs) * scale));
-  const length = Math.max(1, Math.min(width - from, Math.round(Number(span.durationUs) * scale)));
+const foldMarks = (row: FoldRow): string => `${treeMarks(row)}⋮ `;
+
+/** What is said of it, what is wanted most first. */
+const foldParts = ({ count: number, wrong, longestUs, totalUs }: Fold): string[] => [
+  `${number} more like this`,
+  ...(wrong > 0 ? [`${wrong} with errors`] : []),
+  `longest ${took(longestUs)}`,
+  `${took(totalUs)} in all`,
+];
+
+function bar(span: Span, width: number, range: Range): string {
+  const [from, length] = barOf(Number(span.startUs), Number(span.durationUs), width, range);
   const paint = span.failed ? colors.red : KIND_COLOURS[span.kind];
   // Of what has not ended nobody knows how long it takes.
   const drawn = span.open ? '━'.repeat(length) + '╌'.repeat(Math.max(0, width - from - length)) : '━'.repeat(length);
@@ -125,7 +145,7 @@ const KIND_COLOURS: Readonly<Record<Span['kind'], (text: string) => string>> = {
 const MAX_NAMED = 2;
 
 /** What a span's line has no room for, each on a line of its own below it. */
-function notes({ span, more }: Row, rows: readonly Row[], width: number): string[] {
+function notes({ span, more }: SpanRow, nameById: ReadonlyMap<string, string>, width: number): string[] {
   const indent = `${more.map((follows) => (follows ? '│ ' : '  ')).join('')}  `.slice(0, width / 2);
   const note = (text: string, paint: (text: string) => string) =>
     colors.dim(indent) + paint(cut(plainLine(text), width - indent.length));
@@ -134,25 +154,24 @@ function notes({ span, more }: Row, rows: readonly Row[], width: number): string
     ...(span.failed ? [note(`✗ ${span.message || 'failed'}`, colors.red)] : []),
     ...(span.open ? [note(`… ${own} had not ended when this was sent, or never did`, colors.yellow)] : []),
     ...span.events.map(({ name, afterUs }) => note(`· ${name}, after ${took(Number(afterUs))}`, colors.yellow)),
-    ...(span.links.length > 0 ? [note(linksText(span, rows), colors.dim)] : []),
+    ...(span.links.length > 0 ? [note(linksText(span, nameById), colors.dim)] : []),
   ];
 }
 
-function linksText({ links }: Span, rows: readonly Row[]): string {
-  const named = links.slice(0, MAX_NAMED).map(({ traceId, spanId }) => {
-    const here = rows.find(({ span }) => span.spanId === spanId);
-    return here ? nameOf(here.span) : `trace ${traceId}`;
-  });
+function linksText({ links }: Span, nameById: ReadonlyMap<string, string>): string {
+  const named = links.slice(0, MAX_NAMED).map(({ traceId, spanId }) => nameById.get(spanId) ?? `trace ${traceId}`);
   const others = links.length - named.length;
   return `⇄ with ${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`;
 }
 
-/** `hivebus.pool.v1.ResourcePoolService/SubmitTask` is `pool.SubmitTask` here; who calls says so. */
-function nameOf({ name, kind }: Span): string {
-  const [, service, method] = /^hivebus\.(\w+)\.v\d+\.\w+\/(\w+)$/.exec(name) ?? [];
-  if (!service) return plainLine(name);
-  return `${kind === 'SPAN_KIND_CLIENT' ? 'call ' : ''}${service}.${method}`;
-}
+const METHOD = /^hivebus\.(\w+)\.v\d+\.\w+\/(\w+)$/;
+
+/** `hivebus.pool.v1.ResourcePoolService/SubmitTask` is `pool.SubmitTask` for people. */
+export const shortName = (name: string): string => name.replace(METHOD, '$1.$2');
+
+/** The same; who calls says so. */
+const nameOf = ({ name, kind }: Span): string =>
+  (kind === 'SPAN_KIND_CLIENT' && METHOD.test(name) ? 'call ' : '') + plainLine(shortName(name));
 
 /** Of several processes of one service each is told by its process id. */
 function servicesOf(spans: readonly Span[]): ServiceOf {
@@ -174,22 +193,3 @@ const serviceName = ({ service, attributes }: Span): string =>
   plainLine(attributes[ATTRIBUTE.service] ?? service.replace(/^hivebus-/, ''));
 
 const subjectOf = ({ attributes }: Span): string => plainLine(attributes[ATTRIBUTE.destination] ?? '');
-
-function rangeOf(spans: readonly Span[]): Range {
-  let [startUs, endUs] = [Number.POSITIVE_INFINITY, 0];
-  for (const span of spans) {
-    startUs = Math.min(startUs, Number(span.startUs));
-    endUs = Math.max(endUs, Number(span.startUs) + Number(span.durationUs));
-  }
-  return { startUs, endUs };
-}
-
-/** `340µs`, `2.1ms`, `85ms`, `1.2s`; with a `+` when it goes on. */
-function took(us: number, isOpen = false): string {
-  const text =
-    us < 1000 ? `${Math.round(us)}µs` : us < 10_000 ? `${(us / 1000).toFixed(1)}ms` : formatDuration(us / 1000);
-  return isOpen ? `${text}+` : text;
-}
-
-const cut = (text: string, width: number): string =>
-  text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;

@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import { HiveError, invalid, quote } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
-import type { GetTraceRequest, TraceSummary } from '../../libs/wire/hivebus/telemetry/v1/telemetry.ts';
+import { readTrace } from '../../libs/sdk/read-trace.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
-import { colors, table } from '../output.ts';
-import { printable } from '../printable.ts';
-import { ago, countingNumber } from '../values.ts';
+import { traceList } from '../trace-list.ts';
+import { countingNumber } from '../values.ts';
 import { waterfall } from '../waterfall.ts';
 
 const HELP = `
@@ -15,12 +14,14 @@ Examples:
   hivebus trace --last                                 what the last command of hivebus brought about
   hivebus trace 67927caabb53af544c5f7cdc66a66e88       one trace
   hivebus trace task-fswx49mgdk4y                      the trace of a task
+  hivebus trace --last --all                           each span, where else "296 more like this" stands
   hivebus trace --last -o json | jq '.spans[].name'
 
 hivebus up keeps the newest spans in its memory, HIVEBUS_TRACE_SPANS and HIVEBUS_TRACE_BYTES of them. Where spans go to
 a collector (OTEL_EXPORTER_OTLP_ENDPOINT) its viewer shows them, too.`;
 
 interface TraceOptions {
+  all?: boolean;
   last?: boolean;
   correlation?: string;
   limit: number;
@@ -32,6 +33,7 @@ export function addTrace(program: Command): void {
     .description('what happened, span by span, in all processes that took part')
     .argument('[id]', 'a trace, by its 32 digits, or a task')
     .option('--last', 'of the last command of hivebus that has ended')
+    .option('--all', 'every span: what repeats is not folded into one line')
     .option('--correlation <id>', 'the newest with this correlation id')
     .option('--limit <n>', 'without an id: at most so many traces, the newest', countingNumber, 20)
     .addHelpText('after', HELP)
@@ -46,11 +48,11 @@ async function trace(context: Context, id: string | undefined, options: TraceOpt
   await withHive(context, async (hive) => {
     if (ways === 0) {
       const { traces } = await kept(hive.telemetry.listTraces({ limit: Math.min(options.limit, 200) }));
-      return output.data(traces, () => traceTable(printable(traces)));
+      return output.data(traces, () => traceList(traces));
     }
-    const request = { last, correlationId: correlation, traceId: id === undefined ? '' : await traceIdOf(hive, id) };
-    const found = await kept(hive.telemetry.getTrace(request satisfies GetTraceRequest));
-    output.data(found, () => waterfall(found, widthOf(process.stdout)));
+    const traceId = id === undefined ? '' : await traceIdOf(hive, id);
+    const found = await kept(readTrace(hive, { last, correlationId: correlation, traceId }));
+    output.data(found, () => waterfall(found, { width: widthOf(process.stdout), all: options.all ?? false }));
   });
 }
 
@@ -80,20 +82,4 @@ const DEFAULT_WIDTH = 100;
 function widthOf(out: NodeJS.WriteStream): number {
   const width = out.isTTY ? out.columns : Number(process.env.COLUMNS);
   return width > 0 ? Math.max(width, MIN_WIDTH) : DEFAULT_WIDTH;
-}
-
-function traceTable(traces: readonly TraceSummary[]): string {
-  if (traces.length === 0) return 'no traces are kept yet';
-  return table(
-    ['TRACE', 'BEGAN', 'TOOK', 'SPANS', 'ERRORS', 'NAME', 'SERVICE'],
-    traces.map(({ traceId, startUs, durationUs, spans, failed, name, service }) => [
-      traceId,
-      ago(new Date(Number(startUs) / 1000).toISOString()),
-      `${Math.ceil(Number(durationUs) / 1000)}ms`,
-      String(spans),
-      failed > 0 ? colors.red(String(failed)) : '-',
-      name || '(not kept)',
-      service,
-    ]),
-  );
 }

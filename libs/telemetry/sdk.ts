@@ -9,6 +9,7 @@ import { instanceOfProcess } from './instance.ts';
 import { createObserve } from './observe.ts';
 import { keepsTrace, samplerFor } from './sampling.ts';
 import type { Sampling, Telemetry, TelemetryOptions } from './telemetry.ts';
+import { traceIds } from './trace-ids.ts';
 
 /** A collector that is down must not hold up or fail a stop; an exporter's own tries take 8 s and more. */
 const LAST_SPANS_MS = 2000;
@@ -25,6 +26,7 @@ export async function startSdk(options: TelemetryOptions): Promise<Telemetry> {
     instrumentations: [], // no module is patched: our adaptors make the spans
     metricReaders: exporter ? [exporter] : [],
     logRecordProcessors: [],
+    idGenerator: traceIds,
     ...(await tracesConfig(traces, options.spanProcessors ?? [])),
   });
   sdk.start();

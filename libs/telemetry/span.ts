@@ -7,11 +7,13 @@ import {
   type SpanKind,
   SpanStatusCode,
   type TimeInput,
+  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api';
 import { HiveError } from '../kernel/errors.ts';
 import { ATTRIBUTE } from './attributes.ts';
+import { underTraceId } from './trace-ids.ts';
 import { formatTraceparent, isSampled, parseTraceparent } from './traceparent.ts';
 
 export interface SpanOptions {
@@ -74,8 +76,16 @@ export function failSpan(span: Span, error: unknown): void {
   if (!(error instanceof HiveError) && error instanceof Error) span.recordException(error);
 }
 
-const begin = (name: string, { kind, attributes, links, startTime }: SpanOptions, parent: Context): Span =>
-  tracer.startSpan(name, { kind, attributes, links: linksTo(links), startTime }, parent);
+/**
+ * Whoever sends a trace on and did not sample it has no span of it, so a parent there would be found by nobody: who
+ * keeps the trace all the same begins it, under its id.
+ */
+function begin(name: string, { kind, attributes, links, startTime }: SpanOptions, parent: Context): Span {
+  const from = trace.getSpanContext(parent);
+  const root = from?.isRemote === true && (from.traceFlags & TraceFlags.SAMPLED) === 0;
+  const start = () => tracer.startSpan(name, { kind, attributes, links: linksTo(links), startTime, root }, parent);
+  return root ? underTraceId(from.traceId, start) : start();
+}
 
 function parentOf(traceparent: string | undefined): Context {
   const remote = traceparent ? parseTraceparent(traceparent) : undefined;

@@ -1,4 +1,4 @@
-import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type SpanContext, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { tracing } from '@opentelemetry/sdk-node';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { HiveError } from '../kernel/errors.ts';
@@ -47,8 +47,19 @@ test('a call has a span that continues the trace it came with, even one begun wi
     },
   });
   expect(server?.spanContext().traceId).toBe(traceIdOf(from));
+  expect(server?.parentSpanContext).toBeUndefined(); // whoever did not sample has no span: the trace begins here
   expect(client?.kind).toBe(SpanKind.CLIENT);
   expect(client?.parentSpanContext?.spanId).toBe(server?.spanContext().spanId);
+});
+
+test('what somebody has sampled is gone on from; each trace that begins has an id of its own', async () => {
+  const from = `${freshTraceparent().slice(0, -1)}1`;
+  await observe(infoOf('server', from), async () => 1);
+  await observe(infoOf('server'), async () => 1);
+  await observe(infoOf('server'), async () => 1);
+  const [sampled, one, two] = exporter.getFinishedSpans();
+  expect(formatTraceparent(sampled?.parentSpanContext as SpanContext)).toBe(from);
+  expect(new Set([traceIdOf(from), one?.spanContext().traceId, two?.spanContext().traceId]).size).toBe(3);
 });
 
 test('within a call its span is active, and log lines carry its ids', async () => {

@@ -9,7 +9,8 @@ const PATTERN = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2
 
 /**
  * A new trace, for whoever stands at the beginning of one: a single id then spans everything that follows, telemetry
- * or not. Its flags say "not sampled", which for our services means "not decided yet": see sdk.ts.
+ * or not. Its flags say "not sampled", which for our services means "not decided yet" (sampling.ts), and that its span is
+ * nobody's: the first one that is kept is the root (span.ts).
  */
 export const freshTraceparent = (): string => `00-${randomHex(16)}-${randomHex(8)}-00`;
 

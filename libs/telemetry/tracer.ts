@@ -2,6 +2,7 @@ import { context, trace } from '@opentelemetry/api';
 import type { tracing } from '@opentelemetry/sdk-node';
 import { samplerFor } from './sampling.ts';
 import type { Sampling } from './telemetry.ts';
+import { traceIds } from './trace-ids.ts';
 
 export interface TracerOptions {
   /** As in `service.name`. */
@@ -26,6 +27,7 @@ export async function startTracer({ service, instance, traces, processors }: Tra
   const provider = new BasicTracerProvider({
     resource: own.merge(named),
     sampler: samplerFor(traces),
+    idGenerator: traceIds,
     spanProcessors: [...processors],
   });
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());

@@ -32,7 +32,10 @@ test('what is handed in is kept with its proven sender, whatever it says of itse
   const agent = callBy({ kind: 'agent', swarm: 'code', name: 'a1', key: 'k' });
   await api.exportSpans({ spans: [spanWith({ sender: 'operator:ada' })] }, agent);
   await api.exportSpans({ spans: [spanWith({ spanId: '2'.repeat(16), sender: '' })] }, STRANGER);
-  const { spans } = await api.getTrace({ traceId: 'a'.repeat(32), correlationId: '', last: false }, STRANGER);
+  const { spans } = await api.getTrace(
+    { traceId: 'a'.repeat(32), correlationId: '', last: false, pageToken: '' },
+    STRANGER,
+  );
   expect(spans.map(({ sender }) => sender).sort()).toEqual(['agent:code/a1', 'anonymous']);
   expect(taken).toEqual([
     [1, 'agent'],
@@ -65,12 +68,16 @@ test.each([
   [{}, 'INVALID_ARGUMENT', 'exactly one'],
   [{ traceId: 'a'.repeat(32), last: true }, 'INVALID_ARGUMENT', 'exactly one'],
   [{ traceId: 'x' }, 'INVALID_ARGUMENT', 'hexadecimal'],
+  [{ traceId: 'a'.repeat(32), pageToken: '7' }, 'INVALID_ARGUMENT', 'nextPageToken of an answer'],
+  [{ last: true, pageToken: `${'1'.repeat(16)}-${'a'.repeat(16)}` }, 'INVALID_ARGUMENT', 'goes with traceId'],
   [{ traceId: 'b'.repeat(32) }, 'NOT_FOUND', 'gave way to newer ones'],
   [{ correlationId: 'job-1' }, 'NOT_FOUND', 'correlation id "job-1"'],
   [{ last: true }, 'NOT_FOUND', 'no trace of a command'],
 ])('a question %j is answered %s', async (question, code, text) => {
   const { api } = setUp();
-  const error = await refused(api.getTrace({ traceId: '', correlationId: '', last: false, ...question }, STRANGER));
+  const error = await refused(
+    api.getTrace({ traceId: '', correlationId: '', last: false, pageToken: '', ...question }, STRANGER),
+  );
   expect(error.code).toBe(code);
   expect(error.message).toContain(text);
 });

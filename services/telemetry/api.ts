@@ -23,9 +23,9 @@ export function telemetryApi(
     async getTrace(request) {
       check.checkQuestion(request);
       const traceId = idOf(store, request);
-      const found = traceId === undefined ? undefined : store.trace(traceId);
+      const found = traceId === undefined ? undefined : store.trace(traceId, request.pageToken);
       if (!found) throw notKept(request);
-      return { spans: [...found.spans], missing: found.missing };
+      return { ...found, spans: [...found.spans] };
     },
     async listTraces(request) {
       check.checkListing(request);
@@ -35,7 +35,7 @@ export function telemetryApi(
 }
 
 function idOf(store: SpanStore, { traceId, correlationId, last }: GetTraceRequest): string | undefined {
-  if (last) return store.lastCommand();
+  if (last) return store.lastProgram();
   return correlationId === '' ? traceId : store.ofCorrelation(correlationId);
 }
 

@@ -6,6 +6,7 @@ import type { GetTraceRequest, Span } from '../../libs/wire/hivebus/telemetry/v1
 
 const MAX_SPANS = 512;
 const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
+const PAGE_TOKEN = /^\d{16}-[0-9a-f]{16}$/;
 const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/;
 
 export function checkSpans(spans: readonly Span[]): void {
@@ -50,12 +51,21 @@ function checkIds(checks: Checks, { traceId, spanId }: { traceId: string; spanId
   checks.rule(SPAN_ID.test(spanId), 'spanId', spanId, `${ID_RULE}: 16 of them`);
 }
 
-export function checkQuestion({ traceId, correlationId, last }: GetTraceRequest): void {
+export function checkQuestion({ traceId, correlationId, last, pageToken }: GetTraceRequest): void {
   const checks = new Checks();
   const given = [traceId !== '', correlationId !== '', last].filter(Boolean).length;
   checks.rule(given === 1, 'traceId', traceId, 'give exactly one of traceId, correlationId and last');
   if (traceId !== '') checks.rule(TRACE_ID.test(traceId), 'traceId', traceId, `${ID_RULE}: 32 of them`);
   checks.text('correlationId', correlationId, 128);
+  if (pageToken !== '') {
+    checks.rule(PAGE_TOKEN.test(pageToken), 'pageToken', pageToken, 'must be the nextPageToken of an answer');
+    checks.rule(
+      traceId !== '',
+      'pageToken',
+      pageToken,
+      'goes with traceId: the newest trace may be another one by now',
+    );
+  }
   checks.done();
 }
 

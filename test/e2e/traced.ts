@@ -3,6 +3,7 @@ import { systemClock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { tokenSource } from '../../libs/protocol/token.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
+import { readTrace } from '../../libs/sdk/read-trace.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { Span } from '../../libs/wire/hivebus/telemetry/v1/telemetry.ts';
 import { Federation } from './federation.ts';
@@ -42,7 +43,7 @@ export class TracedFederation implements AsyncDisposable {
   /** The trace as far as it is kept; none = []. */
   async spans(question: { traceId?: string; last?: boolean; correlationId?: string }): Promise<readonly Span[]> {
     try {
-      return (await this.federation.hive.telemetry.getTrace(question)).spans;
+      return (await readTrace(this.federation.hive, question)).spans;
     } catch (error) {
       if (error instanceof HiveError && error.code === 'NOT_FOUND') return [];
       throw error;

@@ -10,15 +10,19 @@ export interface RingBounds {
 export interface KeptSpan {
   readonly json: string;
   readonly traceId: string;
+  readonly spanId: string;
   readonly startUs: number;
   readonly endUs: number;
   readonly failed: boolean;
   readonly name: string;
   readonly service: string;
+  readonly sender: string;
+  /** It had not ended when it was handed in. */
+  readonly open: boolean;
   /** The trace begins with it. */
   readonly isRoot: boolean;
-  /** It is a command of `hivebus` that has ended. */
-  readonly isCommand: boolean;
+  /** It is a whole run of a program, such as a command of `hivebus`. */
+  readonly isProgram: boolean;
   readonly correlationId: string;
 }
 
@@ -85,14 +89,14 @@ export class SpanRing {
 }
 
 function keep(span: Span): KeptSpan {
-  const { traceId, name, service, attributes } = span;
+  const { traceId, spanId, name, service, sender, open, failed, attributes } = span;
   const startUs = Number(span.startUs);
-  const isCommand = attributes['process.executable.name'] === 'hivebus' && !span.open;
   return {
     json: JSON.stringify(span),
-    ...{ traceId, startUs, failed: span.failed },
-    endUs: startUs + Number(span.durationUs),
-    ...{ name, service, isCommand, isRoot: span.parentSpanId === '' },
+    ...{ traceId, spanId, startUs, endUs: startUs + Number(span.durationUs) },
+    ...{ name, service, sender, open, failed },
+    isRoot: span.parentSpanId === '',
+    isProgram: (attributes['process.executable.name'] ?? '') !== '',
     correlationId: attributes['hivebus.correlation_id'] ?? '',
   };
 }

@@ -44,6 +44,28 @@ test('bytes are bounded too, whatever the spans hold', () => {
   expect(store.size).toBeGreaterThan(5);
 });
 
+test('a trace that is too large for one answer is given in pages, each span once, whatever comes between them', () => {
+  const store = new SpanStore({ maxSpans: 20_000, maxBytes: 1 << 26 });
+  const idOf = (i: number) => `1${`${i}`.padStart(15, '0')}`;
+  for (let i = 0; i < 5000; i++)
+    store.add(spanWith({ spanId: idOf(i), startUs: `${10 * Math.floor(i / 2) + 100}` }), '');
+  const seen: string[] = [];
+  let page = store.trace(T('a'));
+  expect(page).toMatchObject({ missing: 3000 });
+  for (let more = 0; page !== undefined; more++) {
+    seen.push(...page.spans.map(({ spanId }) => spanId));
+    store.add(spanWith({ spanId: idOf(10_000 + more), startUs: '50' }), ''); // earlier than what was given already
+    page = page.nextPageToken === '' ? undefined : store.trace(T('a'), page.nextPageToken);
+  }
+  expect(seen).toHaveLength(5000);
+  expect(new Set(seen).size).toBe(5000);
+  expect(store.trace(T('a'), `${'9'.repeat(16)}-${idOf(1)}`)).toMatchObject({
+    spans: [],
+    missing: 0,
+    nextPageToken: '',
+  });
+});
+
 test('strangers push out strangers only', () => {
   const store = new SpanStore({ maxSpans: 20, maxBytes: 1 << 20 });
   store.add(spanWith({}), 'agent:code/a');
@@ -56,12 +78,12 @@ test("a stranger's traces come after those that somebody proven took part in", (
   const attributes = { 'process.executable.name': 'hivebus' };
   const store = new SpanStore(ROOM);
   store.add(spanWith({ traceId: T('b'), attributes, startUs: '900' }), 'anonymous');
-  expect(store.lastCommand()).toBe(T('b'));
+  expect(store.lastProgram()).toBe(T('b'));
   store.add(spanWith({ traceId: T('a'), attributes, startUs: '20' }), 'anonymous');
   store.add(spanWith({ traceId: T('a'), spanId: '2'.repeat(16), parentSpanId: '1'.repeat(16), startUs: '21' }), '');
   store.add(spanWith({ traceId: T('c'), attributes, startUs: '10' }), 'operator:ada');
   expect(store.summaries(3).map(({ traceId }) => traceId)).toEqual([T('a'), T('c'), T('b')]);
-  expect(store.lastCommand()).toBe(T('a'));
+  expect(store.lastProgram()).toBe(T('a'));
 });
 
 test('what was open and has ended is there once, as it ended', () => {
@@ -81,8 +103,8 @@ test('the last command is the one that ended last; what others begin or what run
     { traceId: T('d'), startUs: '950' },
     { traceId: T('e'), attributes, startUs: '960', parentSpanId: '7'.repeat(16) },
   );
-  expect(store.lastCommand()).toBe(T('a'));
-  expect(new SpanStore(ROOM).lastCommand()).toBeUndefined();
+  expect(store.lastProgram()).toBe(T('a'));
+  expect(new SpanStore(ROOM).lastProgram()).toBeUndefined();
 });
 
 test('of traces with one correlation id the newest is found', () => {
@@ -102,6 +124,6 @@ test('a summary has the beginning, the whole time and the errors', () => {
     { spanId: '7'.repeat(16), startUs: '90', durationUs: '10', name: 'root', service: 'cli' },
   );
   expect(store.summaries(1)).toEqual([
-    { traceId: T('a'), name: 'root', service: 'cli', startUs: '90', durationUs: '60', spans: 2, failed: 1 },
+    { traceId: T('a'), name: 'root', service: 'cli', sender: '', startUs: '90', durationUs: '60', spans: 2, failed: 1 },
   ]);
 });

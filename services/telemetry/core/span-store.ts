@@ -2,14 +2,18 @@ import { Room } from '../../../libs/protocol/answer-size.ts';
 import type { Span, TraceSummary } from '../../../libs/wire/hivebus/telemetry/v1/telemetry.ts';
 import { type KeptSpan, type KeptTrace, type RingBounds, SpanRing } from './span-ring.ts';
 
-/** Spans in one answer; what has more is not read by anybody. */
+/** Spans in one answer. */
 const MAX_SPANS = 2000;
 
 const ANONYMOUS = 'anonymous';
 
+/** A page of a trace. */
 export interface FoundTrace {
   readonly spans: readonly Span[];
+  /** How many come after these, or have given way. */
   readonly missing: number;
+  /** Where the next page begins; empty = there is none. */
+  readonly nextPageToken: string;
 }
 
 /**
@@ -41,16 +45,25 @@ export class SpanStore {
     (sender === ANONYMOUS ? this.#others : this.#proven).add({ ...span, sender });
   }
 
-  trace(traceId: string): FoundTrace | undefined {
+  /** `pageToken`: the page before ended there; empty = from the beginning. */
+  trace(traceId: string, pageToken = ''): FoundTrace | undefined {
     const parts = [this.#proven.trace(traceId), this.#others.trace(traceId)].filter((part) => part !== undefined);
-    const kept = parts.flatMap(({ spans }) => spans).sort((a, b) => a.startUs - b.startUs);
-    if (kept.length === 0) return undefined;
+    if (parts.length === 0) return undefined;
+    const kept = withoutOpen(parts.flatMap(({ spans }) => spans))
+      .map((span) => ({ span, place: placeOf(span) }))
+      .filter(({ place }) => place > pageToken)
+      .sort((a, b) => (a.place === b.place ? 0 : a.place < b.place ? -1 : 1));
     const room = new Room();
-    const found = withoutOpen(kept.map(({ json }) => JSON.parse(json) as Span));
-    const end = found.findIndex((span, i) => i === MAX_SPANS || !room.takes(span));
-    const spans = end < 0 ? found : found.slice(0, end);
+    const spans: Span[] = [];
+    for (const { span } of kept.slice(0, MAX_SPANS)) {
+      const whole = JSON.parse(span.json) as Span;
+      if (!room.takes(whole)) break;
+      spans.push(whole);
+    }
+    const rest = kept.length - spans.length;
     const dropped = parts.reduce((sum, part) => sum + part.dropped, 0);
-    return { spans, missing: found.length - spans.length + dropped };
+    const nextPageToken = rest > 0 ? (kept[spans.length - 1]?.place ?? '') : '';
+    return { spans, missing: rest + dropped, nextPageToken };
   }
 
   /** The newest trace with a span of that correlation id. */
@@ -58,9 +71,9 @@ export class SpanStore {
     return this.#newest((span) => (span.correlationId === correlationId ? span.startUs : undefined));
   }
 
-  /** The newest trace that a command of `hivebus` has begun, by its end. */
-  lastCommand(): string | undefined {
-    return this.#newest((span) => (span.isRoot && span.isCommand ? span.endUs : undefined));
+  /** The newest trace that a command of `hivebus`, or another program, has begun and ended, by its end. */
+  lastProgram(): string | undefined {
+    return this.#newest((span) => (span.isRoot && span.isProgram && !span.open ? span.endUs : undefined));
   }
 
   /** Those that somebody proven took part in, then the others: each the newest first. */
@@ -101,10 +114,16 @@ export class SpanStore {
 }
 
 /** What was handed in open and has ended is there twice. */
-function withoutOpen(spans: readonly Span[]): Span[] {
+function withoutOpen(spans: readonly KeptSpan[]): KeptSpan[] {
   const ended = new Set(spans.filter(({ open }) => !open).map(({ spanId }) => spanId));
   return spans.filter(({ open, spanId }) => !open || !ended.has(spanId));
 }
+
+/** Digits of the greatest number of microseconds: places are compared as text. */
+const DIGITS = 16;
+
+/** Where a span stands in its trace, by its start: another one that comes or goes moves no page. */
+const placeOf = ({ startUs, spanId }: KeptSpan): string => `${String(startUs).padStart(DIGITS, '0')}-${spanId}`;
 
 function summary(traceId: string, spans: readonly KeptSpan[]): TraceSummary {
   let [start, end, failed] = [Number.POSITIVE_INFINITY, 0, 0];
@@ -114,7 +133,7 @@ function summary(traceId: string, spans: readonly KeptSpan[]): TraceSummary {
     if (span.failed) failed++;
   }
   const first = spans.reduce((a, b) => (b.startUs < a.startUs ? b : a));
-  const { name, service } = spans.find(({ isRoot }) => isRoot) ?? first;
+  const { name, service, sender } = spans.find(({ isRoot }) => isRoot) ?? first;
   const times = { startUs: String(start), durationUs: String(end - start) };
-  return { traceId, name, service, ...times, spans: spans.length, failed };
+  return { traceId, name, service, sender, ...times, spans: spans.length, failed };
 }

@@ -196,18 +196,22 @@ export interface GetTraceRequest {
   /** The newest trace with a span of this correlation id. */
   correlationId: string;
   /**
-   * The newest trace that was begun by a command of `hivebus` that has ended; one of a stranger alone only if there is
-   * no other.
+   * The newest trace that was begun by a command of `hivebus`, or by another program that begins traces by itself, and
+   * that has ended; one of a stranger alone only if there is no other.
    */
   last: boolean;
+  /** `next_page_token` of the page before, given with `trace_id`; empty = the first. */
+  pageToken: string;
 }
 
 /** Answer of GetTrace. */
 export interface GetTraceResponse {
-  /** By start. At most 2000, the earliest, and no more than one answer holds. */
+  /** By start. At most 2000, the earliest after the page before, and no more than one answer holds. */
   spans: Span[];
-  /** How many more there are, or were before they were dropped for newer ones. */
+  /** How many more there are after these, or were before they were dropped for newer ones. */
   missing: number;
+  /** Ask for the next page with this; empty = this was the last. */
+  nextPageToken: string;
 }
 
 /** Request of ListTraces. */
@@ -232,6 +236,8 @@ export interface TraceSummary {
   spans: number;
   /** How many of them ended with an error. */
   failed: number;
+  /** Who handed in its first span, as in Span. */
+  sender: string;
 }
 
 /** Answer of ListTraces. */
@@ -931,7 +937,7 @@ export const ExportSpansResponse: MessageFns<ExportSpansResponse> = {
 };
 
 function createBaseGetTraceRequest(): GetTraceRequest {
-  return { traceId: "", correlationId: "", last: false };
+  return { traceId: "", correlationId: "", last: false, pageToken: "" };
 }
 
 export const GetTraceRequest: MessageFns<GetTraceRequest> = {
@@ -944,6 +950,9 @@ export const GetTraceRequest: MessageFns<GetTraceRequest> = {
     }
     if (message.last !== false) {
       writer.uint32(24).bool(message.last);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
     }
     return writer;
   },
@@ -985,6 +994,14 @@ export const GetTraceRequest: MessageFns<GetTraceRequest> = {
             message.last = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1010,6 +1027,11 @@ export const GetTraceRequest: MessageFns<GetTraceRequest> = {
         ? globalThis.String(object.correlation_id)
         : "",
       last: isSet(object.last) ? globalThis.Boolean(object.last) : false,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
     };
   },
 
@@ -1024,12 +1046,15 @@ export const GetTraceRequest: MessageFns<GetTraceRequest> = {
     if (message.last !== false) {
       obj.last = message.last;
     }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
     return obj;
   },
 };
 
 function createBaseGetTraceResponse(): GetTraceResponse {
-  return { spans: [], missing: 0 };
+  return { spans: [], missing: 0, nextPageToken: "" };
 }
 
 export const GetTraceResponse: MessageFns<GetTraceResponse> = {
@@ -1039,6 +1064,9 @@ export const GetTraceResponse: MessageFns<GetTraceResponse> = {
     }
     if (message.missing !== 0) {
       writer.uint32(16).uint32(message.missing);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(26).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1072,6 +1100,14 @@ export const GetTraceResponse: MessageFns<GetTraceResponse> = {
             message.missing = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1088,6 +1124,11 @@ export const GetTraceResponse: MessageFns<GetTraceResponse> = {
     return {
       spans: globalThis.Array.isArray(object?.spans) ? object.spans.map((e: any) => Span.fromJSON(e)) : [],
       missing: isSet(object.missing) ? globalThis.Number(object.missing) : 0,
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
     };
   },
 
@@ -1098,6 +1139,9 @@ export const GetTraceResponse: MessageFns<GetTraceResponse> = {
     }
     if (message.missing !== 0) {
       obj.missing = Math.round(message.missing);
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -1162,7 +1206,7 @@ export const ListTracesRequest: MessageFns<ListTracesRequest> = {
 };
 
 function createBaseTraceSummary(): TraceSummary {
-  return { traceId: "", name: "", service: "", startUs: "0", durationUs: "0", spans: 0, failed: 0 };
+  return { traceId: "", name: "", service: "", startUs: "0", durationUs: "0", spans: 0, failed: 0, sender: "" };
 }
 
 export const TraceSummary: MessageFns<TraceSummary> = {
@@ -1187,6 +1231,9 @@ export const TraceSummary: MessageFns<TraceSummary> = {
     }
     if (message.failed !== 0) {
       writer.uint32(56).uint32(message.failed);
+    }
+    if (message.sender !== "") {
+      writer.uint32(66).string(message.sender);
     }
     return writer;
   },
@@ -1260,6 +1307,14 @@ export const TraceSummary: MessageFns<TraceSummary> = {
             message.failed = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.sender = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1293,6 +1348,7 @@ export const TraceSummary: MessageFns<TraceSummary> = {
         : "0",
       spans: isSet(object.spans) ? globalThis.Number(object.spans) : 0,
       failed: isSet(object.failed) ? globalThis.Number(object.failed) : 0,
+      sender: isSet(object.sender) ? globalThis.String(object.sender) : "",
     };
   },
 
@@ -1318,6 +1374,9 @@ export const TraceSummary: MessageFns<TraceSummary> = {
     }
     if (message.failed !== 0) {
       obj.failed = Math.round(message.failed);
+    }
+    if (message.sender !== "") {
+      obj.sender = message.sender;
     }
     return obj;
   },
