@@ -12,6 +12,8 @@ export const isEnded = (task: Task): boolean => ENDED.has(task.state);
 /** Which tasks to follow: one, or all of a swarm. */
 export type TaskFilter = { readonly id: string } | { readonly swarm: string };
 
+/** Why a watch may end that is begun anew: what it missed is gone, or the replica that was asked is far behind. */
+const LISTED_AGAIN: ReadonlySet<string | undefined> = new Set(['COMPACTED', 'FUTURE_REVISION']);
 const PAGE = 500;
 
 /**
@@ -57,7 +59,7 @@ export async function waitForTask(
     if (isEnded(task)) resolve(task);
   };
   const onFault = (error: HiveError) => {
-    const mayPass = error.retryable || error.reason === 'COMPACTED' || error.code === 'DEADLINE_EXCEEDED';
+    const mayPass = error.retryable || LISTED_AGAIN.has(error.reason) || error.code === 'DEADLINE_EXCEEDED';
     if (mayPass) options.onFault?.(error);
     else reject(error);
   };

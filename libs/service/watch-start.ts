@@ -3,8 +3,11 @@ import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Shape } from '../protocol/machine.ts';
 
-/** How long a replica may lag behind the one that told a revision, in milliseconds. */
-const MAX_LAG_MS = 2000;
+/**
+ * How long a replica may lag behind the one that told a revision, in milliseconds: one that follows the journal by a NATS
+ * server that is lost notices after 4 to 6 s (`libs/bus/ordered.ts`).
+ */
+const MAX_LAG_MS = 8000;
 const LOOK_MS = 20;
 
 /**

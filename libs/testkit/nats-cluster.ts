@@ -34,6 +34,8 @@ export interface NatsCluster extends AsyncDisposable {
   readonly urls: readonly string[];
   /** Who leads the stream; waits for one that says so of itself. */
   leaderOf(stream: string): Promise<ClusterServer>;
+  /** Whose client listens on exactly this subject; waits for one. */
+  listenedAt(subject: string): Promise<ClusterServer>;
   /** Resolves when every server runs and has all of every stream, so that any one may be lost. */
   whole(): Promise<void>;
 }
@@ -71,17 +73,19 @@ export async function startNatsCluster({ binary, cables = false }: NatsClusterOp
     await stop();
     throw error;
   }
-  const leaderOf = async (stream: string) => {
-    for (const server of servers) {
-      const status = await server.status();
-      if (status && ledBy(server.name, status).some(({ name }) => name === stream)) return server;
-    }
+  const find = async (is: (server: Server) => Promise<boolean>) => {
+    for (const server of servers) if (await is(server)) return server;
     return undefined;
+  };
+  const leads = (stream: string) => async (server: Server) => {
+    const status = await server.status();
+    return status !== undefined && ledBy(server.name, status).some(({ name }) => name === stream);
   };
   return {
     servers,
     urls: servers.map(({ url }) => url),
-    leaderOf: (stream) => until(() => leaderOf(stream), PATIENCE_MS),
+    leaderOf: (stream) => until(() => find(leads(stream)), PATIENCE_MS),
+    listenedAt: (subject) => until(() => find((server) => server.hasListener(subject)), PATIENCE_MS),
     whole,
     [Symbol.asyncDispose]: stop,
   };
@@ -161,11 +165,20 @@ class Server implements ClusterServer {
   }
 
   /** What it says of JetStream; undefined while it does not answer. */
-  async status(): Promise<Jsz | undefined> {
+  status(): Promise<Jsz | undefined> {
+    return this.#told('jsz?streams=1') as Promise<Jsz | undefined>;
+  }
+
+  async hasListener(subject: string): Promise<boolean> {
+    const connz = (await this.#told('connz?subs=1')) as Connz | undefined;
+    return connz?.connections.some(({ subscriptions_list: all = [] }) => all.includes(subject)) ?? false;
+  }
+
+  /** What its monitoring port says; undefined while it does not answer. */
+  async #told(path: string): Promise<unknown> {
     try {
-      const signal = AbortSignal.timeout(2000);
-      const response = await fetch(`${this.#running?.monitoring}/jsz?streams=1`, { signal });
-      return (await response.json()) as Jsz;
+      const response = await fetch(`${this.#running?.monitoring}/${path}`, { signal: AbortSignal.timeout(2000) });
+      return await response.json();
     } catch {
       return undefined;
     }
@@ -198,6 +211,10 @@ function configText(dir: string, { name, host, port, routePort }: Place, places:
 interface Jsz {
   readonly meta_cluster?: Raft & { readonly cluster_size: number };
   readonly account_details?: readonly { readonly stream_detail?: readonly { name: string; cluster?: Raft }[] }[];
+}
+
+interface Connz {
+  readonly connections: readonly { readonly subscriptions_list?: readonly string[] }[];
 }
 
 interface Raft {

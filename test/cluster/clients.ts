@@ -3,15 +3,24 @@ import { HiveError } from '../../libs/kernel/errors.ts';
 import type { CallOptions } from '../../libs/rpc/api.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
+import { waitForTask } from '../../libs/sdk/wait.ts';
 import { until } from '../../libs/testkit/until.ts';
+import type { Task, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** How long each queen waits for an answer, in milliseconds: the last one gives up while its call is being done. */
 const WAITS_MS = [30_000, 10_000, 1500];
 /** Between two calls of a client, so that services have room on a busy machine. */
 const PACE_MS = 20;
+/** What agents do for the first queen. */
+export const WORK = { type: 'work', swarm: 'q0', labels: { kind: 'work' } } as const;
+const WORK_LANES = 2;
+const UNENDED: TaskState[] = ['TASK_STATE_QUEUED', 'TASK_STATE_ASSIGNED', 'TASK_STATE_RUNNING'];
+/** Agents that are out of reach lose attempts; no task may fail for it. */
+const MAX_ATTEMPTS = 50;
 
 /**
- * Queens, each with a key and a connection of its own, that submit tasks and register further swarms without a pause.
+ * Queens, each with a key and a connection of its own, that submit tasks and register further swarms without a pause;
+ * with agents, tasks that these do are waited for as well.
  * What a call that failed has done is not known: its task's title and its swarm's name are not used again.
  */
 export class Clients implements AsyncDisposable {
@@ -29,12 +38,10 @@ export class Clients implements AsyncDisposable {
   readonly #answers: number[] = [];
   #stopping = false;
 
-  /** Each prefers another of the servers. Their keys lie in `home`. */
+  /** Their keys lie in `home`. */
   static async start(servers: readonly string[], home: string, patienceMs: number): Promise<Clients> {
-    const queen = (_: number, i: number) => {
-      const preferred = [...servers.slice(i), ...servers.slice(0, i)];
-      return connect({ servers: preferred, home, identity: { kind: 'swarm', swarm: `q${i}` }, env: {} });
-    };
+    const queen = (_: number, i: number) =>
+      connect({ servers, home, identity: { kind: 'swarm', swarm: `q${i}` }, env: {} });
     return new Clients(await Promise.all(WAITS_MS.map(queen)), patienceMs);
   }
 
@@ -53,23 +60,42 @@ export class Clients implements AsyncDisposable {
     }
   }
 
+  /** From now on there are agents for work, and whoever submits some waits for its end. */
+  beginWork(): void {
+    const [hive] = this.#hives as [Hive];
+    for (let lane = 0; lane < WORK_LANES; lane++) this.#lane((n) => this.#work(hive, `work-${lane}-${n}`));
+  }
+
   /** Resolves when each lane has got 20 more answers: everything works again. */
   async moves(): Promise<void> {
     const before = [...this.#answers];
     await until(() => this.#answers.every((count, i) => count >= (before[i] as number) + 20), this.#patienceMs);
   }
 
-  /** Ends the load, and has one more task accepted: its revision, and the registry's, are after everything before. */
+  /**
+   * Ends the load, has one more task accepted, and waits for the end of all work, also of what was submitted by calls
+   * that failed: the pool's revision, and the registry's, are after everything before.
+   */
   async settle(): Promise<{ pool: string; registry: string }> {
     this.#stopping = true;
     await Promise.all(this.#lanes);
     const [hive] = this.#hives as [Hive];
-    let pool = '';
+    let last = '';
     let n = 0;
     const submit = async () => {
-      pool = await this.#submit(hive, 'q0', `q0-last-${n++}`);
+      last = await this.#submit(hive, 'q0', `q0-last-${n++}`);
     };
     await until(() => this.#answered(submit), this.#patienceMs);
+    let pool = '';
+    const workIsDone = async () => {
+      const { total, revision } = await hive.pool.listTasks({
+        labels: WORK.labels,
+        states: UNENDED,
+        minRevision: last,
+      });
+      if (total === 0) pool = revision;
+    };
+    await until(async () => (await this.#answered(workIsDone)) && pool, this.#patienceMs);
     let registry = '';
     const list = async () => {
       registry = (await hive.registry.listSwarms({ pageSize: 1, linearizable: true })).revision;
@@ -96,11 +122,16 @@ export class Clients implements AsyncDisposable {
   }
 
   async #submit(hive: Hive, swarm: string, title: string, options: CallOptions = {}): Promise<string> {
-    const spec = { swarm, type: 'nobody', title, capabilities: [], script: '', labels: {} };
-    const whole = { ...spec, timeoutMs: 0, maxAttempts: 0, priority: 0 };
-    const { task, revision } = await hive.pool.submitTask({ spec: whole }, options);
+    const { task, revision } = await hive.pool.submitTask({ spec: specOf({ swarm, type: 'nobody', title }) }, options);
     this.tasks.set(title, task?.id ?? '');
     return revision;
+  }
+
+  async #work(hive: Hive, title: string): Promise<void> {
+    const { task } = await hive.pool.submitTask({ spec: specOf({ ...WORK, title, maxAttempts: MAX_ATTEMPTS }) });
+    const { id } = task as Task;
+    this.tasks.set(title, id);
+    await waitForTask(hive, id, { signal: AbortSignal.timeout(this.#patienceMs) });
   }
 
   async #register(hive: Hive, name: string, options: CallOptions): Promise<void> {
@@ -123,3 +154,8 @@ export class Clients implements AsyncDisposable {
     }
   }
 }
+
+const specOf = (spec: Partial<TaskSpec> & Pick<TaskSpec, 'swarm' | 'type' | 'title'>): TaskSpec => ({
+  ...{ capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {} },
+  ...spec,
+});

@@ -1,9 +1,7 @@
-import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
-import { natsLog } from '../../libs/journal/nats-log.ts';
 import { openJournal } from '../../libs/journal/open.ts';
 import type { Entry } from '../../libs/journal/ports.ts';
 import { Replica } from '../../libs/journal/replica.ts';
@@ -15,6 +13,7 @@ import { noNetwork } from '../../libs/testkit/network.ts';
 import { until } from '../../libs/testkit/until.ts';
 import { type LedgerShape, ledger } from '../simulation/journal/ledger.ts';
 import { dump, Truth } from '../simulation/journal/truth.ts';
+import { logOf } from './history.ts';
 import { Load, PATIENCE_MS } from './load.ts';
 
 /**
@@ -23,7 +22,6 @@ import { Load, PATIENCE_MS } from './load.ts';
  */
 
 const STREAM = 'HIVE_main_ledger';
-const SUBJECT = 'hive.main.journal.ledger';
 const found = currentNats();
 const binary = 'path' in found ? found.path : '';
 
@@ -32,17 +30,15 @@ let connections: NatsConnection[];
 let replicas: Journal<LedgerShape>[];
 let load: Load;
 
-/** Each replica prefers another server, as processes on other machines would. */
-async function connect(first: number): Promise<NatsConnection> {
-  const { urls } = cluster;
-  const servers = urls.map((_, i) => urls[(first + i) % urls.length] as string);
-  const nc = await connectBus({ servers, name: `replica-${first}`, waitMs: PATIENCE_MS });
+/** To any of the servers: the client picks one at random. */
+async function connect(): Promise<NatsConnection> {
+  const nc = await connectBus({ servers: cluster.urls, name: 'replica', waitMs: PATIENCE_MS });
   connections.push(nc);
   return nc;
 }
 
 async function replica(index: number): Promise<Journal<LedgerShape>> {
-  const nc = await connect(index);
+  const nc = await connect();
   const log = (level: string, message: string, fields?: object) => {
     if (process.env['HIVEBUS_DEBUG']) console.log(index, Math.round(performance.now()), level, message, fields);
   };
@@ -72,7 +68,7 @@ async function expectNothingLost(): Promise<void> {
   await load.stop();
   console.log(`${load.acked.size} lines; seen meanwhile:`, load.seen);
   expect(load.faults).toEqual([]);
-  const log = await journalLog();
+  const log = await logOf(await connect(), 'ledger');
   const settled = async () => {
     const { last } = await log.bounds();
     return replicas.every((each) => each.revision === last && stateOf(each)?.lines.size === 0) ? last : 0;
@@ -92,12 +88,6 @@ function stateOf(of: Journal<LedgerShape>): LedgerShape['state'] | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function journalLog() {
-  const nc = await connect(0);
-  const jsm = await jetstreamManager(nc);
-  return natsLog({ nc, jsm, stream: STREAM, subject: SUBJECT, source: '/test', appendTimeoutMs: 1000 });
 }
 
 function expectAnswersInLog(history: readonly Entry[]): void {
