@@ -26,6 +26,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'release-resource': ['hivebus release-resource lease-3de8knasftcs'],
   'lease list': ['hivebus lease list --swarm code', 'hivebus lease list --all -o json'],
   'agent list': ['hivebus agent list', 'hivebus agent list --swarm code -o name'],
+  'agent drain': [
+    'hivebus agent drain code/linter-1',
+    "hivebus agent drain code/linter-1 --grace 10m --reason 'new disk'",
+  ],
+  'agent resume': ['hivebus agent resume code/linter-1'],
   'task submit': [
     `hivebus task submit --swarm code --type linter --payload '{"file": "a.ts"}' --wait`,
     'hivebus task submit --swarm code --type shell --script @build.sh --timeout 5m --label commit=3f2a',

@@ -27,6 +27,19 @@ async function agentsOf<T>(asked: Promise<T>, agentOf: (item: T) => string): Pro
 const servesText = (agent: Agent): string =>
   agent.lease === '' ? agent.serving || agent.swarm : colors.cyan(`${agent.serving} (lent)`);
 
+/** Out of service counts more than ready; that it is silent counts more than that. */
+function agentStateText({ state, drain }: Agent): string {
+  if (!drain || state !== 'AGENT_STATE_READY') return stateText(state, 'AGENT_STATE');
+  return colors.yellow(drain.done ? 'drained' : 'draining');
+}
+
+function drainText({ drain }: Agent): string {
+  if (!drain) return '';
+  const why = drain.reason === '' ? '' : `: ${drain.reason}`;
+  if (drain.done) return `done, given nothing new for ${between(drain.since, undefined)}${why}`;
+  return `what runs may go on until ${drain.until}${why}`;
+}
+
 const heardText = ({ lastHeartbeatAt }: Agent): string => ago(lastHeartbeatAt);
 
 export const AGENTS: Kind<Agent> = {
@@ -39,7 +52,7 @@ export const AGENTS: Kind<Agent> = {
   filters: ['swarm'],
   columns: [
     { title: 'AGENT', of: nameOf },
-    { title: 'STATE', of: ({ state }) => stateText(state, 'AGENT_STATE') },
+    { title: 'STATE', of: agentStateText },
     { title: 'BUSY', of: ({ busy, slots }) => `${busy}/${slots}` },
     { title: 'HEARD', of: heardText },
     { title: 'TYPE', of: ({ type }) => type },
@@ -53,6 +66,7 @@ export const AGENTS: Kind<Agent> = {
     facts([
       ['agent', nameOf(agent)],
       ['state', `${stateText(agent.state, 'AGENT_STATE')} for ${between(agent.stateSince, undefined)}`],
+      ['drain', drainText(agent)],
       ['busy', `${agent.busy} of ${agent.slots} slots`],
       ['heartbeat', agent.lastHeartbeatAt ? heardText(agent) : 'none was heard'],
       ['type', agent.type],

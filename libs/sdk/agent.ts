@@ -57,6 +57,8 @@ export interface Agent extends AsyncDisposable {
 const RESYNC_MS = 15_000;
 const DEFAULT_ABANDON_MS = 30_000;
 const LEAVE_MS = 2000;
+/** The longest grace time that the pool takes. */
+const MAX_GRACE_MS = 3_600_000;
 /** How long a first registration is tried: a pool may be a moment behind the registry, or be starting. */
 const START_MS = 15_000;
 
@@ -137,12 +139,14 @@ class PoolAgent implements Agent {
     if (this.#leaving) return;
     this.#leaving = true;
     this.#work.close();
+    const told = this.#work.size > 0 ? this.#tellLeaving(drainMs) : undefined;
     if (drainMs > 0) await Promise.race([this.#work.drained(), pause(this.#clock, drainMs, this.#end.signal)]);
     this.#work.stopAll('agent-stopped');
     {
       using _ = this.#clock.after(LEAVE_MS, () => this.#calls.abort());
       await this.#work.drained();
     }
+    await told;
     const { swarm, name, instance } = this;
     // Unheard of, the pool finds out by the missing heartbeats.
     await this.#hive.pool.deregisterAgent({ swarm, name, instance }, { timeoutMs: LEAVE_MS }).catch(() => {});
@@ -151,6 +155,18 @@ class PoolAgent implements Agent {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /**
+   * From now on the pool gives this agent nothing new, and counts no attempt of what it gives back. Its grace time is
+   * longer than ours, so that it ends only what we could not.
+   */
+  async #tellLeaving(drainMs: number): Promise<void> {
+    const { swarm, name, instance } = this;
+    const { abandonMs = DEFAULT_ABANDON_MS } = this.#options;
+    const graceMs = Math.min(drainMs + abandonMs + LEAVE_MS, MAX_GRACE_MS);
+    const request = { swarm, name, instance, graceMs, reason: 'it stops' };
+    await this.#hive.pool.drainAgent(request, { timeoutMs: drainMs + LEAVE_MS }).catch(() => {});
   }
 
   #listen(subject: string, take: (message: Msg) => void): void {

@@ -110,7 +110,7 @@ export class Workbench {
       case 'known':
         return true;
       case 'cancel':
-        if (!current) return this.#start(assignment);
+        if (!current) return this.#closed || this.#start(assignment);
         void this.#doubt(current);
         return true;
       case 'start':

@@ -16,7 +16,7 @@ import { unrepeated } from './internal-call.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
-import { checkAgentList, checkAgentName, checkRegistration } from './validation/agents.ts';
+import { checkAgentList, checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
 import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
@@ -55,6 +55,14 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async deregisterAgent(request, call) {
       checkAgentName(request);
       return journal.execute('deregisterAgent', request, call);
+    },
+    async drainAgent(request, call) {
+      checkDrain(request);
+      return journal.execute('drainAgent', request, call);
+    },
+    async resumeAgent(request, call) {
+      checkAgentName(request);
+      return journal.execute('resumeAgent', request, call);
     },
     async getAgent(request, call) {
       checkAgentName(request);

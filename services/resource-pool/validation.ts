@@ -1,6 +1,6 @@
 import type { CommandRules } from '../../libs/rpc/command-check.ts';
 import type * as rpc from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { checkAgentName, checkRegistration } from './validation/agents.ts';
+import { checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
 import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
@@ -24,6 +24,8 @@ export function swarmOf(command: string, input: unknown): string {
 export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   registerAgent: checkRegistration,
   deregisterAgent: checkAgentName,
+  drainAgent: checkDrain,
+  resumeAgent: checkAgentName,
   requestAgent: checkBorrowing,
   renewLease: ({ lease }) => checkId('lease', lease),
   withdrawAgentRequest: ({ id }) => checkId('id', id),

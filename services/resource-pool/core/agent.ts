@@ -1,6 +1,6 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
-import type { Agent, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, Outcome, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, registrationOf, requireAgent, requireService } from './access.ts';
 import { loseAttempts } from './attempt.ts';
 import { replaced } from './delivery.ts';
@@ -42,7 +42,8 @@ export const agentCommands = (
     requireAgent(ctx, row, 'deregister an agent');
     if (input.instance !== '' && input.instance !== row.instance) throw replaced(key, row.instance, input.instance);
     return {
-      events: removeAgent(state, row, 'deregistered', settings),
+      // One that leaves in good order gives back what it has; from another it is lost.
+      events: removeAgent(state, row, 'deregistered', settings, row.lameDuck ? 'OUTCOME_MOVED' : 'OUTCOME_LOST'),
       reply: () => ({ revision: String(ctx.revision) }),
     };
   },
@@ -94,10 +95,16 @@ export const agentEvents = (
 });
 
 /** Takes an agent out of the pool: what it has is given out again. */
-export function removeAgent(state: PoolState, row: AgentRow, reason: string, settings: PoolSettings): PoolEvent[] {
+export function removeAgent(
+  state: PoolState,
+  row: AgentRow,
+  reason: string,
+  settings: PoolSettings,
+  outcome: Outcome = 'OUTCOME_LOST',
+): PoolEvent[] {
   const plan = new Plan(state);
   const why = `agent removed: ${reason}`;
-  const lost = loseAttempts(state, row.key, why, plan, settings);
+  const lost = loseAttempts(state, row.key, why, plan, settings, outcome);
   const revoked = revokeLease(state, row, why, plan);
   plan.remove(row.key);
   return [...lost, ...revoked, { type: 'agent.removed', data: { agent: row.key, reason } }, ...settled(state, plan)];
@@ -151,6 +158,8 @@ const rowOf = (
   draining: before?.draining ?? false,
   revision: before?.revision ?? 0,
   ...registered({ registration }),
+  // A drain is of one run of the agent.
+  ...(before?.lameDuck && before.instance === agent.instance ? { lameDuck: before.lameDuck } : {}),
 });
 
 /** The part that the event keeps; the rest follows from the journal. */

@@ -67,18 +67,19 @@ function wasUsed(attempt: AttemptRow, endsAs: Outcome): boolean {
   return outcome !== 'OUTCOME_MOVED' && (attempt.startedAt > 0 || outcome !== 'OUTCOME_LOST');
 }
 
-/** Every attempt that an agent has now is lost. */
+/** Every attempt that an agent has now is lost, or given back. */
 export function loseAttempts(
   state: PoolState,
   agent: string,
   reason: string,
   plan: Plan,
   settings: PoolSettings,
+  outcome: Outcome = 'OUTCOME_LOST',
 ): PoolEvent[] {
   const events: PoolEvent[] = [];
   for (const id of state.workers.tasksOf(agent)) {
     const task = state.tasks.get(id);
-    if (task) events.push(endAttempt(task, { outcome: 'OUTCOME_LOST', reason }, plan, settings));
+    if (task) events.push(endAttempt(task, { outcome, reason }, plan, settings));
   }
   return events;
 }

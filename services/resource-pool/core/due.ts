@@ -56,7 +56,11 @@ export function leaseDue(lease: LeaseRow, epochStart: number): number | undefine
 export const requestDue = (request: RequestRow, epochStart: number): number =>
   Math.max(request.queuedAt, epochStart) + request.wish.waitMs;
 
-export const agentDue = (agent: AgentRow, epochStart: number, settings: PoolSettings): number | undefined =>
-  agent.state === 'AGENT_STATE_UNREACHABLE'
-    ? Math.max(agent.stateSince, epochStart) + settings.removeUnreachableMs
-    : undefined;
+/** When an agent that is gone leaves the pool, or one that is taken out of service gives back what it still runs. */
+export function agentDue(agent: AgentRow, epochStart: number, settings: PoolSettings): number | undefined {
+  if (agent.state === 'AGENT_STATE_UNREACHABLE') {
+    return Math.max(agent.stateSince, epochStart) + settings.removeUnreachableMs;
+  }
+  const { lameDuck } = agent;
+  return lameDuck && !lameDuck.isDrained ? Math.max(lameDuck.since, epochStart) + lameDuck.graceMs : undefined;
+}

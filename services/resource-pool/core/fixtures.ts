@@ -180,7 +180,8 @@ export function checkRequests(state: PoolState): void {
   for (const { id, wish } of state.requests.values()) {
     if (isAtLimit(state, wish.swarm, 'leases')) continue;
     for (const agent of state.agents.values()) {
-      const isOpen = agent.state === 'AGENT_STATE_READY' && agent.lease === '' && agent.home !== wish.swarm;
+      const isAtWork = agent.state === 'AGENT_STATE_READY' && !agent.lameDuck;
+      const isOpen = isAtWork && agent.lease === '' && agent.home !== wish.swarm;
       const isFree = (state.workers.get(agent.key)?.busy ?? 0) < agent.slots;
       const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
       const couldBeLent = isOpen && isFree && fits && mayLend(state, agent, wish.swarm);

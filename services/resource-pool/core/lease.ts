@@ -176,7 +176,7 @@ export function moveTasks(state: PoolState, lease: LeaseRow, plan: Plan, setting
 /** What follows from the ends of attempts and from new tasks: drained agents go home, free slots are used, lent agents
  * are taken back for what is urgent. */
 export function settled(state: PoolState, plan: Plan): PoolEvent[] {
-  const events = [...homecomings(state, plan), ...plan.assignments()];
+  const events = [...homecomings(state, plan), ...drained(plan), ...plan.assignments()];
   const recalls = plan.unplaced().flatMap((task) => recall(state, task, plan));
   return recalls.length === 0 ? events : [...events, ...recalls, ...plan.assignments()];
 }
@@ -197,6 +197,17 @@ function recall(state: PoolState, { id, wish, type, priority }: Waiting, plan: P
   if (!best) return [];
   const reason = `taken back for task ${id} of priority ${priority}`;
   return endLease(state, best.lease, 'LEASE_STATE_REVOKED', reason, plan, policy);
+}
+
+/** Lame ducks on which nothing runs any more. */
+function drained(plan: Plan): PoolEvent[] {
+  const events: PoolEvent[] = [];
+  for (const { row, busy } of plan.changed()) {
+    if (!row.lameDuck || row.lameDuck.isDrained || busy > 0) continue;
+    plan.changeRow({ ...row, lameDuck: { ...row.lameDuck, isDrained: true } });
+    events.push({ type: 'agent.drained', data: { agent: row.key } });
+  }
+  return events;
 }
 
 function homecomings(state: PoolState, plan: Plan): PoolEvent[] {

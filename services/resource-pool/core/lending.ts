@@ -9,7 +9,7 @@ import type { WorkerClass } from './workers.ts';
 
 /** Why no agent can be lent, with counts that add up. */
 export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan = new Plan(state)): HiveError {
-  const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 };
+  const counts = { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0 };
   let candidates = 0;
   let unfit = 0;
   let kept = 0;

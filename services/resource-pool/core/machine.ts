@@ -3,6 +3,7 @@ import { agentCommands, agentEvents } from './agent.ts';
 import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
+import { drainingCommands, drainingEvents } from './draining.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
 import { lendingCommands, lendingEvents } from './lending-policy.ts';
 import { limitsCommands, limitsEvents } from './limits.ts';
@@ -28,6 +29,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
   restored: (state) => rebuild(state, settings),
   commands: {
     ...agentCommands(settings),
+    ...drainingCommands(settings),
     ...leaseCommands,
     ...requestCommands(settings),
     ...taskCommands(settings),
@@ -41,6 +43,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
   queries,
   events: {
     ...agentEvents(settings),
+    ...drainingEvents(settings),
     ...leaseEvents(settings),
     ...requestEvents,
     ...taskEvents(settings),

@@ -126,6 +126,7 @@ const aliveRules: readonly Rule[] = [
 
 const stateRules: readonly Rule[] = [
   { name: 'draining', value: '', text: 'is not about to go home', holds: (row) => !row.draining },
+  { name: 'drained', value: '', text: 'is not taken out of service', holds: (row) => row.lameDuck === undefined },
   { name: 'free', value: '', text: 'has a free slot', holds: (row, busy) => busy < row.slots },
 ];
 
@@ -146,6 +147,7 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     const lendable = fittingOf(state, rulesOf(state, { ...demand, kind: 'wish' }));
     say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
   }
+  say('resume', out('drained'), `an agent of type ${type} that was taken out of service is resumed`);
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
   say('capability', out('capability', 'label', 'scripts'), 'an agent that lacks only what it can do registers with it');
   const where = kind === 'task' ? `for swarm ${swarm}` : `in ${demand.lender === '' ? 'another swarm' : demand.lender}`;

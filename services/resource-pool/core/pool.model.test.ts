@@ -77,6 +77,16 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deregister' as const), swarm, agent: agentIndex }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('drain' as const),
+      swarm,
+      agent: agentIndex,
+      graceMs: fc.constantFrom(0, 3000, 60_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('resume' as const), swarm, agent: agentIndex }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('ask' as const), swarm, type, capabilities }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
@@ -143,6 +153,13 @@ class Model {
       }
       case 'deregister':
         return void run.execute('deregisterAgent', { swarm: one.swarm, name: `n${one.agent}`, instance: '' });
+      case 'drain': {
+        const { swarm, agent, graceMs } = one;
+        const input = { swarm, name: `n${agent}`, instance: '', graceMs, reason: '' };
+        return void run.execute('drainAgent', input, { now: pool.now });
+      }
+      case 'resume':
+        return void run.execute('resumeAgent', { swarm: one.swarm, name: `n${one.agent}` });
       case 'borrow':
         return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000 }));
       case 'ask':
@@ -242,6 +259,9 @@ class Model {
         agent.lease === '' ? undefined : agent.draining ? 'LEASE_STATE_DRAINING' : 'LEASE_STATE_ACTIVE',
       );
       expect(agent.serving).toBe(lease?.borrower ?? agent.home);
+      if (agent.lameDuck?.isDrained) expect(tasks).toEqual([]);
+      else if (agent.lameDuck) expect(tasks.length).toBeGreaterThan(0);
+      if (agent.lameDuck) expect(lease?.state).not.toBe('LEASE_STATE_ACTIVE');
       if (agent.draining) expect(tasks.some((task) => currentAttempt(task)?.lease === agent.lease)).toBe(true);
     }
     for (const lease of state.leases.values()) {
@@ -255,7 +275,7 @@ class Model {
       if (task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isAtLimit(state, task.spec.swarm, 'running'))
         continue;
       for (const agent of state.agents.values()) {
-        const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining;
+        const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining && !agent.lameDuck;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
         const couldRun = isOpen && fits && meets(offerOf(agent), wishOf(task.spec).need) && busy < agent.slots;

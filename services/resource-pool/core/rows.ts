@@ -50,7 +50,19 @@ export interface AgentRow extends Registered {
   readonly serving: string;
   /** Its lease is over: it finishes what runs for the borrower and gets nothing new. */
   readonly draining: boolean;
+  /** It is being taken out of service; not there when it is not. See draining.ts. */
+  readonly lameDuck?: LameDuck;
   readonly revision: number;
+}
+
+/** This run of an agent is given nothing new. */
+export interface LameDuck {
+  readonly since: number;
+  /** How long what it runs may go on, in milliseconds. */
+  readonly graceMs: number;
+  /** Nothing of it runs any more. */
+  readonly isDrained: boolean;
+  readonly reason: string;
 }
 
 export interface LeaseRow extends Registered {

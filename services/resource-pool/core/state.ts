@@ -179,6 +179,8 @@ export interface PoolShape {
   commands: {
     registerAgent: Command<wire.RegisterAgentRequest, wire.RegisterAgentResponse>;
     deregisterAgent: Command<wire.DeregisterAgentRequest, wire.DeregisterAgentResponse>;
+    drainAgent: Command<wire.DrainAgentRequest, wire.DrainAgentResponse>;
+    resumeAgent: Command<wire.ResumeAgentRequest, wire.ResumeAgentResponse>;
     requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
     renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
     withdrawAgentRequest: Command<wire.WithdrawAgentRequestRequest, wire.WithdrawAgentRequestResponse>;
@@ -221,6 +223,9 @@ export interface PoolShape {
     'agent.registered': events.AgentRegistered;
     'agent.removed': events.AgentRemoved;
     'agent.state': events.AgentStateChanged;
+    'agent.draining': events.AgentDraining;
+    'agent.drained': events.AgentDrained;
+    'agent.resumed': events.AgentResumed;
     'request.queued': events.AgentRequestQueued;
     'request.ended': events.AgentRequestEnded;
     'lease.granted': events.LeaseGranted;

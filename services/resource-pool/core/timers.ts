@@ -2,6 +2,7 @@ import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { removeAgent } from './agent.ts';
 import { endAttempt, overdue, overdueInQueue } from './attempt.ts';
 import { Plan } from './dispatch.ts';
+import { giveBack } from './draining.ts';
 import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
 import { outOfTime } from './request.ts';
@@ -70,6 +71,10 @@ export function tick(state: PoolState, now: number, epochStart: number, settings
   for (const { table, id } of dueRows(state, now, epochStart, settings)) {
     if (table === 'agent') {
       const agent = state.agents.get(id);
+      if (agent?.state === 'AGENT_STATE_READY' || agent?.state === 'AGENT_STATE_SUSPECT') {
+        events.push(...giveBack(state, agent, plan, settings));
+        continue;
+      }
       if (!agent || events.length > 0) continue;
       const term = formatDuration(settings.removeUnreachableMs);
       return removeAgent(state, agent, `unreachable for ${term}`, settings);

@@ -1,5 +1,6 @@
 import type {
   Agent,
+  AgentDrain,
   AgentRequest,
   Attempt,
   Lease,
@@ -9,7 +10,7 @@ import type {
 import { obstaclesText, otherTypesText } from './candidates.ts';
 import { leaseDue, requestDue } from './due.ts';
 import { meets, wishOf } from './need.ts';
-import type { AgentRow, AttemptRow, LeaseRow, MeasureRow, RequestRow, TaskRow } from './rows.ts';
+import type { AgentRow, AttemptRow, LameDuck, LeaseRow, MeasureRow, RequestRow, TaskRow } from './rows.ts';
 import { ALWAYS, AVERAGE } from './score.ts';
 import type { PoolState } from './state.ts';
 
@@ -38,6 +39,14 @@ export const agentView = (row: AgentRow, state: PoolState): Agent => ({
   specialisations: [...row.specialisations],
   cost: row.cost,
   performance: performanceView(state.measures.get(row.key)),
+  ...(row.lameDuck ? { drain: drainView(row.lameDuck) } : {}),
+});
+
+const drainView = ({ since, graceMs, isDrained, reason }: LameDuck): AgentDrain => ({
+  since: time(since),
+  until: time(since + graceMs),
+  done: isDrained,
+  reason,
 });
 
 const performanceView = (row: MeasureRow | undefined): Performance | undefined =>
@@ -104,7 +113,7 @@ function waitingFor(task: TaskRow, state: PoolState): string {
   const running = state.usage.running.of(swarm);
   if (max > 0 && running >= max) return `an end of one of the ${running} tasks of swarm ${swarm}, which is its limit`;
   const { need } = wishOf(task.spec);
-  const counts = { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0, unfit: 0 };
+  const counts = { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0, unfit: 0 };
   for (const offer of state.workers.ofType(type)) {
     if (offer.home !== swarm) continue;
     for (const [standing, count] of Object.entries(offer.counts)) {

@@ -4,7 +4,7 @@ import type { AgentRow } from './rows.ts';
 import type { Scoring } from './score.ts';
 
 /** Why an agent can or cannot be given work now. */
-export type Standing = 'free' | 'busy' | 'lent' | 'suspect' | 'unreachable';
+export type Standing = 'free' | 'busy' | 'lent' | 'draining' | 'suspect' | 'unreachable';
 export type Counts = Record<Standing, number>;
 
 /** An agent as the dispatcher sees it. */
@@ -62,7 +62,8 @@ const NO_STANDS: ReadonlySet<Stand> = new Set();
 /** Can it be given another task? */
 export const isFree = (spot: Pick<Spot, 'row' | 'busy'>): boolean => takesWork(spot.row) && spot.busy < spot.row.slots;
 
-const takesWork = (row: AgentRow): boolean => row.state === 'AGENT_STATE_READY' && !row.draining;
+const takesWork = (row: AgentRow): boolean =>
+  row.state === 'AGENT_STATE_READY' && !row.draining && row.lameDuck === undefined;
 
 /** Higher rank first, then by name: a total order. */
 const isBetter = (a: Spot, b: Spot): boolean => (a.rank === b.rank ? a.row.key < b.row.key : a.rank > b.rank);
@@ -177,7 +178,7 @@ export class Workers {
       key,
       type: row.type,
       ...offerOf(row),
-      counts: { free: 0, busy: 0, lent: 0, suspect: 0, unreachable: 0 },
+      counts: { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0 },
       own: new Ranked<Worker>(isBetter),
       stands: new Map(),
     };
@@ -263,6 +264,7 @@ function classKey({ home, type, region, allowScripts, capabilities, specialisati
 function standingOf(row: AgentRow, busy: number): Standing {
   if (row.state === 'AGENT_STATE_UNREACHABLE') return 'unreachable';
   if (row.state !== 'AGENT_STATE_READY') return 'suspect';
+  if (row.lameDuck) return 'draining';
   if (row.lease !== '') return 'lent';
   return busy < row.slots ? 'free' : 'busy';
 }

@@ -1,6 +1,6 @@
 import { Checks } from '../../../libs/kernel/checks.ts';
 import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { labels, MAX_AGENT_LABEL, MAX_COST, page, stated } from './parts.ts';
+import { labels, MAX_AGENT_LABEL, MAX_COST, MAX_WAIT_MS, page, stated } from './parts.ts';
 
 /** Agents: registrations and lists. */
 
@@ -25,6 +25,16 @@ export function checkAgentName(request: { swarm: string; name: string; instance?
   checks.name('swarm', request.swarm);
   checks.name('name', request.name);
   checks.nameOrEmpty('instance', request.instance ?? '');
+  checks.done();
+}
+
+export function checkDrain(request: rpc.DrainAgentRequest): void {
+  const checks = new Checks();
+  checks.name('swarm', request.swarm);
+  checks.name('name', request.name);
+  checks.nameOrEmpty('instance', request.instance);
+  checks.range('graceMs', request.graceMs, 0, MAX_WAIT_MS);
+  checks.text('reason', request.reason, 256);
   checks.done();
 }
 

@@ -509,12 +509,32 @@ export interface Agent {
     | Performance
     | undefined;
   /** When the replica that answers last heard a heartbeat of this instance; unset when it has heard none. */
-  lastHeartbeatAt?: string | undefined;
+  lastHeartbeatAt?:
+    | string
+    | undefined;
+  /** Set while it is being taken out of service; see DrainAgent. */
+  drain?: AgentDrain | undefined;
 }
 
 export interface Agent_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** An agent that is given nothing new. */
+export interface AgentDrain {
+  /** Since when. */
+  since?:
+    | string
+    | undefined;
+  /** What it still runs then is given to others. */
+  until?:
+    | string
+    | undefined;
+  /** True: nothing of it runs any more. */
+  done: boolean;
+  /** Why, for people. */
+  reason: string;
 }
 
 /** How well an agent has done its tasks: running means that forget what is long ago. */
@@ -761,6 +781,44 @@ export interface DeregisterAgentRequest {
 }
 
 export interface DeregisterAgentResponse {
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface DrainAgentRequest {
+  /** Its home swarm. */
+  swarm: string;
+  /** Its name. */
+  name: string;
+  /** When set: only if this is still the agent's instance. */
+  instance: string;
+  /** How long what it runs may go on, in milliseconds, up to 3600000; 0 = it is given to others at once. */
+  graceMs: number;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface DrainAgentResponse {
+  /** The agent as it now is. */
+  agent?:
+    | Agent
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ResumeAgentRequest {
+  /** Its home swarm. */
+  swarm: string;
+  /** Its name. */
+  name: string;
+}
+
+export interface ResumeAgentResponse {
+  /** The agent as it now is. */
+  agent?:
+    | Agent
+    | undefined;
   /** The pool's revision of this answer. */
   revision: string;
 }
@@ -1642,6 +1700,7 @@ function createBaseAgent(): Agent {
     cost: 0,
     performance: undefined,
     lastHeartbeatAt: undefined,
+    drain: undefined,
   };
 }
 
@@ -1706,6 +1765,9 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.lastHeartbeatAt !== undefined) {
       Timestamp.encode(toTimestamp(message.lastHeartbeatAt), writer.uint32(162).fork()).join();
+    }
+    if (message.drain !== undefined) {
+      AgentDrain.encode(message.drain, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -1886,6 +1948,14 @@ export const Agent: MessageFns<Agent> = {
             message.lastHeartbeatAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.drain = AgentDrain.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1949,6 +2019,7 @@ export const Agent: MessageFns<Agent> = {
         : isSet(object.last_heartbeat_at)
         ? globalThis.String(object.last_heartbeat_at)
         : undefined,
+      drain: isSet(object.drain) ? AgentDrain.fromJSON(object.drain) : undefined,
     };
   },
 
@@ -2019,6 +2090,9 @@ export const Agent: MessageFns<Agent> = {
     }
     if (message.lastHeartbeatAt !== undefined) {
       obj.lastHeartbeatAt = message.lastHeartbeatAt;
+    }
+    if (message.drain !== undefined) {
+      obj.drain = AgentDrain.toJSON(message.drain);
     }
     return obj;
   },
@@ -2094,6 +2168,111 @@ export const Agent_LabelsEntry: MessageFns<Agent_LabelsEntry> = {
     }
     if (message.value !== "") {
       obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentDrain(): AgentDrain {
+  return { since: undefined, until: undefined, done: false, reason: "" };
+}
+
+export const AgentDrain: MessageFns<AgentDrain> = {
+  encode(message: AgentDrain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(10).fork()).join();
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(18).fork()).join();
+    }
+    if (message.done !== false) {
+      writer.uint32(24).bool(message.done);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentDrain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentDrain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.done = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentDrain {
+    return {
+      since: isSet(object.since) ? globalThis.String(object.since) : undefined,
+      until: isSet(object.until) ? globalThis.String(object.until) : undefined,
+      done: isSet(object.done) ? globalThis.Boolean(object.done) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: AgentDrain): unknown {
+    const obj: any = {};
+    if (message.since !== undefined) {
+      obj.since = message.since;
+    }
+    if (message.until !== undefined) {
+      obj.until = message.until;
+    }
+    if (message.done !== false) {
+      obj.done = message.done;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
     }
     return obj;
   },
@@ -4241,6 +4420,355 @@ export const DeregisterAgentResponse: MessageFns<DeregisterAgentResponse> = {
 
   toJSON(message: DeregisterAgentResponse): unknown {
     const obj: any = {};
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseDrainAgentRequest(): DrainAgentRequest {
+  return { swarm: "", name: "", instance: "", graceMs: 0, reason: "" };
+}
+
+export const DrainAgentRequest: MessageFns<DrainAgentRequest> = {
+  encode(message: DrainAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.instance !== "") {
+      writer.uint32(26).string(message.instance);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(32).uint32(message.graceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instance = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: DrainAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.instance !== "") {
+      obj.instance = message.instance;
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseDrainAgentResponse(): DrainAgentResponse {
+  return { agent: undefined, revision: "0" };
+}
+
+export const DrainAgentResponse: MessageFns<DrainAgentResponse> = {
+  encode(message: DrainAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      Agent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = Agent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainAgentResponse {
+    return {
+      agent: isSet(object.agent) ? Agent.fromJSON(object.agent) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: DrainAgentResponse): unknown {
+    const obj: any = {};
+    if (message.agent !== undefined) {
+      obj.agent = Agent.toJSON(message.agent);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseResumeAgentRequest(): ResumeAgentRequest {
+  return { swarm: "", name: "" };
+}
+
+export const ResumeAgentRequest: MessageFns<ResumeAgentRequest> = {
+  encode(message: ResumeAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: ResumeAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+};
+
+function createBaseResumeAgentResponse(): ResumeAgentResponse {
+  return { agent: undefined, revision: "0" };
+}
+
+export const ResumeAgentResponse: MessageFns<ResumeAgentResponse> = {
+  encode(message: ResumeAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== undefined) {
+      Agent.encode(message.agent, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = Agent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeAgentResponse {
+    return {
+      agent: isSet(object.agent) ? Agent.fromJSON(object.agent) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ResumeAgentResponse): unknown {
+    const obj: any = {};
+    if (message.agent !== undefined) {
+      obj.agent = Agent.toJSON(message.agent);
+    }
     if (message.revision !== "0") {
       obj.revision = message.revision;
     }
@@ -11825,6 +12353,30 @@ export const ResourcePoolServiceService = {
       Buffer.from(DeregisterAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeregisterAgentResponse => DeregisterAgentResponse.decode(value),
   },
+  /**
+   * Takes an agent out of service gently: it is given nothing new, what it runs has the grace time to finish, and what is
+   * left then is given to others at once, with no attempt used up. It ends what lends it, in the same way. By the agent,
+   * its swarm or an operator.
+   */
+  drainAgent: {
+    path: "/hivebus.pool.v1.ResourcePoolService/DrainAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainAgentRequest): Buffer => Buffer.from(DrainAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainAgentRequest => DrainAgentRequest.decode(value),
+    responseSerialize: (value: DrainAgentResponse): Buffer => Buffer.from(DrainAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainAgentResponse => DrainAgentResponse.decode(value),
+  },
+  /** Undoes DrainAgent: the agent is given work again. So does a new instance of it. By the same. */
+  resumeAgent: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ResumeAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeAgentRequest): Buffer => Buffer.from(ResumeAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeAgentRequest => ResumeAgentRequest.decode(value),
+    responseSerialize: (value: ResumeAgentResponse): Buffer => Buffer.from(ResumeAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeAgentResponse => ResumeAgentResponse.decode(value),
+  },
   /** One agent. */
   getAgent: {
     path: "/hivebus.pool.v1.ResourcePoolService/GetAgent" as const,
@@ -12157,6 +12709,14 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   registerAgent: handleUnaryCall<RegisterAgentRequest, RegisterAgentResponse>;
   /** Removes an agent; its running tasks are given out again. */
   deregisterAgent: handleUnaryCall<DeregisterAgentRequest, DeregisterAgentResponse>;
+  /**
+   * Takes an agent out of service gently: it is given nothing new, what it runs has the grace time to finish, and what is
+   * left then is given to others at once, with no attempt used up. It ends what lends it, in the same way. By the agent,
+   * its swarm or an operator.
+   */
+  drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
+  /** Undoes DrainAgent: the agent is given work again. So does a new instance of it. By the same. */
+  resumeAgent: handleUnaryCall<ResumeAgentRequest, ResumeAgentResponse>;
   /** One agent. */
   getAgent: handleUnaryCall<GetAgentRequest, GetAgentResponse>;
   /** Agents by swarm and name, filtered and in pages. */
@@ -12274,6 +12834,42 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeregisterAgentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes an agent out of service gently: it is given nothing new, what it runs has the grace time to finish, and what is
+   * left then is given to others at once, with no attempt used up. It ends what lends it, in the same way. By the agent,
+   * its swarm or an operator.
+   */
+  drainAgent(
+    request: DrainAgentRequest,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  drainAgent(
+    request: DrainAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** Undoes DrainAgent: the agent is given work again. So does a new instance of it. By the same. */
+  resumeAgent(
+    request: ResumeAgentRequest,
+    callback: (error: ServiceError | null, response: ResumeAgentResponse) => void,
+  ): ClientUnaryCall;
+  resumeAgent(
+    request: ResumeAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeAgentResponse) => void,
+  ): ClientUnaryCall;
+  resumeAgent(
+    request: ResumeAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeAgentResponse) => void,
   ): ClientUnaryCall;
   /** One agent. */
   getAgent(
