@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/nats-core';
+import { Link } from '../libs/bus/link.ts';
 import { formatDuration } from '../libs/kernel/durations.ts';
 import type { Context } from './context.ts';
 
@@ -28,10 +29,13 @@ export class Outage {
 }
 
 /** For a command that only listens: its connection is all that can break. Until the connection is closed. */
-export async function followConnection(nc: NatsConnection, context: Context, hint: string): Promise<void> {
+export function followConnection(nc: NatsConnection, context: Context, hint: string): void {
   const outage = new Outage(context);
-  for await (const { type } of nc.status()) {
-    if (type === 'disconnect') outage.lost({ message: `lost the connection to ${context.nats}` });
-    if (type === 'reconnect') outage.back(hint);
-  }
+  const link = Link.of(nc);
+  link.whenLost(() => {
+    outage.lost({ message: `lost the connection to ${context.nats}` });
+    link.whenStanding(() => {
+      if (!nc.isClosed()) outage.back(hint);
+    });
+  });
 }

@@ -88,7 +88,7 @@ async function live(context: Context, { nc }: Hive, options: EventOptions): Prom
   const subject = `hive.${context.federation}.>`;
   const subscription = nc.subscribe(subject);
   context.signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
-  void followConnection(nc, context, 'what happened in between is not shown');
+  followConnection(nc, context, 'what happened in between is not shown');
   context.output.note(`listening on ${subject} at ${context.nats}; Ctrl-C ends`);
   for await (const message of subscription) show(context, options, [toEvent(message)]);
 }

@@ -2,13 +2,19 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { HiveError } from '../kernel/errors.ts';
 
 /**
- * Whether a connection stands. What comes while it is broken is lost, and so is what is published then: the client
- * restores subscriptions, not messages. One listener for each connection, however many depend on it.
+ * Whether a connection to the bus stands. What comes while it is broken is lost, and so is what is published then: the
+ * client restores subscriptions, not messages. What is asked then, or just before, is never answered, and the client
+ * only finds out by a time-out: who knows of the break need not wait for that. One listener for each connection, however
+ * many depend on it.
  */
 export class Link {
   readonly #onLost = new Set<() => void>();
   readonly #onBack = new Set<() => void>();
+  /** Who waits for an answer: told that there is none once the connection is back, or closed. */
+  readonly #asking = new Set<() => void>();
   #stands = true;
+  /** When it last came back, by `performance.now()`. */
+  #backSince = Number.NEGATIVE_INFINITY;
 
   static of(nc: NatsConnection): Link {
     const known = links.get(nc);
@@ -21,31 +27,66 @@ export class Link {
 
   private constructor() {}
 
-  /** Calls each time the connection breaks, until disposed. */
+  get stands(): boolean {
+    return this.#stands;
+  }
+
+  /** For how long it has stood since it last came back, in milliseconds; 0 while it is broken. */
+  standsForMs(): number {
+    return this.#stands ? performance.now() - this.#backSince : 0;
+  }
+
+  /** Calls each time the connection breaks, until disposed; not when it is closed on purpose. */
   whenLost(onLost: () => void): Disposable {
     this.#onLost.add(onLost);
     return { [Symbol.dispose]: () => void this.#onLost.delete(onLost) };
   }
 
-  /** Calls once: now if the connection stands, else when it is back; never when disposed before. */
+  /** Calls once: now if the connection stands, else when it is back or closed; never when disposed before. */
   whenStanding(onBack: () => void): Disposable {
     if (this.#stands) onBack();
     else this.#onBack.add(onBack);
     return { [Symbol.dispose]: () => void this.#onBack.delete(onBack) };
   }
 
+  /**
+   * What `ask` gets over the connection; it is asked once the connection stands. Rejects when the connection breaks
+   * before the answer, as soon as it is back: there will be none, and whatever was asked for can be looked up.
+   */
+  async answer<T>(ask: () => Promise<T>): Promise<T> {
+    if (!this.#stands) await new Promise<void>((resolve) => void this.whenStanding(resolve));
+    return new Promise((resolve, reject) => {
+      const unanswered = () => reject(new Error('the connection broke before it was answered'));
+      this.#asking.add(unanswered);
+      ask()
+        .then(resolve, reject)
+        .finally(() => this.#asking.delete(unanswered));
+    });
+  }
+
   async #follow(nc: NatsConnection): Promise<void> {
     for await (const { type } of nc.status()) {
       if (type === 'disconnect') {
-        this.#stands = false;
+        this.#break();
         for (const onLost of [...this.#onLost]) onLost();
-      } else if (type === 'reconnect') {
-        this.#stands = true;
-        const waiting = [...this.#onBack];
-        this.#onBack.clear();
-        for (const onBack of waiting) onBack();
-      }
+      } else if (type === 'reconnect') this.#restore();
     }
+    this.#break(); // closed for good: who waits is told
+    this.#restore();
+  }
+
+  #break(): void {
+    this.#stands = false;
+    for (const unanswered of this.#asking) this.#onBack.add(unanswered);
+    this.#asking.clear();
+  }
+
+  #restore(): void {
+    this.#stands = true;
+    this.#backSince = performance.now();
+    const waiting = [...this.#onBack];
+    this.#onBack.clear();
+    for (const onBack of waiting) onBack();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { Link } from './link.ts';
 
 /** What goes over a connection, and how often it was lost, for metrics; until the connection is closed. */
 export function observeBus(nc: NatsConnection, connection: string): void {
@@ -26,9 +27,7 @@ export function observeBus(nc: NatsConnection, connection: string): void {
   };
   messages.addCallback(ofMessages);
   bytes.addCallback(ofBytes);
-  void (async () => {
-    for await (const { type } of nc.status()) if (type === 'disconnect') losses.add(1, { connection });
-  })();
+  Link.of(nc).whenLost(() => losses.add(1, { connection }));
   void nc.closed().then(() => {
     messages.removeCallback(ofMessages);
     bytes.removeCallback(ofBytes);

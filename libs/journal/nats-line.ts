@@ -1,7 +1,7 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { SpanKind } from '@opentelemetry/api';
+import { Link } from '../bus/link.ts';
 import { isNoResponders, nobodyListened } from '../bus/message.ts';
-import { Outages } from '../bus/outages.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -21,7 +21,7 @@ const SETTLE_MS = 1000;
 
 /** The leader's private subject on core NATS. */
 export function natsLine(nc: NatsConnection, subject: string, clock: Clock = systemClock): LeaderLine {
-  const outages = Outages.of(nc);
+  const link = Link.of(nc);
   return {
     listen(serve, onBeat) {
       const subscription = nc.subscribe(subject, {
@@ -32,9 +32,9 @@ export function natsLine(nc: NatsConnection, subject: string, clock: Clock = sys
       return { [Symbol.dispose]: () => subscription.unsubscribe() };
     },
     async probe(epoch, timeoutMs) {
-      if (outages.isDown || nc.isClosed()) return 'deaf';
+      if (!link.stands || nc.isClosed()) return 'deaf';
       const heard = await ask(nc, subject, encode({ beat: epoch }), timeoutMs, clock);
-      return heard !== 'alive' && outages.upForMs() < SETTLE_MS ? 'deaf' : heard;
+      return heard !== 'alive' && link.standsForMs() < SETTLE_MS ? 'deaf' : heard;
     },
     beat(epoch) {
       nc.publish(subject, encode({ beat: epoch }));

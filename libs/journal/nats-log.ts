@@ -1,8 +1,8 @@
 import { JetStreamApiError, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { Link } from '../bus/link.ts';
 import { nobodyListened } from '../bus/message.ts';
 import { orderedMessages } from '../bus/ordered.ts';
-import { Outages } from '../bus/outages.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -32,8 +32,8 @@ const NO_SPACE = [10023, 10047, 10077, 10122, 10028];
 /** The journal's stream on JetStream. */
 export function natsLog(options: NatsLogOptions): Log {
   const { nc, jsm, stream, subject, source, appendTimeoutMs } = options;
-  const outages = Outages.of(nc);
-  const asked = <T>(ask: () => Promise<T>) => answered(stream, outages, ask);
+  const link = Link.of(nc);
+  const asked = <T>(ask: () => Promise<T>) => answered(stream, link, ask);
   return {
     async append(expected, envelope, body, traceparent) {
       const giveUpAt = systemClock.monotonic() + ELECTION_MS;
@@ -41,7 +41,7 @@ export function natsLog(options: NatsLogOptions): Log {
         const headers = recordHeaders(envelope, expected, source, traceparent);
         try {
           const sent = () => nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
-          const ack = await outages.answer(sent);
+          const ack = await link.answer(sent);
           return outcomeOf(ack, expected);
         } catch (cause) {
           // Nobody was there to take it, so it is no second try under its id.
@@ -111,10 +111,10 @@ function outcomeOf(ack: Msg, expected: number): Appended {
 const LOST_AFTER_MS = [500, 1000, 2000];
 
 /** What JetStream answers, with its failures in our words: a stream that is gone is a loss, anything else may pass. */
-async function answered<T>(stream: string, outages: Outages, ask: () => Promise<T>): Promise<T> {
+async function answered<T>(stream: string, link: Link, ask: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await outages.answer(ask);
+      return await link.answer(ask);
     } catch (cause) {
       if (!isStreamGone(cause)) throw noAnswer(stream, cause);
       const againMs = LOST_AFTER_MS[attempt];
@@ -185,7 +185,7 @@ function follow(
     onEntry(entryOf(message.seq, message.headers, message.data));
   };
   const followOnce = async () => {
-    const bounds = await answered(stream, Outages.of(nc), () => boundsOf(jsm, stream));
+    const bounds = await answered(stream, Link.of(nc), () => boundsOf(jsm, stream));
     // An ordered consumer asked for a purged sequence silently starts later.
     if (at + 1 < bounds.first) throw compacted(at, bounds);
     const messages = await orderedMessages({ nc, stream, after: at, callback: take });

@@ -89,7 +89,7 @@ export function createRegistry(config: RegistryConfig, deps: ServiceDeps): Regis
       handOver();
     });
   };
-  void followHearing(nc, () => host.units().map(([, { monitor }]) => monitor), closing.signal);
+  followHearing(nc, () => host.units().map(([, { monitor }]) => monitor), closing.signal);
 
   return {
     binding: bind(

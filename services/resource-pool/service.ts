@@ -79,7 +79,7 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
     list: async (signal) => (await registry.listFederations({}, { signal })).federations.map(({ name }) => name),
     open,
   });
-  void followHearing(nc, () => host.units().map(([, { liveness }]) => liveness), closing.signal);
+  followHearing(nc, () => host.units().map(([, { liveness }]) => liveness), closing.signal);
 
   return {
     binding: bind(
