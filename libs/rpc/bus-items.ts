@@ -10,7 +10,7 @@ import type { CallOptions } from './api.ts';
 import { backoffMs, mayRetry, type Patience } from './backoff.ts';
 import type { Method } from './binding.ts';
 import { errorOf } from './bus-answers.ts';
-import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-request.ts';
+import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-peer.ts';
 import { PING_MS } from './bus-stream.ts';
 import { fromActiveSpan } from './observe.ts';
 

@@ -4,10 +4,11 @@ import { rawHeaders } from '../bus/raw-headers.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { encodeLines, HEADERS } from '../protocol/envelope.ts';
+import type { Trace } from '../protocol/machine.ts';
 import { rpcBundleSubject } from '../protocol/subjects.ts';
-import { callsText, callText, MAX_CALLS, readAnswers } from './bundle.ts';
+import { type CallText, callsText, callText, MAX_CALLS, readAnswers } from './bundle.ts';
 import { errorOf } from './bus-answers.ts';
-import { type BusPeer, type BusRequest, nobodyServes, requestLines, sending } from './bus-request.ts';
+import { type Answer, type BusPeer, nobodyServes, requestLines, sending } from './bus-peer.ts';
 
 /** Requests of more characters travel alone. */
 const LARGE = 16 * 1024;
@@ -18,19 +19,34 @@ const CALL_LENGTH = 512;
 /** and not more than this part of the bytes that the bus carries: characters take up to 3, and headers want room. */
 const PAYLOAD_PARTS = 4;
 
+/** A call that may travel alone or with others. */
+export interface Outgoing {
+  readonly id: string;
+  readonly trace: Trace;
+  readonly json: string;
+  /** Nobody waits for its answer any more. */
+  readonly ended: boolean;
+  /** Goes as a message of its own. */
+  sendAlone(): void;
+  /** Goes with others: what it has to say, and who must know when it is over. */
+  joined(bundle: Bundle): CallText;
+  onAnswer(answer: Answer | HiveError): void;
+  fail(error: HiveError): void;
+}
+
 /**
  * Sends what a client calls in one tick, together if it is more than one. Holding it back for so long costs no time: the
  * connection writes at the end of the tick too.
  */
 export class BusOutbox {
   readonly #peer: BusPeer;
-  #requests: BusRequest[] = [];
+  #requests: Outgoing[] = [];
 
   constructor(peer: BusPeer) {
     this.#peer = peer;
   }
 
-  add(request: BusRequest): void {
+  add(request: Outgoing): void {
     if (this.#requests.push(request) === 1) queueMicrotask(() => this.#flush());
   }
 
@@ -43,9 +59,9 @@ export class BusOutbox {
     }
   }
 
-  *#parts(requests: readonly BusRequest[]): Generator<readonly BusRequest[]> {
+  *#parts(requests: readonly Outgoing[]): Generator<readonly Outgoing[]> {
     const maxLength = Math.min(MAX_LENGTH, (this.#peer.nc.info?.max_payload ?? MAX_LENGTH) / PAYLOAD_PARTS);
-    let part: BusRequest[] = [];
+    let part: Outgoing[] = [];
     let length = 0;
     for (const request of requests) {
       const own = request.json.length + CALL_LENGTH;
@@ -63,7 +79,7 @@ export class BusOutbox {
     if (part.length > 0) yield part;
   }
 
-  #sendTogether(requests: readonly BusRequest[]): void {
+  #sendTogether(requests: readonly Outgoing[]): void {
     const { nc, service, federation, token } = this.#peer;
     const [first] = requests;
     if (!first) return;
@@ -88,10 +104,10 @@ export class BusOutbox {
 export class Bundle {
   readonly replyTo: string;
   readonly #peer: BusPeer;
-  readonly #requests: readonly BusRequest[];
+  readonly #requests: readonly Outgoing[];
   #waiting: number;
 
-  constructor(peer: BusPeer, requests: readonly BusRequest[]) {
+  constructor(peer: BusPeer, requests: readonly Outgoing[]) {
     this.#peer = peer;
     this.#requests = requests;
     this.#waiting = requests.length;
