@@ -68,7 +68,10 @@ export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> 
     const { authenticate } = registry;
     closing.use(await serveBus({ nc, bindings, authenticate, observe, version: VERSION }));
     await Promise.all([registry.ready(), pool.ready()]);
-    const grpc = closing.use(await serveGrpc({ bindings, authenticate, observe, host, port: config.grpcPort }));
+    const streamed = [...bindings, ...(pool.streams ?? [])];
+    const grpc = closing.use(
+      await serveGrpc({ bindings: streamed, authenticate, observe, host, port: config.grpcPort }),
+    );
     const checks = { registry: () => registry.check(), pool: () => pool.check() };
     const { store: spans } = telemetry;
     return { grpcPort: grpc.port, checks, spans, [Symbol.asyncDispose]: () => closing[Symbol.asyncDispose]() };

@@ -94,6 +94,12 @@ export function keyPairFromPem(pem: string): KeyPair {
   return keyPairOf(key);
 }
 
+const PKCS8_OF_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** From 32 bytes (RFC 8032: the private key itself). */
+export const keyPairFromSeed = (seed: Buffer): KeyPair =>
+  keyPairOf(createPrivateKey({ key: Buffer.concat([PKCS8_OF_ED25519, seed]), format: 'der', type: 'pkcs8' }));
+
 export const privateKeyPem = (pair: KeyPair): string =>
   pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 

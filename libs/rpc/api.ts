@@ -11,11 +11,13 @@ export type ResponseOf<Method> = Method extends MethodDefinition<infer _, infer 
 
 /** A service's methods, written once; the gRPC and the bus adaptor both serve exactly this. */
 export type Api<D extends Definition> = {
-  readonly [K in keyof D]: D[K] extends { readonly requestStream: true }
-    ? (requests: AsyncIterable<RequestOf<D[K]>>, call: Call) => Promise<ResponseOf<D[K]>>
-    : D[K] extends { readonly responseStream: true }
-      ? (request: RequestOf<D[K]>, call: Call) => AsyncIterable<ResponseOf<D[K]>>
-      : (request: RequestOf<D[K]>, call: Call) => Promise<ResponseOf<D[K]>>;
+  readonly [K in keyof D]: D[K] extends { readonly requestStream: true; readonly responseStream: true }
+    ? (requests: AsyncIterable<RequestOf<D[K]>>, call: Call) => AsyncIterable<ResponseOf<D[K]>>
+    : D[K] extends { readonly requestStream: true }
+      ? (requests: AsyncIterable<RequestOf<D[K]>>, call: Call) => Promise<ResponseOf<D[K]>>
+      : D[K] extends { readonly responseStream: true }
+        ? (request: RequestOf<D[K]>, call: Call) => AsyncIterable<ResponseOf<D[K]>>
+        : (request: RequestOf<D[K]>, call: Call) => Promise<ResponseOf<D[K]>>;
 };
 
 /** What a caller may say beside the request. */
@@ -29,9 +31,11 @@ export interface CallOptions {
 
 /** The same methods as a client calls them, over either transport. Fields left out have their proto3 default. */
 export type Client<D extends Definition> = {
-  readonly [K in keyof D]: D[K] extends { readonly requestStream: true }
-    ? (requests: AsyncIterable<Partial<RequestOf<D[K]>>>, options?: CallOptions) => Promise<ResponseOf<D[K]>>
-    : D[K] extends { readonly responseStream: true }
-      ? (request: Partial<RequestOf<D[K]>>, options?: CallOptions) => AsyncIterable<ResponseOf<D[K]>>
-      : (request: Partial<RequestOf<D[K]>>, options?: CallOptions) => Promise<ResponseOf<D[K]>>;
+  readonly [K in keyof D]: D[K] extends { readonly requestStream: true; readonly responseStream: true }
+    ? (requests: AsyncIterable<Partial<RequestOf<D[K]>>>, options?: CallOptions) => AsyncIterable<ResponseOf<D[K]>>
+    : D[K] extends { readonly requestStream: true }
+      ? (requests: AsyncIterable<Partial<RequestOf<D[K]>>>, options?: CallOptions) => Promise<ResponseOf<D[K]>>
+      : D[K] extends { readonly responseStream: true }
+        ? (request: Partial<RequestOf<D[K]>>, options?: CallOptions) => AsyncIterable<ResponseOf<D[K]>>
+        : (request: Partial<RequestOf<D[K]>>, options?: CallOptions) => Promise<ResponseOf<D[K]>>;
 };

@@ -1,4 +1,10 @@
-import type { ClientReadableStream, ClientWritableStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import type {
+  ClientDuplexStream,
+  ClientReadableStream,
+  ClientWritableStream,
+  Metadata,
+  ServiceError,
+} from '@grpc/grpc-js';
 import { HiveError } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Definition } from './api.ts';
@@ -50,7 +56,7 @@ export function ask(
 }
 
 /** Asks for a stream of messages. */
-export async function* receive(
+export function receive(
   peer: GrpcPeer,
   method: Method,
   types: Types,
@@ -58,17 +64,40 @@ export async function* receive(
   options: CallOptions,
 ): AsyncGenerator<unknown> {
   const { path, requestSerialize, responseDeserialize } = types;
+  const begin: Begin = (metadata, deadline) =>
+    peer.channel.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request(), metadata, deadline);
+  return items(peer, method, options, begin);
+}
+
+/** Sends a stream of messages and gives the other side's, as they come. */
+export function converse(
+  peer: GrpcPeer,
+  method: Method,
+  types: Types,
+  requests: AsyncIterable<object>,
+  options: CallOptions,
+): AsyncGenerator<unknown> {
+  const { path, requestSerialize, responseDeserialize } = types;
+  const begin: Begin = (metadata, deadline) => {
+    const { channel } = peer;
+    const call = channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, deadline);
+    // The items themselves failed: the other side is told by the stream's end, whoever reads here by its error.
+    writeAll(call, requests).catch((error: unknown) => call.destroy(HiveError.from(error)));
+    return call;
+  };
+  return items(peer, method, options, begin);
+}
+
+type Begin = (metadata: Metadata, deadline: { deadline?: number }) => ClientReadableStream<unknown>;
+
+/** The items of a stream that `begin` opens. */
+async function* items(peer: GrpcPeer, method: Method, options: CallOptions, begin: Begin): AsyncGenerator<unknown> {
   const trace = peer.trace(options);
   let ended: (error?: HiveError) => void = () => {};
   const call = await new Promise<ClientReadableStream<unknown>>((resolve, reject) => {
     // The span lasts as long as the stream; only its beginning is within it.
     const run = async () => {
-      const deadline = deadlineIn(options.timeoutMs);
-      const { channel } = peer;
-      const metadata = peer.metadata(trace);
-      resolve(
-        channel.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request(), metadata, deadline),
-      );
+      resolve(begin(peer.metadata(trace), deadlineIn(options.timeoutMs)));
       const error = await new Promise<HiveError | undefined>((done) => {
         ended = done;
       });
@@ -80,7 +109,7 @@ export async function* receive(
   try {
     yield* call;
   } catch (cause) {
-    const error = peer.error(cause as ServiceError, options.signal);
+    const error = cause instanceof HiveError ? cause : peer.error(cause as ServiceError, options.signal);
     ended(error);
     throw error;
   } finally {
@@ -119,8 +148,10 @@ export function send(
   });
 }
 
+type Writing = ClientWritableStream<unknown> | ClientDuplexStream<unknown, unknown>;
+
 /** Writes all items as fast as they are taken; ends early when the call is over. */
-async function writeAll(call: ClientWritableStream<unknown>, requests: AsyncIterable<object>): Promise<void> {
+async function writeAll(call: Writing, requests: AsyncIterable<object>): Promise<void> {
   let over = false;
   call.on('status', () => {
     over = true;

@@ -4,7 +4,7 @@ import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
 import { backoffMs, mayRetry } from './backoff.ts';
 import { type Method, methodsOf } from './binding.ts';
-import { ask, receive, send, type Types } from './grpc-calls.ts';
+import { ask, converse, receive, send, type Types } from './grpc-calls.ts';
 import { type GrpcClientOptions, GrpcPeer } from './grpc-peer.ts';
 import { requestSchema } from './schema.ts';
 
@@ -41,7 +41,8 @@ function callerOf(peer: GrpcPeer, method: Method, definition: Definition): Calle
         return peer.observed(method, trace, () => send(peer, types, checked(requests, schema.check), options, trace));
       };
     case 'bidi':
-      throw new Error(`${method.path}: streams both ways are not supported`);
+      return (requests: AsyncIterable<object>, options = {}) =>
+        converse(peer, method, types, checked(requests, schema.check), options);
   }
 }
 

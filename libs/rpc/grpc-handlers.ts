@@ -1,5 +1,6 @@
 import type {
   Metadata,
+  ServerDuplexStream,
   ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
@@ -35,6 +36,8 @@ interface Incoming {
   /** Told when it is over, however it ended. */
   on(event: 'cancelled', listener: () => void): unknown;
 }
+
+type Outgoing = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
 
 /** A call on its way, whatever its kind. */
 interface Open {
@@ -79,9 +82,10 @@ export class GrpcHandlers {
         return (incoming: ServerReadableStream<unknown, unknown>, callback: sendUnaryData<unknown>) =>
           this.#answer(method, incoming, callback, () => readableItems(incoming));
       case 'serverStream':
-        return (outgoing: ServerWritableStream<unknown, unknown>) => this.#stream(method, outgoing);
+        return (outgoing: ServerWritableStream<unknown, unknown>) =>
+          this.#stream(method, outgoing, () => readable(outgoing.request));
       case 'bidi':
-        throw new Error(`${method.path}: streams both ways are not supported`);
+        return (both: ServerDuplexStream<unknown, unknown>) => this.#stream(method, both, () => readableItems(both));
     }
   }
 
@@ -99,14 +103,14 @@ export class GrpcHandlers {
     });
   }
 
-  #stream(method: Method, outgoing: ServerWritableStream<unknown, unknown>): void {
+  #stream(method: Method, outgoing: Outgoing, input: () => unknown): void {
     const { clock, stallMs } = this.#calls;
     const fail = (error: HiveError) => {
       outgoing.emit('error', toGrpc(error));
       this.#answered(outgoing, Math.min(stallMs, LAST_WORDS_MS));
     };
     this.#run(method, outgoing, fail, async ({ api, call }) => {
-      const items = invoke(api, method.key, readable(outgoing.request), call) as AsyncIterable<unknown>;
+      const items = invoke(api, method.key, input(), call) as AsyncIterable<unknown>;
       await pump(items, call.signal, (item) => {
         if (outgoing.write(item)) return undefined;
         return new Promise<void>((resolve) => {
@@ -145,7 +149,7 @@ export class GrpcHandlers {
       const end = (error: HiveError) => {
         call.abort(error);
         // A method that does not listen is answered over its head; a stream out is ended by its pump.
-        if (method.kind !== 'serverStream' && calls.remove(running)) fail(error);
+        if (!isPumped(method) && calls.remove(running)) fail(error);
       };
       const running: Running = { deadline, streams: method.kind !== 'unary', end };
       calls.add(running, method.kind === 'unary' ? undefined : holderOf(call.principal, incoming.getPeer()));
@@ -197,6 +201,8 @@ export class GrpcHandlers {
     return { side: 'server', transport: 'grpc', service, method, fullName: path.slice(1), federation, trace };
   }
 }
+
+const isPumped = ({ kind }: Method): boolean => kind === 'serverStream' || kind === 'bidi';
 
 const leftMs = (incoming: Incoming): number => Number(incoming.getDeadline()) - Date.now();
 

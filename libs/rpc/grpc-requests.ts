@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { HiveError, invalid } from '../kernel/errors.ts';
 import type { Definition } from './api.ts';
 import { methodsOf } from './binding.ts';
@@ -56,6 +57,7 @@ export function readable(request: unknown): unknown {
   return request;
 }
 
-export async function* readableItems(incoming: AsyncIterable<unknown>): AsyncGenerator<unknown> {
-  for await (const item of incoming) yield readable(item);
+/** Leaving the loop leaves the stream as it is: one that is answered, too, still has to carry the answer. */
+export async function* readableItems(incoming: Readable): AsyncGenerator<unknown> {
+  for await (const item of incoming.iterator({ destroyOnReturn: false })) yield readable(item);
 }

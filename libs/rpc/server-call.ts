@@ -42,7 +42,7 @@ export class ServerCall implements Call {
  * Stored answers are looked up by client id and principal. A principal's name is not enough: two keys that both ask for
  * a free name have the same one, and whoever hears a request id could fetch the other's answer. So the key goes with it.
  */
-const ownRequest = ({ client, counter }: RequestId, principal: Principal): RequestId => ({
+export const ownRequest = ({ client, counter }: RequestId, principal: Principal): RequestId => ({
   client: 'key' in principal ? `${client}@${principal.key}` : client,
   counter,
 });

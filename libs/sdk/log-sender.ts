@@ -12,11 +12,12 @@ const MAX_BYTES = 256 * 1024;
 export class LogSender {
   readonly #nc: NatsConnection;
   readonly #subject: string;
-  readonly #key: KeyPair;
+  readonly #key: KeyPair | undefined;
   #lines: string[] = [];
   #bytes = 0;
 
-  constructor(nc: NatsConnection, subject: string, key: KeyPair) {
+  /** Without a key the lines are not signed. */
+  constructor(nc: NatsConnection, subject: string, key: KeyPair | undefined) {
     this.#nc = nc;
     this.#subject = subject;
     this.#key = key;
@@ -35,7 +36,7 @@ export class LogSender {
     const body = Buffer.from(this.#lines.join('\n'));
     this.#lines = [];
     this.#bytes = 0;
-    const headers = encodeLines(headerLine(LOG_SIGNATURE, signLines(this.#key, this.#subject, body)));
-    this.#nc.publish(this.#subject, body, { headers: rawHeaders(headers) });
+    const headers = this.#key && encodeLines(headerLine(LOG_SIGNATURE, signLines(this.#key, this.#subject, body)));
+    this.#nc.publish(this.#subject, body, headers ? { headers: rawHeaders(headers) } : {});
   }
 }

@@ -40,6 +40,8 @@ export interface ServiceDeps {
 export interface Service extends AsyncDisposable {
   /** For the bus and gRPC servers. */
   readonly binding: Binding;
+  /** What only gRPC carries: streams both ways. */
+  readonly streams?: readonly Binding[];
   readonly authenticate: Authenticate;
   /** Resolves when the federation `main` is served. */
   ready(signal?: AbortSignal): Promise<void>;
@@ -104,10 +106,12 @@ async function serve(main: ServiceMain, config: ServiceConfig, log: ServiceLog, 
   const checks = { [service.binding.name]: service.check };
   if (healthPort !== undefined) closing.use(await startHealth({ host, port: healthPort, checks, signal }));
   await whileAccepted(service.ready(signal));
-  const { binding, authenticate } = service;
-  const serving = { bindings: [binding], authenticate, observe };
-  closing.use(await serveBus({ ...serving, nc, version: VERSION }));
-  const grpc = grpcPort === undefined ? undefined : closing.use(await serveGrpc({ ...serving, host, port: grpcPort }));
+  const { binding, streams = [], authenticate } = service;
+  const serving = { authenticate, observe };
+  closing.use(await serveBus({ ...serving, bindings: [binding], nc, version: VERSION }));
+  const bindings = [binding, ...streams];
+  const grpc =
+    grpcPort === undefined ? undefined : closing.use(await serveGrpc({ ...serving, bindings, host, port: grpcPort }));
   log('info', `${name} is serving`, { grpcPort: grpc?.port, metricsPort: telemetry.metricsPort });
   await whileAccepted(aborted(signal));
 }

@@ -56,12 +56,16 @@ export async function submitTasks(
       const refusal = refusals.of(outcome.reason);
       return { id: tasks[i]?.id ?? '', created: false, state: 'TASK_STATE_UNSPECIFIED', agent: '', refusal };
     }
-    const { task, created, agent } = outcome.value;
     revision = Math.max(revision, Number(outcome.value.revision));
-    return { id: task?.id ?? '', created, state: task?.state ?? 'TASK_STATE_UNSPECIFIED', agent };
+    return briefly(outcome.value);
   });
   return { tasks: submitted, revision: String(revision) };
 }
+
+/** What is answered of one task of many: not the whole of it. */
+export const briefly = ({ task, created, agent }: Submitted): SubmittedTask => ({
+  ...{ id: task?.id ?? '', created, state: task?.state ?? 'TASK_STATE_UNSPECIFIED', agent },
+});
 
 type Submitted = PoolShape['commands']['submitTask']['reply'];
 
@@ -92,7 +96,7 @@ export async function reportTasks(
 }
 
 /** The id of a task that was given none: the same at every repeat of its call, and nobody else's. */
-function idOf({ client, counter }: RequestId, principal: Principal, place: number): string {
+export function idOf({ client, counter }: RequestId, principal: Principal, place: number): string {
   const text = `${describePrincipal(principal)} ${client} ${counter} ${place}`;
   return `task-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
 }

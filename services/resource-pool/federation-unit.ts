@@ -10,6 +10,7 @@ import { BACKGROUND, type Observe } from '../../libs/rpc/observe.ts';
 import type { SwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
 import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { AgentLine } from './agent-line.ts';
+import { AgentNews } from './agent-news.ts';
 import { type PoolApi, poolApi } from './api.ts';
 import { createPoolMachine } from './core/machine.ts';
 import type { PoolSettings } from './core/settings.ts';
@@ -20,6 +21,7 @@ import { Liveness, type LivenessOptions } from './liveness.ts';
 import { observePool } from './observe-pool.ts';
 import { RegistryFollower, registryClient } from './registry-follower.ts';
 import { retireStrays } from './retire-strays.ts';
+import { type SessionApi, sessionApi } from './session.ts';
 import { TaskLogs } from './task-logs.ts';
 import { COMMAND_RULES, swarmOf } from './validation.ts';
 
@@ -44,6 +46,7 @@ export interface FederationUnit extends AsyncDisposable {
   readonly journal: Journal<PoolShape>;
   readonly liveness: Liveness;
   readonly api: PoolApi;
+  readonly sessions: SessionApi;
 }
 
 const checkCommand = commandCheck(ResourcePoolServiceService, COMMAND_RULES);
@@ -88,7 +91,9 @@ export async function openFederation(
   const retiring = retireStrays({ journal, follower, clock, onError });
   const ignored = (why: HiveError) => options.ignored(why, federation);
   const heartbeats = listenToHeartbeats({ nc, journal, liveness, authenticate, ignored });
+  const news = new AgentNews(journal);
   const close = async () => {
+    news[Symbol.dispose]();
     heartbeats[Symbol.dispose]();
     retiring[Symbol.dispose]();
     observing[Symbol.dispose]();
@@ -102,7 +107,8 @@ export async function openFederation(
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });
-  return { journal, liveness, api, [Symbol.asyncDispose]: close };
+  const sessions = sessionApi({ nc, journal, api, news, lostConnection, clock, authenticate });
+  return { journal, liveness, api, sessions, [Symbol.asyncDispose]: close };
 }
 
 /** Follows the registry of a federation. */

@@ -7,7 +7,7 @@ const MAX_WHOLE_BYTES = 192 * 1024;
 const MAX_MESSAGE = 64;
 
 /** An error as an item's refusal. */
-function refusalOf(cause: unknown): Refusal {
+export function refusalOf(cause: unknown): Refusal {
   const {
     code,
     message,

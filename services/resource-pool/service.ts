@@ -9,6 +9,7 @@ import { FederationHost, MAIN_FEDERATION } from '../../libs/service/federations.
 import type { Service, ServiceDeps } from '../../libs/service/run-service.ts';
 import { createSwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
 import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { PoolSessionServiceService } from '../../libs/wire/hivebus/pool/v1/session.ts';
 import { DEFAULT_SETTINGS, type PoolSettings } from './core/settings.ts';
 import { type FederationUnit, followRegistry, openFederation } from './federation-unit.ts';
 import { type RegistryFollower, registryClient } from './registry-follower.ts';
@@ -88,6 +89,14 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
       (federation) => host.get(federation).api,
       (federation) => host.awaited(federation),
     ),
+    streams: [
+      bind(
+        'pool',
+        PoolSessionServiceService,
+        (federation) => host.get(federation).sessions,
+        (federation) => host.awaited(federation),
+      ),
+    ],
     authenticate,
     async ready(signal) {
       await host.opened(MAIN_FEDERATION, signal);

@@ -31,7 +31,7 @@ const isCount = (count: number, max: number): boolean => count >= 1 && count <= 
 const many = (max: number): string => `is their number and must be 1 to ${max}; make several calls`;
 
 /** Said once, and not of each item. */
-function requireToken({ principal }: Call, what: string): void {
+export function requireToken({ principal }: Call, what: string): void {
   if (principal.kind !== 'anonymous') return;
   throw new HiveError(
     'UNAUTHENTICATED',

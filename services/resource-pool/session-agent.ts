@@ -1,0 +1,194 @@
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { rawHeaders } from '../../libs/bus/raw-headers.ts';
+import type { Journal } from '../../libs/journal/journal.ts';
+import type { Clock } from '../../libs/kernel/clock.ts';
+import { HiveError } from '../../libs/kernel/errors.ts';
+import { randomId } from '../../libs/kernel/ids.ts';
+import type { Call } from '../../libs/protocol/call.ts';
+import { encodeLines, eventLines, HEADERS, headerLine, traceLines } from '../../libs/protocol/envelope.ts';
+import { assignmentSubject, heartbeatSubject } from '../../libs/protocol/subjects.ts';
+import { type KeyPair, keyPairFromSeed } from '../../libs/protocol/token.ts';
+import { responseSchema } from '../../libs/rpc/schema.ts';
+import type {
+  AgentHeartbeat,
+  Assignment,
+  DeregisterAgentRequest,
+  LogLine,
+  RegisterAgentRequest,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { SessionOpened } from '../../libs/wire/hivebus/pool/v1/session.ts';
+import type { AgentNews, News } from './agent-news.ts';
+import type { PoolApi } from './api.ts';
+import type { PoolShape } from './core/state.ts';
+import { SessionLog } from './session-log.ts';
+import type { SessionOutbox } from './session-outbox.ts';
+
+export interface SessionAgentDeps {
+  readonly nc: NatsConnection;
+  readonly journal: Pick<Journal<PoolShape>, 'federation'>;
+  readonly api: PoolApi;
+  readonly news: AgentNews;
+  /** The instance's session broke: finds out whether it has another, and tells the pool if it has none. */
+  readonly lostConnection: (agent: string, instance: string) => Promise<void>;
+  readonly clock: Clock;
+}
+
+/** As the SDK's agents do: in doubt the pool is asked what the agent has, and so often without a doubt, in milliseconds. */
+const COMPARE_MS = 15_000;
+/** After a question that could not be answered. */
+const ASK_AGAIN_MS = 500;
+
+const ASSIGNMENT = responseSchema('hivebus.pool.v1.Assignment');
+
+/**
+ * An agent that is there by a session: this replica stands for it on the bus. It listens where the agent's instance is sent
+ * its assignments, publishes its heartbeats with its own token, and its log lines signed with the key of its seed.
+ */
+export class SessionAgent implements Disposable {
+  /** base64url; empty = its lines are not signed. */
+  readonly logKey: string;
+  readonly #deps: SessionAgentDeps;
+  readonly #registration: RegisterAgentRequest;
+  readonly #outbox: SessionOutbox;
+  readonly #call: () => Call;
+  readonly #log: SessionLog;
+  readonly #listening: Disposable[] = [];
+  #compareDue: Disposable | undefined;
+  #comparing = false;
+  #compareAgain = false;
+  #leaving = false;
+  #closed = false;
+
+  constructor(
+    deps: SessionAgentDeps,
+    registration: RegisterAgentRequest,
+    logSeed: string,
+    outbox: SessionOutbox,
+    call: () => Call,
+  ) {
+    this.#deps = deps;
+    this.#registration = registration;
+    this.#outbox = outbox;
+    this.#call = call;
+    const key: KeyPair | undefined = logSeed === '' ? undefined : keyPairFromSeed(Buffer.from(logSeed, 'base64url'));
+    this.logKey = key?.publicKey ?? '';
+    this.#log = new SessionLog(deps.nc, deps.journal.federation, key, deps.clock);
+  }
+
+  /** Listening comes first: an assignment may follow the registration at once. */
+  async register(): Promise<Pick<SessionOpened, 'agent' | 'heartbeatMs'>> {
+    const { nc, journal, news, api } = this.#deps;
+    const { swarm, name, instance } = this.#registration;
+    const subscription = nc.subscribe(assignmentSubject(journal.federation, swarm, name, instance), {
+      callback: (error, message) => (error ? undefined : this.#delivered(message)),
+    });
+    this.#listening.push({ [Symbol.dispose]: () => subscription.unsubscribe() });
+    const { agent, heartbeatMs } = await api.registerAgent(this.#registration, this.#call());
+    if (!this.#closed) this.#listening.push(news.follow(`${swarm}/${name}`, (what) => this.#heard(what)));
+    else this.#stopListening();
+    return agent ? { agent, heartbeatMs } : { heartbeatMs };
+  }
+
+  beat(busy: number, token: string): void {
+    const { nc, journal, clock } = this.#deps;
+    const { swarm, name, instance } = this.#registration;
+    const beat: AgentHeartbeat = { swarm, agent: name, instance, busy };
+    const event = { id: randomId(), type: 'hivebus.pool.v1.AgentHeartbeat', source: '/hivebus/pool' };
+    const lines =
+      eventLines({ ...event, timeMs: clock.now() }) +
+      traceLines(this.#call().trace) +
+      headerLine(HEADERS.authorization, `Bearer ${token}`);
+    const headers = rawHeaders(encodeLines(lines));
+    if (!nc.isClosed())
+      nc.publish(heartbeatSubject(journal.federation, swarm, name), JSON.stringify(beat), { headers });
+  }
+
+  log(lines: readonly LogLine[]): void {
+    this.#log.write(lines);
+  }
+
+  /** It says that it goes: nobody need ask whether it is still there. */
+  leaves({ swarm, name, instance }: DeregisterAgentRequest): void {
+    const own = this.#registration;
+    this.#leaving ||= swarm === own.swarm && name === own.name && (instance === '' || instance === own.instance);
+  }
+
+  /** Says what the agent has; one question at a time, and once more when there was a reason meanwhile. */
+  async compare(): Promise<void> {
+    this.#compareAgain = true;
+    if (this.#comparing) return;
+    this.#comparing = true;
+    let afterMs = COMPARE_MS;
+    while (this.#compareAgain && !this.#closed && !this.#leaving) {
+      this.#compareAgain = false;
+      afterMs = (await this.#compareOnce()) ? COMPARE_MS : ASK_AGAIN_MS;
+    }
+    this.#comparing = false;
+    this.#compareDue?.[Symbol.dispose]();
+    if (!this.#closed) this.#compareDue = this.#deps.clock.after(afterMs, () => void this.compare());
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#compareDue?.[Symbol.dispose]();
+    this.#stopListening();
+    const { swarm, name, instance } = this.#registration;
+    if (!this.#leaving) void this.#deps.lostConnection(`${swarm}/${name}`, instance);
+  }
+
+  #stopListening(): void {
+    for (const each of this.#listening.splice(0)) each[Symbol.dispose]();
+  }
+
+  /** As an agent on the bus answers: an empty request asks whether it is there. */
+  #delivered(message: Msg): void {
+    if (!message.reply) return;
+    if (message.data.length === 0 || this.#assign(message)) message.respond();
+  }
+
+  /** What cannot be read did not come from a pool: it is not answered, and the agent hears nothing of it. */
+  #assign(message: Msg): boolean {
+    try {
+      return this.#outbox.assign(ASSIGNMENT.decode(message.data) as Assignment, message.data.length);
+    } catch {
+      return false;
+    }
+  }
+
+  #heard({ type, instance, reason }: News): void {
+    if (this.#leaving) return;
+    const { swarm, name, instance: own } = this.#registration;
+    if (type === 'agent.removed') return this.#outbox.fail(removed(swarm, name, reason));
+    if (instance !== own && type === 'agent.registered') return this.#outbox.fail(displaced(swarm, name));
+    if (instance === own && type === 'agent.state') void this.compare();
+  }
+
+  /** False when it could not be asked now. */
+  async #compareOnce(): Promise<boolean> {
+    const { swarm, name, instance } = this.#registration;
+    try {
+      const { assignments } = await this.#deps.api.listAssignments({ swarm, agent: name, instance }, this.#call());
+      const attempts = assignments.map(({ task, attempt, cancel }) => ({ task, attempt, cancel }));
+      this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0' });
+      for (const assignment of assignments) {
+        if (assignment.spec) this.#outbox.assign(assignment, JSON.stringify(assignment).length);
+      }
+      return true;
+    } catch (cause) {
+      const error = HiveError.from(cause);
+      if (error.code === 'ABORTED') this.#outbox.fail(displaced(swarm, name));
+      else if (error.code === 'NOT_FOUND' || error.code === 'PERMISSION_DENIED') this.#outbox.fail(error);
+      return false;
+    }
+  }
+}
+
+const displaced = (swarm: string, name: string): HiveError =>
+  new HiveError('ABORTED', `another instance took the place of agent ${swarm}/${name}: only one can have the name`, {
+    ...{ retryable: false, reason: 'DISPLACED' },
+  });
+
+const removed = (swarm: string, name: string, why: string): HiveError =>
+  new HiveError('NOT_FOUND', `agent ${swarm}/${name} was removed (${why}): open another session to register it again`, {
+    reason: 'AGENT_REMOVED',
+  });

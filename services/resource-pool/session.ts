@@ -1,0 +1,195 @@
+import { HiveError } from '../../libs/kernel/errors.ts';
+import type { Call, RequestId } from '../../libs/protocol/call.ts';
+import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
+import type { Api } from '../../libs/rpc/api.ts';
+import type { Authenticate } from '../../libs/rpc/authenticate.ts';
+import { ownRequest } from '../../libs/rpc/server-call.ts';
+import type {
+  PoolSessionServiceService,
+  SessionCall,
+  SessionRequest,
+  SessionResponse,
+} from '../../libs/wire/hivebus/pool/v1/session.ts';
+import { refusalOf } from './refusal.ts';
+import { SessionAgent, type SessionAgentDeps } from './session-agent.ts';
+import { type Asked, answerCall } from './session-calls.ts';
+import { SessionOutbox } from './session-outbox.ts';
+import { requireToken } from './validation/bulk.ts';
+import { checkMessage, checkOpening } from './validation/session.ts';
+
+export type SessionApi = Api<PoolSessionServiceService>;
+
+export interface SessionDeps extends SessionAgentDeps {
+  readonly authenticate: Authenticate;
+}
+
+const DEFAULT_WINDOW = 64;
+/** A journal keeps a client's last 32 answers: with 16 unanswered ones each is found again. */
+const LANE = 16;
+const NOTHING: SessionRequest = { token: '', calls: [], lines: [] };
+/** How often it is looked whether the token is still good, in milliseconds; at each message, too. */
+const LOOK_MS = 1000;
+
+/**
+ * Sessions of one federation on one replica. A session is no state of the pool: calls go to whoever leads as any others,
+ * and an agent's assignments come to this replica on the subject of the agent's instance, as they would come to the agent.
+ * So it does not matter which replica serves it, and when it breaks the pool finds out as of any agent: nobody listens.
+ */
+export function sessionApi(deps: SessionDeps): SessionApi {
+  return {
+    async *session(requests, call) {
+      requireToken(call, 'session');
+      using session = new Session(deps, call);
+      void session.read(requests);
+      yield* session.messages();
+    },
+  };
+}
+
+class Session implements Disposable {
+  readonly #deps: SessionDeps;
+  readonly #call: Call;
+  readonly #outbox: SessionOutbox;
+  readonly #closing = new AbortController();
+  /** Numbers of calls that are not answered. */
+  readonly #unanswered = new Set<number>();
+  #token: string;
+  #client = '';
+  #window = 0;
+  #agent: SessionAgent | undefined;
+  #answered: (() => void) | undefined;
+  #looking: Disposable | undefined;
+
+  constructor(deps: SessionDeps, call: Call) {
+    this.#deps = deps;
+    this.#call = call;
+    this.#token = call.token;
+    this.#outbox = new SessionOutbox(deps.clock);
+    const { signal } = call;
+    const broken = () => this.#outbox.fail(HiveError.from(signal.reason));
+    if (signal.aborted) broken();
+    signal.addEventListener('abort', broken, { once: true });
+    this.#lookLater();
+  }
+
+  messages(): AsyncGenerator<SessionResponse> {
+    return this.#outbox.messages();
+  }
+
+  /** Takes what the client sends, until it closes its side and has been answered, or the session fails. Never rejects. */
+  async read(requests: AsyncIterable<SessionRequest>): Promise<void> {
+    try {
+      let isOpened = false;
+      for await (const request of requests) {
+        if (this.#closing.signal.aborted) return;
+        // The door has just looked at the first one's.
+        if (isOpened || request.token !== '') this.#identify(request.token);
+        if (!isOpened) await this.#open(request);
+        else checkMessage(request, true, this.#agent !== undefined);
+        isOpened = true;
+        this.#take(request);
+        await this.#outbox.room();
+      }
+      if (!isOpened) checkOpening(NOTHING);
+      if (this.#unanswered.size > 0) {
+        await new Promise<void>((resolve) => {
+          this.#answered = resolve;
+        });
+      }
+      this.#outbox.end();
+    } catch (error) {
+      this.#outbox.fail(HiveError.from(error));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#closing.abort(new HiveError('CANCELLED', 'the session is over'));
+    this.#looking?.[Symbol.dispose]();
+    this.#agent?.[Symbol.dispose]();
+  }
+
+  async #open(request: SessionRequest): Promise<void> {
+    const open = checkOpening(request);
+    checkMessage(request, false, open.agent !== undefined);
+    this.#client = open.client;
+    this.#window = open.window || DEFAULT_WINDOW;
+    const opened = { heartbeatMs: 0, window: this.#window };
+    if (!open.agent) return this.#outbox.opened(opened);
+    const agent = new SessionAgent(this.#deps, open.agent, open.logSeed, this.#outbox, () => this.#callOf(''));
+    this.#agent = agent;
+    const registered = await agent.register();
+    this.#outbox.opened({ ...opened, ...registered });
+    await agent.compare();
+  }
+
+  #take({ heartbeat, lines, calls }: SessionRequest): void {
+    if (heartbeat) this.#agent?.beat(heartbeat.busy, this.#token);
+    if (lines.length > 0) this.#agent?.log(lines);
+    for (const call of calls) void this.#ask(call);
+  }
+
+  async #ask(call: SessionCall): Promise<void> {
+    const number = Number(call.number);
+    if (this.#unanswered.has(number)) return; // it will be answered
+    if (this.#unanswered.size >= this.#window) {
+      return this.#outbox.answer({ number: call.number, refusal: refusalOf(tooMany(this.#window)) });
+    }
+    this.#unanswered.add(number);
+    const asked: Asked = { call, own: this.#callOf(call.traceparent), request: this.#requestOf(number) };
+    try {
+      const answer = await answerCall(this.#deps.api, asked, this.#agent);
+      this.#outbox.answer({ ...answer, number: call.number });
+    } catch (error) {
+      this.#outbox.answer({ number: call.number, refusal: refusalOf(error) });
+    }
+    this.#unanswered.delete(number);
+    if (this.#unanswered.size === 0) this.#answered?.();
+  }
+
+  /** A call as the one who is there now. */
+  #callOf(traceparent: string): Call {
+    const { federation, principal, trace } = this.#call;
+    const own = traceparent === '' ? trace : { ...trace, traceparent };
+    return { federation, principal, token: this.#token, trace: own, signal: this.#closing.signal };
+  }
+
+  /** Numbers go round lanes, so that of those that are unanswered no lane has more than its answers. */
+  #requestOf(number: number): RequestId {
+    const lanes = Math.ceil(this.#window / LANE);
+    const client = `${this.#client}-${lanes}-${(number - 1) % lanes}`;
+    return ownRequest({ client, counter: Math.floor((number - 1) / lanes) + 1 }, this.#call.principal);
+  }
+
+  /** Takes over a newer token; throws when the one in use is not good any more, or the new one is somebody else's. */
+  #identify(newer: string): void {
+    const { federation, principal } = this.#call;
+    const now = this.#deps.authenticate(newer || this.#token, federation);
+    if (!isSame(now, principal)) throw another(now, principal);
+    if (newer !== '') this.#token = newer;
+  }
+
+  #lookLater(): void {
+    this.#looking = this.#deps.clock.after(LOOK_MS, () => {
+      try {
+        this.#identify('');
+        this.#lookLater();
+      } catch (error) {
+        this.#outbox.fail(HiveError.from(error));
+      }
+    });
+  }
+}
+
+const keyOf = (principal: Principal): string => ('key' in principal ? principal.key : '');
+const isSame = (a: Principal, b: Principal): boolean =>
+  describePrincipal(a) === describePrincipal(b) && keyOf(a) === keyOf(b);
+
+const another = (now: Principal, before: Principal): HiveError => {
+  const message = `this is the session of ${describePrincipal(before)} and its key; the token is of ${describePrincipal(now)}`;
+  return new HiveError('PERMISSION_DENIED', message, { reason: 'TOKEN_OF_ANOTHER' });
+};
+
+const tooMany = (window: number): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `${window} calls of the session are unanswered, which is its window`, {
+    ...{ retryable: true, retryAfterMs: 20, reason: 'WINDOW_EXCEEDED' },
+  });

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Swarm } from '../../libs/sdk/swarm.ts';
+import type { TaskHandler } from '../../libs/sdk/task.ts';
+import { Closing } from '../../libs/service/closing.ts';
+import { until } from '../../libs/testkit/until.ts';
+import { closePool, hive, inState, openPool, servePool, swarm, task } from './pool-harness.ts';
+import { opening, RawSession, serveSessions, submission, tokenOf, WISH } from './session-harness.ts';
+
+/** An agent that has only the contracts: one stream, whichever replica it is on. */
+
+beforeAll(openPool);
+afterAll(closePool);
+
+async function setUp(closing: Closing) {
+  const code = await swarm(closing);
+  const server = await serveSessions(closing, await servePool(closing));
+  const agentToken = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
+  const open = (token = agentToken) => closing.use(new RawSession(server.address, token));
+  return { code, server, open, token: await tokenOf({ kind: 'swarm', swarm: code.name }) };
+}
+
+test('an agent registers, is given a task, confirms, logs and reports it', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const opened = opening({ swarm: code.name, name: 'py' });
+  const { instance = '' } = opened.open.agent ?? {};
+  const session = open().send(opened).beats();
+  const first = await until(() => session.received.find((message) => message.opened));
+  expect(first.opened).toMatchObject({
+    agent: { swarm: code.name, name: 'py', instance },
+    heartbeatMs: 250,
+    window: 64,
+  });
+  await until(() => session.received.some(({ inventory }) => inventory?.attempts.length === 0));
+  const { id } = await code.submitTask({ type: 'lint', payload: { file: 'a.ts' } });
+  const given = await until(() => session.received.flatMap(({ assignments }) => assignments)[0]);
+  expect(given).toMatchObject({ task: id, attempt: 1, instance, cancel: false, spec: { payload: { file: 'a.ts' } } });
+  const attempt = { task: id, attempt: 1, instance };
+  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
+  expect(await session.answer(1)).toMatchObject({ confirmAssignment: { cancel: false } });
+  const line = { task: id, attempt: 1, stream: 'LOG_STREAM_STDOUT' as const, text: 'working', number: 1 };
+  const report = { ...attempt, outcome: 'OUTCOME_SUCCEEDED' as const, result: { ok: true }, reason: '' };
+  session.send({
+    lines: [line],
+    heartbeat: { busy: 1 },
+    calls: [{ number: '2', traceparent: '', reportTask: report }],
+  });
+  expect(await session.answer(2)).toMatchObject({ reportTask: { state: 'TASK_STATE_SUCCEEDED' } });
+  expect((await task(id)).result).toEqual({ ok: true });
+  const texts: string[] = [];
+  for await (const { lines } of hive.pool.readTaskLog({ id, follow: true }))
+    texts.push(...lines.map(({ text }) => text));
+  expect(texts).toEqual(['working']);
+  session.call(3, { deregisterAgent: { swarm: code.name, name: 'py', instance } });
+  expect(await session.answer(3)).toMatchObject({ deregisterAgent: {} });
+  expect(await session.close().end()).toBe(null);
+  await inState(id, 'SUCCEEDED');
+});
+
+test('each call is answered by itself; a repeat elsewhere gets the first answer', async () => {
+  await using closing = new Closing();
+  const { code, open, token } = await setUp(closing);
+  const lender = await swarm(closing);
+  const handler: TaskHandler = async () => ({});
+  for (const name of ['a', 'b', 'c']) closing.use(await lender.createAgent({ name, type: 'test', handler }));
+  const opened = opening();
+  const wish = { ...WISH, swarm: code.name, type: 'test', lender: lender.name };
+  const calls = [
+    { requestAgent: wish },
+    { requestAgent: { ...wish, type: 'No' } },
+    { submitTask: submission({ swarm: code.name, type: 'later' }) },
+    { requestAgent: { ...wish, type: 'nobody' } },
+    { releaseLease: { lease: 'lease-none' } },
+  ];
+  const first = open(token)
+    .send(opened)
+    .call(1, ...calls);
+  expect((await first.answer(1)).requestAgent?.lease).toMatchObject({ borrower: code.name, lender: lender.name });
+  expect((await first.answer(2)).refusal).toMatchObject({ code: 'INVALID_ARGUMENT', faults: [{ field: 'type' }] });
+  const { submitTask } = await first.answer(3);
+  expect(submitTask).toMatchObject({ created: true, state: 'TASK_STATE_QUEUED' });
+  expect((await first.answer(4)).refusal).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NO_AGENT_FREE' });
+  expect((await first.answer(5)).refusal).toMatchObject({ code: 'NOT_FOUND' });
+  // Another replica is asked the same, as after a break.
+  const other = await serveSessions(closing, await servePool(closing));
+  const again = closing
+    .use(new RawSession(other.address, token))
+    .send(opened)
+    .call(1, ...calls);
+  for (const number of [1, 3, 4]) {
+    const { requestAgent, ...rest } = await again.answer(number);
+    const before = await first.answer(number);
+    expect(requestAgent?.lease?.id).toBe(before.requestAgent?.lease?.id);
+    expect(rest.submitTask).toEqual(before.submitTask);
+    expect(rest.refusal?.code).toBe(before.refusal?.code);
+  }
+  const leases = await hive.pool.listLeases({ swarm: code.name });
+  expect(leases.leases.filter(({ state }) => state === 'LEASE_STATE_ACTIVE')).toHaveLength(1);
+  expect((await hive.pool.listTasks({ swarm: code.name })).total).toBe(1);
+  again.call(6, { requestAgent: wish });
+  expect((await again.answer(6)).requestAgent?.lease?.id).not.toBe((await first.answer(1)).requestAgent?.lease?.id);
+  expect(await again.close().end()).toBe(null);
+});
+
+test('more calls than the window are refused, and those within it go on', async () => {
+  await using closing = new Closing();
+  const { code, open, token } = await setUp(closing);
+  const lender = await swarm(closing);
+  const waiting = { requestAgent: { ...WISH, swarm: code.name, type: 'rare', waitMs: 60_000 } };
+  const session = open(token).send(opening(undefined, 2)).call(1, waiting, waiting, waiting);
+  expect((await session.answer(3)).refusal).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'WINDOW_EXCEEDED' });
+  const requests = await until(async () => {
+    const { requests: all } = await hive.pool.listAgentRequests({ swarm: code.name });
+    return all.length === 2 ? all : undefined;
+  });
+  await code.hive.pool.withdrawAgentRequest({ id: requests[0]?.id ?? '' });
+  closing.use(await lender.createAgent({ name: 'a', type: 'rare', handler: async () => ({}) }));
+  const outcomes = [await session.answer(1), await session.answer(2)];
+  expect(outcomes.map(({ refusal }) => refusal?.reason ?? 'granted').sort()).toEqual(['REQUEST_WITHDRAWN', 'granted']);
+});
+
+test('a running task is cancelled by a notice on the stream', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id, attempt } = await working(code, open);
+  await code.hive.pool.cancelTask({ id });
+  await until(() => session.received.flatMap(({ assignments }) => assignments).some(({ cancel }) => cancel));
+  session.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_CANCELLED', reason: 'told to', result: undefined } });
+  expect((await session.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_CANCELLED' });
+});
+
+test('a session that breaks and comes back at once keeps its task, at whichever replica', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id, attempt, opened } = await working(code, open);
+  const other = await serveSessions(closing, await servePool(closing));
+  const token = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
+  const second = closing.use(new RawSession(other.address, token)).send(opened).beats();
+  await until(() => second.received.some(({ inventory }) => inventory?.attempts.some(({ task: has }) => has === id)));
+  await session[Symbol.asyncDispose]();
+  second.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 'done' } });
+  expect((await second.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
+  expect((await task(id)).attempts).toHaveLength(1);
+});
+
+test('a session that breaks and does not come back loses its task to another; its late report is refused', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id, attempt, opened } = await working(code, open);
+  await session[Symbol.asyncDispose]();
+  closing.use(await code.createAgent({ name: 'other', type: 'lint', handler: async () => 'by the other' }));
+  const ended = await inState(id, 'SUCCEEDED');
+  expect(ended.result).toBe('by the other');
+  expect(ended.attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_LOST', 'OUTCOME_SUCCEEDED']);
+  const late = open().send(opened);
+  late.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 'late' } });
+  expect((await late.answer(2)).refusal).toMatchObject({ code: 'ABORTED', reason: 'STALE_ATTEMPT' });
+  expect((await task(id)).result).toBe('by the other');
+});
+
+test('an agent that hears of doubts about it is told what it still has; one that is replaced is told so', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id } = await working(code, open, false); // silent from the start
+  const isEmpty = () => session.received.at(-1)?.inventory?.attempts.length === 0;
+  await until(isEmpty);
+  expect((await task(id)).attempts[0]).toMatchObject({ outcome: 'OUTCOME_LOST' });
+  open().send(opening({ swarm: code.name, name: 'py' }));
+  expect(await session.end()).toMatchObject({ code: 'ABORTED', reason: 'DISPLACED' });
+});
+
+test('a server that stops says so, and the work goes on at another', async () => {
+  await using closing = new Closing();
+  const { code } = await setUp(closing);
+  const service = await servePool(closing);
+  const [first, second] = [await serveSessions(closing, service), await serveSessions(closing, service)];
+  const token = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
+  const at = (address: string) => closing.use(new RawSession(address, token));
+  const { session, attempt, opened } = await working(code, () => at(first.address));
+  await first.stop();
+  expect(await session.end()).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  const next = at(second.address).send(opened).beats();
+  next.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 1 } });
+  expect((await next.answer(2)).reportTask ?? (await next.answer(2)).refusal).toMatchObject({
+    state: 'TASK_STATE_SUCCEEDED',
+  });
+});
+
+/** An agent by a session that has confirmed a task and works on it. */
+async function working(code: Swarm, open: () => RawSession, beats = true) {
+  const opened = opening({ swarm: code.name, name: 'py' });
+  const session = open().send(opened);
+  if (beats) session.beats();
+  const { id } = await code.submitTask({ type: 'lint' });
+  await until(() => session.received.some(({ assignments }) => assignments.length > 0));
+  const attempt = { task: id, attempt: 1, instance: opened.open.agent?.instance ?? '' };
+  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
+  await session.answer(1);
+  return { session, id, attempt, opened };
+}
