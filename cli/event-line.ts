@@ -88,12 +88,21 @@ function mentions(value: unknown, name: string): boolean {
 
 const MAX_VALUE = 60;
 /** For machines; `-o json` shows them. */
-const NOISE = new Set(['ownerKey', 'traceparent', 'publicKey', 'specDigest', 'correlationId', 'registration']);
+const NOISE = new Set([
+  'ownerKey',
+  'traceparent',
+  'publicKey',
+  'specDigest',
+  'correlationId',
+  'registration',
+  'choice',
+]);
 
 /** `name=value` for what is not empty; one level of nesting is looked into. */
 function summary(data: unknown): Part[] {
   if (typeof data !== 'object' || data === null) return [{ text: short(data) }];
   return Object.entries(data)
+    .filter(([key]) => !NOISE.has(key))
     .flatMap(([key, value]) => (isRecord(value) ? Object.entries(value) : [[key, value] as const]))
     .filter(([key, value]) => !NOISE.has(key) && !isEmpty(value))
     .flatMap(([key, value], i) => [

@@ -99,7 +99,7 @@ export function columnWidths(
   rows: readonly (readonly string[])[],
   width = terminalWidth(),
 ): number[] {
-  const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => cellLength(row[i]))));
+  const natural = head.map((title, i) => Math.max(title.length, ...rows.map((row) => plainLength(row[i]))));
   return fitting(natural, width);
 }
 
@@ -146,7 +146,8 @@ export const terminalWidth = (): number => (process.stdout.isTTY ? process.stdou
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
 const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;
 
-const cellLength = (cell = ''): number => visibleLength(colouredLine(cell));
+/** Characters that a cell takes on the screen. */
+export const plainLength = (cell = ''): number => visibleLength(colouredLine(cell));
 
 const NO_LINES = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },

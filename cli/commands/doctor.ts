@@ -9,8 +9,9 @@ import { broken, type Finding, look, type Status } from '../doctor/finding.ts';
 import { lookAtJournals } from '../doctor/journals.ts';
 import { lookAtIdentity, lookAtKeys } from '../doctor/keys.ts';
 import { EXIT } from '../exit-codes.ts';
-import { colors, table } from '../output.ts';
+import { colors } from '../output.ts';
 import { wholeNumber } from '../values.ts';
+import { wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
 Looks at the NATS server (version, JetStream and its room, whether it syncs, its disk and clock), at the journals of each
@@ -100,7 +101,7 @@ const COLORS: Readonly<Record<Status, (text: string) => string>> = {
 /** What was found, and below it how to mend what is not as it should be; not wider than `width`. */
 export function report(findings: readonly Finding[], width?: number): string {
   const rows = findings.map(({ check, status, found }) => [check, COLORS[status](status), found]);
-  const parts = [table(['LOOKED AT', 'IS', 'FOUND'], rows, width)];
+  const parts = [wrappedTable(['LOOKED AT', 'IS', 'FOUND'], rows, width)];
   const mends = findings.filter(({ status, mend }) => status !== 'ok' && mend !== '');
   if (mends.length > 0) {
     const lines = mends.map(({ check, status, found, mend }) => `  ${COLORS[status](check)}: ${found}\n    ${mend}`);

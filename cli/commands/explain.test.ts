@@ -42,6 +42,41 @@ const waiting: ExplainResponse = {
   revision: '77',
 };
 
+const scored = (agent: string, five: number[], behind = '') => {
+  const [performance = 0, free = 0, locality = 0, priority = 0, cost = 0] = five;
+  const parts = { performance, free, locality, specialisation: 100, priority, cost };
+  return { agent, score: five.reduce((sum, each) => sum + each, 100), parts, behind };
+};
+
+const placed: ExplainResponse = {
+  summary: 'runs on code/analyser-of-everything-that-there-is-1 for 4s, 9m56s before its time limit',
+  task: SAMPLES.task?.[0] as ExplainResponse['task'],
+  history: [
+    { at: '2026-03-01T11:59:56.000Z', text: 'submitted by operator:local' },
+    { at: '2026-03-01T11:59:56.001Z', text: 'attempt 1 given to code/analyser-of-everything-that-there-is-1' },
+  ],
+  placement: undefined,
+  choice: {
+    candidates: 12,
+    best: [
+      scored('code/analyser-of-everything-that-there-is-1', [181.25, 250, 300, 50, 25.4]),
+      scored('code/analyser-2', [180, 250, 300, 50, 25.4], '1.3 less for performance'),
+      scored(
+        'quality/analyser-1',
+        [181.25, 125, 0, 0, 25.4],
+        '300 less for where it is, 125 less for free slots, 50 less for priority',
+      ),
+    ],
+    policyVersion: '3',
+    summary: 'code/analyser-of-everything-that-there-is-1 had the highest score of 12 agents that could have it',
+  },
+  revision: '78',
+};
+
+test.each([80, 160])('a task that was given out at %d columns', async (width) => {
+  await expect(`${explanation(placed, width)}\n`).toMatchFileSnapshot(`golden/explain-placed-${width}.txt`);
+});
+
 test.each([80, 160])('a waiting task at %d columns', async (width) => {
   await expect(`${explanation(waiting, width)}\n`).toMatchFileSnapshot(`golden/explain-${width}.txt`);
 });

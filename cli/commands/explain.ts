@@ -1,20 +1,31 @@
 import type { Command } from 'commander';
 import { HiveError, invalid } from '../../libs/kernel/errors.ts';
-import type { ExplainRequest, ExplainResponse, Placement, Unblocker } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  ExplainedChoice,
+  ExplainRequest,
+  ExplainResponse,
+  Placement,
+  ScoreParts,
+  Unblocker,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
-import { colors, facts, table } from '../output.ts';
+import { colors, facts, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
 import { between, list, missingOptions } from '../values.ts';
+import { wrapped, wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
-Of a task or a lease: where it is, why, and what has happened to it. Of a task that waits: which agents there are, how many
-of them each condition rules out, and what would let it go on. With --borrow: the same of an agent that is wished for.
+Of a task, a request for an agent or a lease: where it is, why, and what has happened to it. Of what was given an agent:
+how many could have had it, what the chosen one scored by part, the runners-up and what put them behind, as it was decided
+then. Of what waits: which agents there are, how many of them each condition rules out, and what would let it go on. With
+--borrow: the same of an agent that is wished for, as things are now.
 
 Examples:
   hivebus explain nightly
   hivebus explain lease-3de8knasftcs
+  hivebus explain nightly -o json | jq '.choice.best[] | {agent, score, behind}'
   hivebus explain --borrow --swarm code --type linter --capability eslint`;
 
 interface ExplainOptions {
@@ -29,7 +40,7 @@ export function addExplain(program: Command): void {
   program
     .command('explain')
     .description('why something is where it is, and what it waits for')
-    .argument('[id]', "a task's or a lease's id")
+    .argument('[id]', "a task's, a request's or a lease's id")
     .option('--borrow', 'instead: why an agent can or cannot be borrowed now')
     .option('--swarm <name>', 'with --borrow: the swarm that would borrow')
     .option('--type <type>', 'with --borrow: the type of agent')
@@ -50,9 +61,10 @@ async function explain(context: Context, id: string | undefined, options: Explai
 function requestOf(id: string | undefined, options: ExplainOptions): Partial<ExplainRequest> {
   const { borrow, swarm = '', type = '', capability, from } = options;
   if (!borrow) {
-    const name = id?.replace(/^(task|lease)s?\//, '');
+    const name = id?.replace(/^(task|request|lease)s?\//, '');
     if (name) return { id: name };
-    const text = 'name a task or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
+    const text =
+      'name a task, a request or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
     throw new HiveError('INVALID_ARGUMENT', text);
   }
   if (id) throw invalid([{ field: 'ID', value: `"${id}"`, rule: 'does not go with --borrow' }]);
@@ -63,21 +75,27 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
 
 /** An answer for people; not wider than `width`. */
 export function explanation(answer: ExplainResponse, width?: number): string {
-  const { task, lease, history, placement } = answer;
+  const { task, lease, history, placement, choice, request } = answer;
+  const wanted = task?.spec ?? request?.wish;
   const parts = [
     facts([
       ['task', task?.id ?? ''],
       ['lease', lease?.id ?? ''],
+      ['request', request?.id ?? ''],
       ['state', task ? stateText(task.state, 'TASK_STATE') : lease ? stateText(lease.state, 'LEASE_STATE') : ''],
       ['why', answer.summary],
-      ['swarm', task?.spec?.swarm ?? ''],
-      ['needs', task?.spec ? [task.spec.type, ...task.spec.capabilities].join(' ') : ''],
+      ['swarm', wanted?.swarm ?? ''],
+      ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
+      ['chosen', choice?.summary ?? ''],
       [
         'ahead',
-        placement && placement.ahead > 0 ? `${placement.ahead} tasks wait for the same agents and go first` : '',
+        placement && placement.ahead > 0
+          ? `${placement.ahead} ${request ? 'requests' : 'tasks'} wait for the same agents and go first`
+          : '',
       ],
     ]),
   ];
+  if (choice) parts.push(choiceText(choice, width));
   if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
@@ -96,8 +114,38 @@ function placementText({ agents, conditions, fitting }: Placement, width?: numbe
     ]);
   const all = ['agents of this federation', String(agents), '-', '-'];
   const last = ['can have it', String(fitting), '-', '-'];
-  return table(['AN AGENT THAT', 'LEFT', 'RULED OUT', 'E.G.'], [all, ...rows, ...(fitting > 0 ? [last] : [])], width);
+  return wrappedTable(
+    ['AN AGENT THAT', 'LEFT', 'RULED OUT', 'E.G.'],
+    [all, ...rows, ...(fitting > 0 ? [last] : [])],
+    width,
+  );
 }
+
+const PARTS: readonly (readonly [title: string, part: keyof ScoreParts])[] = [
+  ['PERF', 'performance'],
+  ['FREE', 'free'],
+  ['PLACE', 'locality'],
+  ['SKILL', 'specialisation'],
+  ['PRIO', 'priority'],
+  ['COST', 'cost'],
+];
+
+/** The scores of those that were best, and below them what put the others behind. Of 1000 in all. */
+function choiceText({ best, candidates, policyVersion }: ExplainedChoice, width?: number): string {
+  const number = (value: number) => String(Number(value.toFixed(1)));
+  const rows = best.map(({ agent, score, parts }) => [
+    agent,
+    number(score),
+    ...PARTS.map(([, part]) => number(parts?.[part] ?? 0)),
+  ]);
+  const scores = wrappedTable([`OF ${candidates}`, 'SCORE', ...PARTS.map(([title]) => title)], rows, width);
+  const behind = best.filter((each) => each.behind !== '').map(({ agent, behind: why }) => `${agent}: ${why}`);
+  const lines = behind.flatMap((each) => wrapped(each, (width ?? terminalWidth()) - 4).map(indented));
+  const weighed = `weighed by version ${policyVersion} of the policy`;
+  return [scores, ...(lines.length > 0 ? ['', 'Behind', ...lines] : []), '', weighed].join('\n');
+}
+
+const indented = (line: string, i: number): string => (i === 0 ? `  - ${line}` : `    ${line}`);
 
 function unblockersText(unblockers: readonly Unblocker[]): string {
   const lines = unblockers.map(({ text, agents, at }) => {
@@ -108,7 +156,7 @@ function unblockersText(unblockers: readonly Unblocker[]): string {
 }
 
 const historyText = (history: ExplainResponse['history'], width?: number): string =>
-  table(
+  wrappedTable(
     ['WHEN', 'AFTER', 'WHAT'],
     history.map(({ at, text }) => [(at ?? '').slice(11, 23), between(history[0]?.at, at), text]),
     width,

@@ -60,6 +60,7 @@ test('what a task waits for: nobody, then somebody else; what would help; and wh
   const isDone = async () => (await playground.json<Task>(['get', 'task', 'waits'])).state === 'TASK_STATE_SUCCEEDED';
   await until(isDone, PATIENCE_MS);
   expect((await playground.run(['explain', 'waits'])).stdout).toMatch(/given to docs\/wc \(borrowed, lease-/);
+  expect((await playground.run(['explain', 'waits'])).stdout).toMatch(/^chosen {2}docs\/wc was the only agent/m);
   expect((await playground.run(['explain', 'nothing-of-that-name'])).code).toBe(4);
 });
 
@@ -97,7 +98,7 @@ test.each([
   [['events', '--no-follow'], 'goes with --since only'],
   [['watch', 'swarms,agents'], 'one kind at a time'],
   [['watch', 'whales'], 'is no kind'],
-  [['explain'], 'name a task or a lease'],
+  [['explain'], 'name a task, a request or a lease'],
 ])('%j is wrong usage', async (args, rule) => {
   const { code, stderr } = await playground.run(args);
   expect(code).toBe(2);

@@ -29,7 +29,10 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
         outcome: 'OUTCOME_UNSPECIFIED',
         reason: '',
       };
-      putTask(state, { ...task, state: to, attempts: [...task.attempts, attempt], revision: at.revision }, settings);
+      const { choice: _, ...rest } = task;
+      const choice = data.choice ? { choice: data.choice } : {};
+      const attempts = [...task.attempts, attempt];
+      putTask(state, { ...rest, ...choice, state: to, attempts, revision: at.revision }, settings);
       oweAssignment(state, data);
     },
     key: ({ agent, instance }) => `${agent.replace('/', '.')}.${instance}`,

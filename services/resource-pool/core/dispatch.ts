@@ -1,3 +1,4 @@
+import { Shortlist } from './choice.ts';
 import { Lender } from './lender.ts';
 import { meets } from './need.ts';
 import { type Waiter, type Waiting, waitingOf } from './queue.ts';
@@ -144,15 +145,17 @@ export class Plan {
     const { swarm } = task.wish;
     if (this.#taken.has(task.id)) return;
     const isLimited = this.#quotas !== undefined || this.#state.limits.size > 0;
-    const spot = isLimited && !this.quotas.mayRun(swarm) ? undefined : this.#bestFor(task);
-    if (!spot) return;
+    const list = isLimited && !this.quotas.mayRun(swarm) ? undefined : this.#candidatesFor(task);
+    const spot = list?.first;
+    if (!list || !spot) return;
     if (isLimited) this.quotas.count('running', swarm, 1);
     this.#taken.add(task.id);
+    const choice = this.#state.keptScores > 0 ? list.choice(this.#state, task.wish, spot) : undefined;
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
     events.push({
       type: 'task.assigned',
-      data: { task: task.id, attempt: task.attempt, agent: key, instance, lease },
+      data: { task: task.id, attempt: task.attempt, agent: key, instance, lease, choice },
     });
   }
 
@@ -170,29 +173,30 @@ export class Plan {
     return [...found.values()];
   }
 
-  #bestFor(task: Waiting): Spot | undefined {
-    const { workers, scoring } = this.#state;
-    if (task.avoid !== '' && !this.#changed.has(task.avoid)) this.#changed.set(task.avoid, this.spot(task.avoid));
-    let best: Spot | undefined;
-    let most = 0;
-    const { wish, type } = task;
+  #candidatesFor(task: Waiting): Shortlist {
+    const { workers, scoring, keptScores } = this.#state;
+    const { wish, type, avoid } = task;
+    if (avoid !== '' && !this.#changed.has(avoid)) this.#changed.set(avoid, this.spot(avoid));
+    const list = new Shortlist(Math.max(1, keptScores), avoid);
+    let candidates = 0;
     for (const { offer, free } of workers.serving(wish.swarm, type)) {
       if (!meets(offer, wish.need)) continue;
+      candidates += free.size;
       const first = this.firstUnchanged(free);
       if (!first) continue;
       const score = scoring.fit(offer, wish) + first.rank;
-      if (best && (score < most || (score === most && first.row.key > best.row.key))) continue;
-      best = first;
-      most = score;
+      // Asked here, since most are refused by it and this is the dispatcher's inner loop.
+      if (score >= list.least) list.consider(first, score, free);
     }
-    for (const spot of this.#changed.values()) {
+    for (const [key, spot] of this.#changed) {
+      const before = workers.get(key);
+      if (before && isCandidate(before, task)) candidates--;
       if (!spot || !isCandidate(spot, task)) continue;
-      const score = scoring.fit(spot.offer, wish) + spot.rank;
-      if (best && !isPreferred(spot, score, best, most, task)) continue;
-      best = spot;
-      most = score;
+      candidates++;
+      list.consider(spot, scoring.fit(spot.offer, wish) + spot.rank);
     }
-    return best;
+    list.complete(candidates, this.#changed);
+    return list;
   }
 
   /** The best of those that this plan has not changed. */
@@ -206,9 +210,3 @@ export class Plan {
 
 const isCandidate = (spot: Spot, { type, wish }: Waiting): boolean =>
   spot.row.serving === wish.swarm && spot.row.type === type && isFree(spot) && meets(spot.offer, wish.need);
-
-function isPreferred(a: Spot, scoreA: number, b: Spot, scoreB: number, { avoid }: Waiting): boolean {
-  const avoided = Number(a.row.key === avoid) - Number(b.row.key === avoid);
-  if (avoided !== 0) return avoided < 0;
-  return scoreA === scoreB ? a.row.key < b.row.key : scoreA > scoreB;
-}

@@ -8,14 +8,18 @@ import type {
   ExplainResponse,
   RequestAgentRequest,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
+import { explainedChoice } from './explained-choice.ts';
+import { FairShare, planned } from './fair-share.ts';
+import { leaseOf } from './lender.ts';
 import { wishOf } from './need.ts';
 import { type Demand, placementOf } from './placement.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
-import { leaseView, taskView } from './view.ts';
+import { leaseView, requestView, taskView } from './view.ts';
 
-/** Where a task, a lease or a wish is, and why: computed from the state when it is asked, never stored. */
+/** Where a task, a lease or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
 export function explain(state: PoolState, { id, wish }: ExplainRequest, view: View<PoolSoft>): ExplainResponse {
   if (wish) return ofWish(state, wish, view);
   const task = state.tasks.get(id);
@@ -24,6 +28,8 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
   if (lease) return ofLease(lease, view);
   const request = state.requests.get(id);
   if (request) return ofRequest(state, request, view);
+  const granted = id.startsWith('request-') ? state.leases.get(leaseOf(id)) : undefined;
+  if (granted) return ofLease(granted, view);
   throw notFound('task, lease or request', id, 'it never was, or it ended long ago and is no longer kept');
 }
 
@@ -35,6 +41,7 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
     task: taskView(task, state),
     history: taskHistory(task),
     placement,
+    choice: task.state === 'TASK_STATE_QUEUED' ? undefined : explainedChoice(task.choice),
     revision: String(view.revision),
   };
 }
@@ -105,6 +112,7 @@ function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
     lease: leaseView(lease, 0),
     history: steps,
     placement: undefined,
+    choice: explainedChoice(lease.choice),
     revision: String(view.revision),
   };
 }
@@ -128,19 +136,24 @@ function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>):
   const left = formatDuration(Math.max(0, requestDue(request, 0) - view.now));
   const summary = `has waited ${formatDuration(Math.max(0, view.now - queuedAt))} for an agent, for another ${left} at most`;
   const history = [step(queuedAt, `asked for by ${wish.swarm}`)];
-  return { ...ofWish(state, wish, view), summary, history };
+  const { quotas } = new Plan(state);
+  const fair = new FairShare(planned(state.shares), state.limits);
+  const ahead = state.asking.ahead(request.id, fair, (swarm) => quotas.mayBorrow(swarm));
+  return { ...ofWish(state, wish, view, ahead), request: requestView(request), summary, history };
 }
 
-function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>): ExplainResponse {
+function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>, ahead = 0): ExplainResponse {
   const { swarm, type, lender } = wish;
   const { need } = wishOf(wish);
-  const placement = placementOf(state, { kind: 'wish', swarm, type, need, lender }, 0);
+  const placement = placementOf(state, { kind: 'wish', swarm, type, need, lender }, ahead);
   const { fitting, agents } = placement;
   const summary =
     fitting > 0
       ? `${fitting} of ${agents} agents could be lent to ${swarm} now`
       : `no agent of type ${type} can be lent to ${swarm} now`;
-  return { summary, history: [], placement, revision: String(view.revision) };
+  const list = fitting > 0 ? new Plan(state).lender.candidatesFor(wish) : undefined;
+  const choice = list?.first && explainedChoice(list.choice(state, wishOf(wish), list.first));
+  return { summary, history: [], placement, choice, revision: String(view.revision) };
 }
 
 const step = (ms: number, text: string): ExplainedStep => ({ at: timestamp(ms), text });

@@ -72,6 +72,7 @@ export const leaseEvents = (
         order: orderOf(at),
         revision: at.revision,
         ...registered(data),
+        ...(data.choice ? { choice: data.choice } : {}),
       });
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);

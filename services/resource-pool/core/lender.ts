@@ -1,5 +1,6 @@
-import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import type { Choice, LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { LendingPolicy, RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Shortlist } from './choice.ts';
 import type { Plan } from './dispatch.ts';
 import { FairShare, planned } from './fair-share.ts';
 import { meets, wishOf } from './need.ts';
@@ -44,25 +45,29 @@ export class Lender {
   }
 
   /** Which agent is lent: of another swarm, at home, with a free slot; the highest score (score.ts), then by name. */
-  bestToLend(wish: RequestAgentRequest): Spot | undefined {
-    const { workers, scoring } = this.#state;
+  candidatesFor(wish: RequestAgentRequest): Shortlist {
+    const { workers, scoring, keptScores } = this.#state;
     const asked = wishOf(wish);
-    let best: Spot | undefined;
-    let most = 0;
-    const consider = (spot: Spot) => {
-      if (!isLendable(spot) || spot.row.type !== wish.type || !isFrom(spot.row.home, wish)) return;
-      if (!meets(spot.offer, asked.need) || !this.mayLend(spot.row, wish.swarm)) return;
-      const score = scoring.fit(spot.offer, asked) + spot.rank;
-      if (best && (score < most || (score === most && spot.row.key > best.row.key))) return;
-      best = spot;
-      most = score;
-    };
+    const list = new Shortlist(Math.max(1, keptScores));
+    const mayHave = ({ row, offer }: Spot) =>
+      row.type === wish.type && isFrom(row.home, wish) && meets(offer, asked.need) && this.mayLend(row, wish.swarm);
+    let candidates = 0;
     for (const { own } of workers.ofType(wish.type)) {
       const first = this.#plan.firstUnchanged(own);
-      if (first) consider(first);
+      if (!first || !mayHave(first)) continue;
+      candidates += own.size;
+      list.consider(first, scoring.fit(first.offer, asked) + first.rank, own);
     }
-    for (const spot of this.#plan.changed()) consider(spot);
-    return best;
+    for (const [key, spot] of this.#plan.changes()) {
+      const before = workers.get(key);
+      // Counted with its class; a class without any that is unchanged was not counted.
+      if (before && isLendable(before) && mayHave(before) && this.#plan.firstUnchanged(before.offer.own)) candidates--;
+      if (!spot || !isLendable(spot) || !mayHave(spot)) continue;
+      candidates++;
+      list.consider(spot, scoring.fit(spot.offer, asked) + spot.rank);
+    }
+    list.complete(candidates, this.#plan.changes());
+    return list;
   }
 
   /** Does the home swarm lend another agent of this type to this borrower? */
@@ -83,15 +88,15 @@ export class Lender {
     this.#fair ??= new FairShare(planned(shares), limits);
     const may = (swarm: string) => this.#plan.quotas.mayBorrow(swarm) && this.mayLend(spot.row, swarm);
     const request = asking.next(spot.row.type, spot.offer, this.#fair, may, this.#answered);
-    if (request) this.#lend(request, spot, events);
+    if (request) this.#lend(request, spot, events, asking.size - this.#answered.size);
     return request !== undefined;
   }
 
   /** A swarm that was at its limit may find agents that were free all the time. */
   #serve(swarm: string, events: PoolEvent[]): void {
     for (const request of this.#state.asking.heads(swarm, this.#answered)) {
-      const spot = this.#plan.quotas.mayBorrow(swarm) ? this.bestToLend(request.wish) : undefined;
-      if (spot) this.#lend(request, spot, events);
+      const spot = this.#plan.quotas.mayBorrow(swarm) ? this.candidatesFor(request.wish).first : undefined;
+      if (spot) this.#lend(request, spot, events, 0);
     }
   }
 
@@ -115,13 +120,19 @@ export class Lender {
     return homes;
   }
 
-  #lend(request: RequestRow, { row }: Spot, events: PoolEvent[]): void {
-    const granted = grantOf(request, row);
+  #lend(request: RequestRow, spot: Spot, events: PoolEvent[], waiting: number): void {
+    const { row } = spot;
+    const granted = { ...grantOf(request, row), choice: this.#choiceOf(request.wish, spot, waiting) };
     events.push({ type: 'lease.granted', data: granted });
     this.#answered.add(request.id);
     this.#plan.quotas.count('leases', granted.borrower, 1);
     this.#fair?.grant(granted.borrower, granted.termMs);
     this.#plan.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
+  }
+
+  #choiceOf(wish: RequestAgentRequest, spot: Spot, waiting: number): Choice | undefined {
+    if (this.#state.keptScores === 0) return undefined;
+    return this.candidatesFor(wish).choice(this.#state, wishOf(wish), spot, waiting);
   }
 
   /** How many agents of a home will be lent. */
@@ -160,8 +171,10 @@ export const isFrom = (home: string, { swarm, lender }: RequestAgentRequest): bo
   home !== swarm && (lender === '' || lender === home);
 
 /** A request leads to one lease at most, which is named after it. */
+export const leaseOf = (request: string): string => `lease-${request.slice(request.indexOf('-') + 1)}`;
+
 const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): LeaseGranted => ({
-  lease: `lease-${id.slice(id.indexOf('-') + 1)}`,
+  lease: leaseOf(id),
   agent: agent.key,
   lender: agent.home,
   borrower: wish.swarm,

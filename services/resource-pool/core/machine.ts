@@ -20,7 +20,7 @@ import { nextDue, tick } from './timers.ts';
 /** The resource pool of one federation, as a pure machine. */
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
-  init: emptyState,
+  init: () => emptyState(settings),
   tables: ({ agents, leases, tasks, deliveries, requests, ...more }) => ({
     ...{ agents, leases, tasks, deliveries, requests },
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },

@@ -7,6 +7,7 @@ import { Plan } from './dispatch.ts';
 import { answer } from './lease.ts';
 import { noneToLend } from './lending.ts';
 import { noMoreLeases, requireRoomToAsk } from './limits.ts';
+import { wishOf } from './need.ts';
 import { orderOf, type RequestRow, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -23,8 +24,9 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     const wish: RequestAgentRequest = { ...input, termMs: input.termMs || DEFAULT_LEASE_TERM_MS };
     const plan = new Plan(state);
     const mayBorrow = plan.quotas.mayBorrow(wish.swarm);
-    const agent = mayBorrow ? plan.lender.bestToLend(wish)?.row : undefined;
-    if (!agent) {
+    const list = mayBorrow ? plan.lender.candidatesFor(wish) : undefined;
+    const spot = list?.first;
+    if (!list || !spot) {
       if (!(wish.waitMs > 0)) throw mayBorrow ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
       requireRoomToAsk(state, wish.swarm);
       if (state.asking.size >= settings.maxRequests) throw tooManyWait(settings.maxRequests);
@@ -34,7 +36,9 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     }
     const lease = ctx.id('lease');
     const { termMs, swarm: borrower } = wish;
-    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration, request: '' };
+    const agent = spot.row;
+    const choice = state.keptScores > 0 ? list.choice(state, wishOf(wish), spot) : undefined;
+    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration, request: '', choice };
     plan.changeRow({ ...agent, lease, serving: borrower });
     return {
       events: [{ type: 'lease.granted', data }, ...plan.assignments()],

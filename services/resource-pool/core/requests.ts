@@ -87,6 +87,30 @@ export class Requests {
     if (lines.size === 0) this.#types.delete(type);
   }
 
+  /** How many requests for the same type would be granted before a waiting one, by shares that this may change. */
+  ahead(id: string, fair: FairShare, mayBorrow: (swarm: string) => boolean): number {
+    const asked = this.#waiting.get(id);
+    if (!asked) return 0;
+    const lines = new Map<string, Asking[]>();
+    for (const each of this.#waiting.values()) {
+      const { type, swarm } = each.row.wish;
+      if (type !== asked.row.wish.type || (swarm !== asked.row.wish.swarm && !mayBorrow(swarm))) continue;
+      entry(lines, swarm, () => [] as Asking[]).push(each);
+    }
+    for (const line of lines.values()) line.sort((a, b) => (this.#goesFirst(a, b) ? 1 : -1));
+    for (let count = 0; ; count++) {
+      let next: Asking | undefined;
+      for (const line of lines.values()) {
+        const head = line.at(-1);
+        if (head && (!next || comesBefore(head, next, fair))) next = head;
+      }
+      if (!next || next === asked) return count;
+      const { swarm, termMs } = next.row.wish;
+      lines.get(swarm)?.pop();
+      fair.grant(swarm, termMs);
+    }
+  }
+
   /** Whom a free agent is lent to: of the swarms that ask for its like, the one that had least. */
   next(
     type: string,

@@ -1,4 +1,5 @@
 import type { Effect } from '../../../libs/protocol/machine.ts';
+import type { Choice } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type {
   AgentState,
   LeaseState,
@@ -81,6 +82,8 @@ export interface LeaseRow extends Registered {
   readonly since: number;
   readonly endedAt: number;
   readonly reason: string;
+  /** Why this agent was chosen; not there when that was not kept. */
+  readonly choice?: Choice;
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;
@@ -125,6 +128,8 @@ export interface TaskRow extends Registered {
   readonly notBefore?: number;
   /** When its wait before an attempt was over; not there when there was none before the one that is next. */
   readonly readySince?: number;
+  /** Why the agent of the last attempt was chosen; not there when that was not kept. */
+  readonly choice?: Choice;
   /** The one accepted result. */
   readonly result?: unknown;
   readonly reason: string;

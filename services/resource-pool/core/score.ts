@@ -43,14 +43,28 @@ export const DEFAULT_POLICY: Policy = {
 
 type Weights = NonNullable<Policy['weights']>;
 
+/** An agent, and how many of its slots are in use. */
+interface Scored {
+  readonly row: Pick<AgentRow, 'slots' | 'priority' | 'cost'>;
+  readonly offer: Offer;
+  readonly busy: number;
+}
+
 /** The rules of one federation, as the policy in force has them. */
 export class Scoring {
   #weights = DEFAULT_POLICY.weights as Weights;
   #typicalCost = DEFAULT_POLICY.typicalCost;
+  #version = DEFAULT_POLICY.version;
+
+  /** The policy's version. */
+  get version(): string {
+    return this.#version;
+  }
 
   use(policy: Policy): void {
     this.#weights = policy.weights as Weights;
     this.#typicalCost = policy.typicalCost;
+    this.#version = policy.version;
   }
 
   /** The part of a rank that does not change with the agent's load. */
@@ -70,6 +84,23 @@ export class Scoring {
     const { locality, specialisation } = this.#weights;
     return locality * near(offer, wish) + specialisation * skilled(offer, wish);
   }
+
+  /** An agent's score by part, in the order of PlacementWeights: together they are its fit and its rank. */
+  points(
+    { row, offer, busy }: Scored,
+    wish: Wish,
+    measure: Pick<MeasureRow, 'success' | 'slowness'> = PRIOR,
+  ): number[] {
+    const { performance, free, locality, specialisation, priority, cost } = this.#weights;
+    return [
+      performance * performed(measure),
+      free * share(row.slots - busy, row.slots),
+      locality * near(offer, wish),
+      specialisation * skilled(offer, wish),
+      priority * share(row.priority, MAX_PRIORITY),
+      cost * share(this.#typicalCost, this.#typicalCost + row.cost),
+    ];
+  }
 }
 
 const share = (part: number, whole: number): number => Math.trunc((part * FULL) / whole);
@@ -85,6 +116,7 @@ function near(offer: Offer, wish: Wish): number {
 
 function skilled(offer: Offer, { specialisations }: Wish): number {
   if (specialisations.length === 0) return FULL;
+  if (offer.specialisations.size === 0) return 0;
   let met = 0;
   for (const each of specialisations) if (offer.specialisations.has(each)) met++;
   return share(met, specialisations.length);

@@ -22,6 +22,7 @@ import type {
   TaskRow,
 } from './rows.ts';
 import { Scoring } from './score.ts';
+import type { PoolSettings } from './settings.ts';
 import { Usage } from './usage.ts';
 import { Workers } from './workers.ts';
 
@@ -65,6 +66,8 @@ export interface PoolState {
   readonly endedLeases: EndedOnes;
   /** Deliveries by agent, for agents that are owed any. */
   readonly owed: Map<string, Set<string>>;
+  /** The setting, where plans find it. */
+  readonly keptScores: number;
 }
 
 export interface Ended extends Placed {
@@ -105,7 +108,7 @@ export class EndedOnes {
   }
 }
 
-export function emptyState(): PoolState {
+export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): PoolState {
   const scoring = new Scoring();
   const shares = new Table<ShareRow>();
   const limits = new Table<LimitsRow>();
@@ -132,6 +135,7 @@ export function emptyState(): PoolState {
     endedTasks: new EndedOnes(),
     endedLeases: new EndedOnes(),
     owed: new Map(),
+    keptScores,
   };
 }
 

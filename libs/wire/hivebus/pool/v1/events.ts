@@ -106,6 +106,36 @@ export interface LeaseGranted {
   registration: string;
   /** The request that waited for it; empty = it was granted at once. */
   request: string;
+  /** Why this agent; unset in leases that are older than this field. */
+  choice?: Choice | undefined;
+}
+
+/** Why an agent was chosen: what was compared in that decision. See PlacementWeights for what the parts mean. */
+export interface Choice {
+  /** Agents that could have been given it: free, able and allowed, the chosen one included. */
+  candidates: number;
+  /** The chosen one, then those with the highest scores of the others; at most 3 together. */
+  best: Candidate[];
+  /** The version of the policy that weighed the parts. */
+  policyVersion: string;
+  /**
+   * Of a lease whose agent had become free: how many requests waited then, of which this one's turn it was; 0 = the agent
+   * was chosen for the request, not the request for the agent.
+   */
+  waiting: number;
+}
+
+/** An agent that could have been chosen, and its score by part. */
+export interface Candidate {
+  /** The agent, as `swarm/name`. */
+  agent: string;
+  /**
+   * The parts for performance, free slots, locality, specialisation, priority and cost, in this order: each is its weight
+   * times 0 to 10000, so that their sum is the score, 0 to 10000000.
+   */
+  points: number[];
+  /** True: it had the task's attempt before, so that all others went before it, whatever their scores. */
+  avoided: boolean;
 }
 
 /** request.queued: a request for an agent waits; key = <borrower>.<request>. */
@@ -200,6 +230,8 @@ export interface TaskAssigned {
   instance: string;
   /** The lease that it runs under; empty = the swarm's own agent. */
   lease: string;
+  /** Why this agent; unset in assignments that are older than this field. */
+  choice?: Choice | undefined;
 }
 
 /** task.started: the agent has confirmed; key = <swarm>.<task>. */
@@ -789,7 +821,16 @@ export const AgentResumed: MessageFns<AgentResumed> = {
 };
 
 function createBaseLeaseGranted(): LeaseGranted {
-  return { lease: "", agent: "", lender: "", borrower: "", termMs: 0, registration: "", request: "" };
+  return {
+    lease: "",
+    agent: "",
+    lender: "",
+    borrower: "",
+    termMs: 0,
+    registration: "",
+    request: "",
+    choice: undefined,
+  };
 }
 
 export const LeaseGranted: MessageFns<LeaseGranted> = {
@@ -814,6 +855,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.request !== "") {
       writer.uint32(58).string(message.request);
+    }
+    if (message.choice !== undefined) {
+      Choice.encode(message.choice, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -887,6 +931,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.request = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.choice = Choice.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -912,6 +964,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
         : 0,
       registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
       request: isSet(object.request) ? globalThis.String(object.request) : "",
+      choice: isSet(object.choice) ? Choice.fromJSON(object.choice) : undefined,
     };
   },
 
@@ -937,6 +990,222 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.request !== "") {
       obj.request = message.request;
+    }
+    if (message.choice !== undefined) {
+      obj.choice = Choice.toJSON(message.choice);
+    }
+    return obj;
+  },
+};
+
+function createBaseChoice(): Choice {
+  return { candidates: 0, best: [], policyVersion: "0", waiting: 0 };
+}
+
+export const Choice: MessageFns<Choice> = {
+  encode(message: Choice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.candidates !== 0) {
+      writer.uint32(8).uint32(message.candidates);
+    }
+    for (const v of message.best) {
+      Candidate.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.policyVersion !== "0") {
+      writer.uint32(24).uint64(message.policyVersion);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(32).uint32(message.waiting);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Choice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChoice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.candidates = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.best.push(Candidate.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.policyVersion = reader.uint64().toString();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.waiting = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Choice {
+    return {
+      candidates: isSet(object.candidates) ? globalThis.Number(object.candidates) : 0,
+      best: globalThis.Array.isArray(object?.best) ? object.best.map((e: any) => Candidate.fromJSON(e)) : [],
+      policyVersion: isSet(object.policyVersion)
+        ? globalThis.String(object.policyVersion)
+        : isSet(object.policy_version)
+        ? globalThis.String(object.policy_version)
+        : "0",
+      waiting: isSet(object.waiting) ? globalThis.Number(object.waiting) : 0,
+    };
+  },
+
+  toJSON(message: Choice): unknown {
+    const obj: any = {};
+    if (message.candidates !== 0) {
+      obj.candidates = Math.round(message.candidates);
+    }
+    if (message.best?.length) {
+      obj.best = message.best.map((e) => Candidate.toJSON(e));
+    }
+    if (message.policyVersion !== "0") {
+      obj.policyVersion = message.policyVersion;
+    }
+    if (message.waiting !== 0) {
+      obj.waiting = Math.round(message.waiting);
+    }
+    return obj;
+  },
+};
+
+function createBaseCandidate(): Candidate {
+  return { agent: "", points: [], avoided: false };
+}
+
+export const Candidate: MessageFns<Candidate> = {
+  encode(message: Candidate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== "") {
+      writer.uint32(10).string(message.agent);
+    }
+    if (message.points.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.points) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.avoided !== false) {
+      writer.uint32(24).bool(message.avoided);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Candidate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCandidate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.points.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.points.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.avoided = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Candidate {
+    return {
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      points: globalThis.Array.isArray(object?.points) ? object.points.map((e: any) => globalThis.Number(e)) : [],
+      avoided: isSet(object.avoided) ? globalThis.Boolean(object.avoided) : false,
+    };
+  },
+
+  toJSON(message: Candidate): unknown {
+    const obj: any = {};
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.points?.length) {
+      obj.points = message.points.map((e) => Math.round(e));
+    }
+    if (message.avoided !== false) {
+      obj.avoided = message.avoided;
     }
     return obj;
   },
@@ -1628,7 +1897,7 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
 };
 
 function createBaseTaskAssigned(): TaskAssigned {
-  return { task: "", attempt: 0, agent: "", instance: "", lease: "" };
+  return { task: "", attempt: 0, agent: "", instance: "", lease: "", choice: undefined };
 }
 
 export const TaskAssigned: MessageFns<TaskAssigned> = {
@@ -1647,6 +1916,9 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
     }
     if (message.lease !== "") {
       writer.uint32(42).string(message.lease);
+    }
+    if (message.choice !== undefined) {
+      Choice.encode(message.choice, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1704,6 +1976,14 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
             message.lease = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.choice = Choice.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1723,6 +2003,7 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
       agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
       instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
       lease: isSet(object.lease) ? globalThis.String(object.lease) : "",
+      choice: isSet(object.choice) ? Choice.fromJSON(object.choice) : undefined,
     };
   },
 
@@ -1742,6 +2023,9 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
     }
     if (message.lease !== "") {
       obj.lease = message.lease;
+    }
+    if (message.choice !== undefined) {
+      obj.choice = Choice.toJSON(message.choice);
     }
     return obj;
   },

@@ -1230,7 +1230,7 @@ export interface ReadTaskLogResponse {
 }
 
 export interface ExplainRequest {
-  /** A task's, a lease's or a waiting request's id. */
+  /** A task's, a lease's or a request's id; of a request that was granted the lease is explained. */
   id: string;
   /** Instead: why an agent can or cannot be borrowed now. Nothing is lent. */
   wish?:
@@ -1259,6 +1259,57 @@ export interface ExplainResponse {
     | undefined;
   /** The pool's revision of this answer. */
   revision: string;
+  /**
+   * For a task that was given out and for a lease: why its last agent was chosen, as it was decided then. For a wish that
+   * can be granted: which agent would be lent now. Unset where it was not kept, by a version that did not.
+   */
+  choice?:
+    | ExplainedChoice
+    | undefined;
+  /** The waiting request, when it is one. */
+  request?: AgentRequest | undefined;
+}
+
+/** Why an agent was chosen. */
+export interface ExplainedChoice {
+  /** Agents that could have been given it: free, able and allowed, the chosen one included. */
+  candidates: number;
+  /** The chosen one, then those with the highest scores of the others; at most 3 together. */
+  best: RankedAgent[];
+  /** The version of the policy that weighed the parts. */
+  policyVersion: string;
+  /** The choice in a sentence, for people. */
+  summary: string;
+}
+
+/** An agent that could be chosen, and what it counted. */
+export interface RankedAgent {
+  /** The agent, as `swarm/name`. */
+  agent: string;
+  /** Its score: the sum of the parts, 0 to 1000. */
+  score: number;
+  /** What made it up. */
+  parts?:
+    | ScoreParts
+    | undefined;
+  /** Why it was not the chosen one, for people; empty for the chosen one. */
+  behind: string;
+}
+
+/** An agent's score by part: each is 0 to its weight (see PlacementWeights), in thousandths of the highest score. */
+export interface ScoreParts {
+  /** How often it succeeded, and how fast. */
+  performance: number;
+  /** Share of its slots that was free. */
+  free: number;
+  /** Where it is. */
+  locality: number;
+  /** How many of the specialisations asked for it has. */
+  specialisation: number;
+  /** Its declared priority. */
+  priority: number;
+  /** How cheap it is. */
+  cost: number;
 }
 
 /** Something that has happened. */
@@ -1282,7 +1333,10 @@ export interface Placement {
   conditions: Condition[];
   /** Agents that meet all conditions: a waiting task has none. */
   fitting: number;
-  /** For a task: tasks that wait for the same agents and go first. */
+  /**
+   * For a task: tasks that wait for the same agents and go first. For a request: those for the same type of agent whose turn
+   * is before its own, as things are.
+   */
   ahead: number;
   /** What would let it go on, the likeliest first. */
   unblockers: Unblocker[];
@@ -8645,7 +8699,16 @@ export const ExplainRequest: MessageFns<ExplainRequest> = {
 };
 
 function createBaseExplainResponse(): ExplainResponse {
-  return { summary: "", task: undefined, lease: undefined, history: [], placement: undefined, revision: "0" };
+  return {
+    summary: "",
+    task: undefined,
+    lease: undefined,
+    history: [],
+    placement: undefined,
+    revision: "0",
+    choice: undefined,
+    request: undefined,
+  };
 }
 
 export const ExplainResponse: MessageFns<ExplainResponse> = {
@@ -8667,6 +8730,12 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(48).uint64(message.revision);
+    }
+    if (message.choice !== undefined) {
+      ExplainedChoice.encode(message.choice, writer.uint32(58).fork()).join();
+    }
+    if (message.request !== undefined) {
+      AgentRequest.encode(message.request, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -8732,6 +8801,22 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.choice = ExplainedChoice.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.request = AgentRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8754,6 +8839,8 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         : [],
       placement: isSet(object.placement) ? Placement.fromJSON(object.placement) : undefined,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      choice: isSet(object.choice) ? ExplainedChoice.fromJSON(object.choice) : undefined,
+      request: isSet(object.request) ? AgentRequest.fromJSON(object.request) : undefined,
     };
   },
 
@@ -8776,6 +8863,361 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.choice !== undefined) {
+      obj.choice = ExplainedChoice.toJSON(message.choice);
+    }
+    if (message.request !== undefined) {
+      obj.request = AgentRequest.toJSON(message.request);
+    }
+    return obj;
+  },
+};
+
+function createBaseExplainedChoice(): ExplainedChoice {
+  return { candidates: 0, best: [], policyVersion: "0", summary: "" };
+}
+
+export const ExplainedChoice: MessageFns<ExplainedChoice> = {
+  encode(message: ExplainedChoice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.candidates !== 0) {
+      writer.uint32(8).uint32(message.candidates);
+    }
+    for (const v of message.best) {
+      RankedAgent.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.policyVersion !== "0") {
+      writer.uint32(24).uint64(message.policyVersion);
+    }
+    if (message.summary !== "") {
+      writer.uint32(34).string(message.summary);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedChoice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedChoice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.candidates = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.best.push(RankedAgent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.policyVersion = reader.uint64().toString();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.summary = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainedChoice {
+    return {
+      candidates: isSet(object.candidates) ? globalThis.Number(object.candidates) : 0,
+      best: globalThis.Array.isArray(object?.best) ? object.best.map((e: any) => RankedAgent.fromJSON(e)) : [],
+      policyVersion: isSet(object.policyVersion)
+        ? globalThis.String(object.policyVersion)
+        : isSet(object.policy_version)
+        ? globalThis.String(object.policy_version)
+        : "0",
+      summary: isSet(object.summary) ? globalThis.String(object.summary) : "",
+    };
+  },
+
+  toJSON(message: ExplainedChoice): unknown {
+    const obj: any = {};
+    if (message.candidates !== 0) {
+      obj.candidates = Math.round(message.candidates);
+    }
+    if (message.best?.length) {
+      obj.best = message.best.map((e) => RankedAgent.toJSON(e));
+    }
+    if (message.policyVersion !== "0") {
+      obj.policyVersion = message.policyVersion;
+    }
+    if (message.summary !== "") {
+      obj.summary = message.summary;
+    }
+    return obj;
+  },
+};
+
+function createBaseRankedAgent(): RankedAgent {
+  return { agent: "", score: 0, parts: undefined, behind: "" };
+}
+
+export const RankedAgent: MessageFns<RankedAgent> = {
+  encode(message: RankedAgent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== "") {
+      writer.uint32(10).string(message.agent);
+    }
+    if (message.score !== 0) {
+      writer.uint32(17).double(message.score);
+    }
+    if (message.parts !== undefined) {
+      ScoreParts.encode(message.parts, writer.uint32(26).fork()).join();
+    }
+    if (message.behind !== "") {
+      writer.uint32(34).string(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankedAgent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankedAgent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.score = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.parts = ScoreParts.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.behind = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankedAgent {
+    return {
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      score: isSet(object.score) ? globalThis.Number(object.score) : 0,
+      parts: isSet(object.parts) ? ScoreParts.fromJSON(object.parts) : undefined,
+      behind: isSet(object.behind) ? globalThis.String(object.behind) : "",
+    };
+  },
+
+  toJSON(message: RankedAgent): unknown {
+    const obj: any = {};
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.score !== 0) {
+      obj.score = floatToJson(message.score);
+    }
+    if (message.parts !== undefined) {
+      obj.parts = ScoreParts.toJSON(message.parts);
+    }
+    if (message.behind !== "") {
+      obj.behind = message.behind;
+    }
+    return obj;
+  },
+};
+
+function createBaseScoreParts(): ScoreParts {
+  return { performance: 0, free: 0, locality: 0, specialisation: 0, priority: 0, cost: 0 };
+}
+
+export const ScoreParts: MessageFns<ScoreParts> = {
+  encode(message: ScoreParts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.performance !== 0) {
+      writer.uint32(9).double(message.performance);
+    }
+    if (message.free !== 0) {
+      writer.uint32(17).double(message.free);
+    }
+    if (message.locality !== 0) {
+      writer.uint32(25).double(message.locality);
+    }
+    if (message.specialisation !== 0) {
+      writer.uint32(33).double(message.specialisation);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(41).double(message.priority);
+    }
+    if (message.cost !== 0) {
+      writer.uint32(49).double(message.cost);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScoreParts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScoreParts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.performance = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.free = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.locality = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.specialisation = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.priority = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.cost = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ScoreParts {
+    return {
+      performance: isSet(object.performance) ? globalThis.Number(object.performance) : 0,
+      free: isSet(object.free) ? globalThis.Number(object.free) : 0,
+      locality: isSet(object.locality) ? globalThis.Number(object.locality) : 0,
+      specialisation: isSet(object.specialisation) ? globalThis.Number(object.specialisation) : 0,
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
+    };
+  },
+
+  toJSON(message: ScoreParts): unknown {
+    const obj: any = {};
+    if (message.performance !== 0) {
+      obj.performance = floatToJson(message.performance);
+    }
+    if (message.free !== 0) {
+      obj.free = floatToJson(message.free);
+    }
+    if (message.locality !== 0) {
+      obj.locality = floatToJson(message.locality);
+    }
+    if (message.specialisation !== 0) {
+      obj.specialisation = floatToJson(message.specialisation);
+    }
+    if (message.priority !== 0) {
+      obj.priority = floatToJson(message.priority);
+    }
+    if (message.cost !== 0) {
+      obj.cost = floatToJson(message.cost);
     }
     return obj;
   },
@@ -12580,8 +13022,9 @@ export const ResourcePoolServiceService = {
     responseDeserialize: (value: Buffer): ReadTaskLogResponse => ReadTaskLogResponse.decode(value),
   },
   /**
-   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
-   * out, and what would let it go on. Also of an agent that is only wished for.
+   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
+   * would let it go on. Also of an agent that is only wished for.
    */
   explain: {
     path: "/hivebus.pool.v1.ResourcePoolService/Explain" as const,
@@ -12766,8 +13209,9 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
   readTaskLog: handleServerStreamingCall<ReadTaskLogRequest, ReadTaskLogResponse>;
   /**
-   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
-   * out, and what would let it go on. Also of an agent that is only wished for.
+   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
+   * would let it go on. Also of an agent that is only wished for.
    */
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
   /**
@@ -13154,8 +13598,9 @@ export interface ResourcePoolServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReadTaskLogResponse>;
   /**
-   * Where a task or a lease is and why; for what waits, which agents there are, how many of them each condition rules
-   * out, and what would let it go on. Also of an agent that is only wished for.
+   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
+   * would let it go on. Also of an agent that is only wished for.
    */
   explain(
     request: ExplainRequest,
