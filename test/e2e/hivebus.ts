@@ -41,7 +41,12 @@ export class Playground implements AsyncDisposable {
 
   /** Starts a compiled program, e.g. `services/registry/main.js`. */
   program(main: string, args: readonly string[], env: NodeJS.ProcessEnv): Started {
-    const child = spawn(process.execPath, [join(DIST, main), ...args], {
+    return this.other(process.execPath, [join(DIST, main), ...args], env);
+  }
+
+  /** Starts a program that is not ours. */
+  other(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Started {
+    const child = spawn(program, args, {
       cwd: this.folder,
       env: { ...withoutOurs(process.env), HIVEBUS_NATS_SERVER: natsServerPath(), HOME: this.folder, ...env },
     });

@@ -1,9 +1,19 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { methodDescriptor } from '../../../libs/rpc/descriptors.ts';
 import { Playground } from '../hivebus.ts';
-import { example, optional, output, pythonWithGrpc, ROOT, run, tokenFor, withProgram } from './programs.ts';
+import {
+  example,
+  optional,
+  output,
+  pythonStubs,
+  pythonWithGrpc,
+  ROOT,
+  run,
+  tokenFor,
+  withProgram,
+} from './programs.ts';
 import { REQUESTS } from './requests.ts';
 
 /** gRPC clients that we did not write, against everything in one process. */
@@ -78,15 +88,9 @@ test.skipIf(!grpcurl || !openssl)('the example of grpcurl', async () => {
 });
 
 test.skipIf(!python)('a swarm in Python registers, borrows an agent, and watches its task', async () => {
-  const stubs = inFolder('stubs');
-  mkdirSync(stubs);
-  const protos = readdirSync(join(ROOT, 'proto'), { recursive: true, encoding: 'utf8' });
-  const files = protos.filter((file) => file.endsWith('.proto'));
-  const protoc = ['-m', 'grpc_tools.protoc', '-I', 'proto', `--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
-  await output(python ?? '', [...protoc, ...files]);
+  const env = await pythonStubs(python ?? '', playground.folder);
   await playground.run(['federation', 'join', '--swarm', 'code']);
   await playground.agent(['--type', 'shout', '--name', 'loud', '--exec', `echo '{"text": "HELLO"}'`]);
-  const env = { PYTHONPATH: stubs };
   const said = await output(python ?? '', [example('swarm.py'), address, inFolder('python.key'), 'shout'], { env });
   expect(said).toMatch(/^swarm python is new\nborrowed code\/loud\nsubmitted task-\w+\n/);
   expect(said).toMatch(/TASK_STATE_SUCCEEDED \{"text": "HELLO"\}\n$/);

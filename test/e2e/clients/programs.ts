@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findServer } from '../../../libs/service/nats-binary.ts';
@@ -23,6 +24,17 @@ export function optional(program: string, hint = `node tools/optional.mjs ${prog
 export function pythonWithGrpc(): string | undefined {
   const imports = 'import grpc, grpc_tools.protoc, cryptography.hazmat.primitives.asymmetric.ed25519';
   return spawnSync('python3', ['-c', imports]).status === 0 ? 'python3' : optional('python-grpc');
+}
+
+/** Makes the stubs of all contracts for Python, in a folder of a test's own; gives the environment that finds them. */
+export async function pythonStubs(python: string, folder: string): Promise<NodeJS.ProcessEnv> {
+  const stubs = join(folder, 'stubs');
+  mkdirSync(stubs);
+  const protos = readdirSync(join(ROOT, 'proto'), { recursive: true, encoding: 'utf8' });
+  const files = protos.filter((file) => file.endsWith('.proto'));
+  const protoc = ['-m', 'grpc_tools.protoc', '-I', 'proto', `--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
+  await output(python, [...protoc, ...files]);
+  return { PYTHONPATH: stubs };
 }
 
 export interface RunOptions {

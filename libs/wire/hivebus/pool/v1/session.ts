@@ -130,8 +130,8 @@ export interface SessionResponse {
   /** What the agent shall do, or with `cancel` end: confirm what is new to it, then start. They may come more than once. */
   assignments: Assignment[];
   /**
-   * What the agent has, whole: comes after it opened, and when the pool has had doubts about it. What it runs beside this is
-   * another's by now: end it, and report nothing.
+   * What the agent has, whole: comes after it opened, now and then, and when the pool has had doubts about it. What it has
+   * confirmed beside this is another's by now: end it, and report nothing.
    */
   inventory?: SessionInventory | undefined;
 }

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../../libs/testkit/until.ts';
+import type { Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { isAlive, Playground, type Started } from '../hivebus.ts';
+import { pythonStubs, pythonWithGrpc, ROOT } from './programs.ts';
+
+/** The agent in Python, by its session alone, with real processes and real signals. */
+
+const PATIENCE_MS = 60_000;
+const python = pythonWithGrpc() ?? '';
+const TYPE = ['--swarm', 'py', '--type', 'shout'];
+
+let playground: Playground;
+let up: Started;
+let stubs: NodeJS.ProcessEnv;
+
+const fileOf = (...path: string[]): string => readFileSync(join(playground.folder, '.hivebus', ...path), 'utf8');
+const places = () => JSON.parse(fileOf('run.json')) as { nats: string; grpc: string };
+
+beforeAll(async () => {
+  if (python === '') return;
+  playground = new Playground();
+  up = await playground.up();
+  stubs = await pythonStubs(python, playground.folder);
+  const { code, stderr } = await playground.run(['federation', 'join', '--swarm', 'py']);
+  expect(code, stderr).toBe(0);
+}, 120_000);
+afterAll(() => playground?.[Symbol.asyncDispose]());
+
+/** The example, ready for work; with the key that the swarm was registered with. */
+async function agent(name: string, slots = 1): Promise<Started> {
+  const program = join(ROOT, 'examples', 'python-agent', 'agent.py');
+  const key = join(playground.folder, '.hivebus', 'keys', 'swarm-main-py.key');
+  const args = [program, places().grpc, key, 'py', name, 'shout', String(slots)];
+  const started = playground.other(python, args, { ...stubs, PYTHONUNBUFFERED: '1' });
+  await until(() => started.said().includes('is ready'), PATIENCE_MS);
+  return started;
+}
+
+const submit = async (payload: object): Promise<string> =>
+  (await playground.json<Task>(['task', 'submit', ...TYPE, '--payload', JSON.stringify(payload)])).id;
+const taskOf = (id: string) => playground.json<Task>(['task', 'get', id]);
+const inState = (id: string, state: string) =>
+  until(async () => {
+    const task = await taskOf(id);
+    return task.state === `TASK_STATE_${state}` ? task : undefined;
+  }, PATIENCE_MS);
+
+async function leaves({ child, ended }: Started): Promise<void> {
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(0);
+}
+
+test.skipIf(python === '')('it registers, works on tasks, tells its lines, is cancelled, and leaves', async () => {
+  const started = await agent('one', 4);
+  const ids = await Promise.all(['a', 'b', 'c'].map((text) => submit({ text })));
+  const done = await Promise.all(ids.map((id) => inState(id, 'SUCCEEDED')));
+  expect(done.map(({ result }) => result)).toEqual(['A', 'B', 'C'].map((text) => ({ text })));
+  expect((await playground.run(['task', 'logs', ids[0] ?? ''])).stdout).toBe('shouting a\n');
+
+  const long = await submit({ text: 'long', seconds: 600 });
+  await inState(long, 'RUNNING');
+  expect((await playground.run(['task', 'cancel', long])).code).toBe(0);
+  const { attempts } = await inState(long, 'CANCELLED');
+  expect(attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_CANCELLED']);
+  await until(() => started.said().includes(`${long} ends: OUTCOME_CANCELLED`), PATIENCE_MS);
+
+  const wrong = await submit({ no: 'text' });
+  expect((await inState(wrong, 'FAILED')).attempts.at(-1)?.reason).toContain('KeyError');
+  await leaves(started);
+  const agents = await playground.json<{ name: string }[]>(['agent', 'list']);
+  expect(agents.map(({ name }) => name)).not.toContain('one');
+});
+
+test.skipIf(python === '')('killed with -9, its task is done by another', async () => {
+  const first = await agent('first');
+  const id = await submit({ text: 'twice', seconds: 5 });
+  await until(() => first.said().includes(`${id} starts`), PATIENCE_MS);
+  const second = await agent('second');
+  first.child.kill('SIGKILL');
+  const task = await inState(id, 'SUCCEEDED');
+  expect(task.attempts.map(({ agent: by, outcome }) => [by, outcome])).toEqual([
+    ['py/first', 'OUTCOME_LOST'],
+    ['py/second', 'OUTCOME_SUCCEEDED'],
+  ]);
+  await leaves(second);
+});
+
+test.skipIf(python === '')('when the server is killed and comes back, it goes on with what it does', async () => {
+  const started = await agent('steady');
+  const id = await submit({ text: 'steady', seconds: 1 });
+  await until(() => started.said().includes(`${id} starts`), PATIENCE_MS);
+  const { nats, grpc } = places();
+  const bus = Number(fileOf('nats', 'nats.pid'));
+  up.child.kill('SIGKILL');
+  await up.ended;
+  await until(() => !isAlive(bus), PATIENCE_MS);
+  await until(() => started.said().includes('the session broke'), PATIENCE_MS);
+  up = playground.start(['up', '--port', new URL(nats).port, '--grpc-port', grpc.split(':')[1] ?? '']);
+  await until(() => up.said().includes('Hivebus is up'), PATIENCE_MS);
+  const task = await inState(id, 'SUCCEEDED');
+  expect(task.result).toEqual({ text: 'STEADY' });
+  expect(await inState(await submit({ text: 'again' }), 'SUCCEEDED')).toMatchObject({ result: { text: 'AGAIN' } });
+  await leaves(started);
+});
