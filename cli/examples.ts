@@ -42,6 +42,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'hivebus task list --label commit=3f2a -o name',
   ],
   'task cancel': ["hivebus task cancel nightly --reason 'no longer needed'"],
+  'task checkpoint': ['hivebus task checkpoint nightly', 'hivebus task checkpoint nightly -o json'],
   'task logs': ['hivebus task logs nightly', 'hivebus task logs nightly --follow'],
   'doctor skip-record': ["hivebus doctor skip-record 1234 --service pool --reason 'damaged disk, ticket 17'"],
   'context list': ['hivebus context list'],

@@ -48,9 +48,11 @@ For each task the command runs in a process group of its own:
                    _CORRELATION_ID, _HOPS and TRACEPARENT
   output           goes to the task's log (hivebus task logs), lines cut at 8 KiB
   result           the last line of standard output that is JSON
+  checkpoints      of a task that resumes: HIVEBUS_CHECKPOINT has the last one, and each line of JSON that is written
+                   to descriptor 3 is the next (echo '{"done": 5}' >&3)
   exit code        0 = succeeded; 64 (usage) or 65 (bad data) = failed for good;
                    any other, 75 (try again) or death by a signal = this attempt failed, try again
-  cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time
+  cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time; SIGKILL at once when a claim is over
 Whatever it started ends with the task, and with the agent, even if that is killed.
 A name is one agent's at a time: a second of the same name is warned, takes its place, and the first one ends.
 

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { invalid } from '../../libs/kernel/errors.ts';
+import { invalid, notFound } from '../../libs/kernel/errors.ts';
 import { readTaskLog } from '../../libs/sdk/read-log.ts';
 import { waitForTask } from '../../libs/sdk/wait.ts';
-import type { LogLine, Task, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { LogLine, Task, TaskContinuity, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -10,6 +10,7 @@ import { kindTable } from '../kinds/kind.ts';
 import { cancelTask, TASKS, taskDetails } from '../kinds/tasks.ts';
 import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
+import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { readTaskManifest } from '../task-manifest.ts';
 import {
@@ -42,6 +43,11 @@ export function addTask(program: Command): void {
     .option('--timeout <duration>', 'how long one attempt may run (default: 10m)', duration)
     .option('--max-attempts <n>', 'how often it may be tried (default: 3)', wholeNumber)
     .option('--priority <n>', 'higher goes first, 0 to 1000 (default: 0)', wholeNumber)
+    .option('--resume', 'a later attempt goes on from the last checkpoint of the one before')
+    .option(
+      '--claim',
+      'it never runs twice at a time: after a lost attempt the next one waits for the end of its claim',
+    )
     .option('--id <id>', "the task's id, so that a repeat does nothing", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
     .action(action(submit, { heedsSignal: true, names: true }));
@@ -65,6 +71,11 @@ export function addTask(program: Command): void {
     .option('--reason <text>', 'for people', '')
     .action(action(cancel));
   task
+    .command('checkpoint')
+    .description('how far a task has come: the last checkpoint that it has stored')
+    .argument('<id>')
+    .action(action(checkpoint));
+  task
     .command('logs')
     .description("a task's output")
     .argument('<id>')
@@ -85,6 +96,8 @@ interface SubmitOptions {
   script?: string;
   timeout?: number;
   id: string;
+  resume?: boolean;
+  claim?: boolean;
   wait?: boolean;
 }
 
@@ -146,7 +159,15 @@ async function specOf(options: SubmitOptions): Promise<TaskSpec> {
     timeoutMs: options.timeout ?? manifest?.timeoutMs ?? 0,
     payload: options.payload === undefined ? manifest?.payload : await jsonOf('--payload', options.payload),
     script: options.script === undefined ? (manifest?.script ?? '') : await textOf(options.script),
+    ...continuityOf(options, manifest?.continuity),
   };
+}
+
+/** Left out where it says nothing. */
+function continuityOf(options: SubmitOptions, manifest?: TaskContinuity): Pick<TaskSpec, 'continuity'> {
+  const resume = options.resume ?? manifest?.resume ?? false;
+  const claim = options.claim ?? manifest?.claim ?? false;
+  return resume || claim ? { continuity: { resume, claim } } : {};
 }
 
 /** Says each new state once, to people who wait. */
@@ -204,6 +225,15 @@ async function cancel(context: Context, id: string, options: { reason: string })
   await withHive(context, async (hive) => {
     const { task, said } = await cancelTask(hive, id, options.reason);
     context.output.data(task, () => said);
+  });
+}
+
+async function checkpoint(context: Context, id: string): Promise<void> {
+  const { output } = context;
+  await withHive(context, async (hive) => {
+    const { checkpoint: found } = await hive.pool.getCheckpoint({ task: id });
+    if (!found) throw notFound('checkpoint of task', id, 'it has stored none, or has ended');
+    output.data(found, () => plainLine(JSON.stringify(found.data)));
   });
 }
 

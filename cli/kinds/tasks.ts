@@ -1,5 +1,5 @@
 import type { Hive } from '../../libs/sdk/hive.ts';
-import type { Task, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Checkpoint, Task, TaskContinuity, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { facts, table } from '../output.ts';
 import { plainLine, printable } from '../printable.ts';
 import { allTasks } from '../queries.ts';
@@ -61,6 +61,8 @@ export function taskDetails(found: Task): string {
     ['reason', task.reason],
     ['swarm', spec?.swarm ?? ''],
     ['needs', [spec?.type, ...(spec?.capabilities ?? [])].join(' ')],
+    ['continuity', continuityText(spec?.continuity)],
+    ['checkpoint', checkpointText(task.checkpoint)],
     ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
     ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
     ['trace', task.traceparent.split('-')[1] ?? ''],
@@ -70,6 +72,12 @@ export function taskDetails(found: Task): string {
   ]);
   return task.attempts.length === 0 ? known : `${known}\n\n${attemptTable(task)}`;
 }
+
+const continuityText = (given: TaskContinuity | undefined): string =>
+  [given?.resume ? 'resumes' : '', given?.claim ? 'has a claim' : ''].filter(Boolean).join(', ');
+
+const checkpointText = (found: Checkpoint | undefined): string =>
+  found ? `${found.number}, of attempt ${found.attempt}, ${found.bytes} bytes, ${ago(found.savedAt)}` : '';
 
 function attemptTable(task: Task): string {
   return table(

@@ -137,11 +137,8 @@ test('a task: what it needs, what is not supported yet, and what may be said for
     '  resume: true\n  persistentVolumes:\n  - name: workspace\n    size: 100Gi\n    mountPath: /workspace\n  task: |\n    echo 1\n',
   );
   expect(plan(seed, { swarm: 'a', type: 'shell' })).toMatchObject({
-    told: [
-      '6:11: spec.resume: is not supported yet; leave it out',
-      '8:3: spec.persistentVolumes: are not supported yet; leave them out',
-    ],
-    codes: ['UNIMPLEMENTED', 'UNIMPLEMENTED'],
+    told: ['8:3: spec.persistentVolumes: are not supported yet; leave them out'],
+    codes: ['UNIMPLEMENTED'],
   });
   expect(plan(doc('SwarmTask', '  timeout: soon\n')).told).toEqual([
     '6:12: spec.timeout: "soon" must be a duration such as 30s, 5m or 2h',

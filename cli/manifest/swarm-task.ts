@@ -16,6 +16,7 @@ const PATHS: Readonly<Record<string, string>> = {
   'spec.swarm': 'spec.clusterRef',
   'spec.timeoutMs': 'spec.timeout',
   'spec.labels': 'metadata.labels',
+  'spec.continuity': 'spec.resume',
 };
 
 /** What is left out is empty, 0 or, of swarm and type, as `defaults` say. */
@@ -35,7 +36,6 @@ export function taskSpecOf(
   if ((spec.task === '') === (spec.payload === undefined)) {
     document.fault(faults, 'spec.task', 'a script here, or a payload, must be given, and not both');
   }
-  if (spec.resume) document.fault(faults, 'spec.resume', 'is not supported yet; leave it out', 'UNIMPLEMENTED');
   if (spec.persistentVolumes.length > 0) {
     document.fault(faults, 'spec.persistentVolumes', 'are not supported yet; leave them out', 'UNIMPLEMENTED');
   }
@@ -50,6 +50,7 @@ export function taskSpecOf(
     priority: spec.priority,
     labels: document.manifest.metadata?.labels ?? {},
     title: spec.title || name,
+    ...(spec.resume || spec.claim ? { continuity: { resume: spec.resume, claim: spec.claim } } : {}),
   };
 }
 

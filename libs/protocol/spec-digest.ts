@@ -12,17 +12,23 @@ export interface DigestedSpec {
   readonly priority: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly title: string;
+  readonly continuity?: { readonly resume: boolean; readonly claim: boolean } | undefined;
 }
 
 /**
  * What a task's spec is known by. Assignments on the bus are not signed; with the digest, which comes in the answer to a
  * signed call, an agent sees whether what it was sent is what the pool keeps, for 50 bytes instead of the whole spec.
- * The fields and their order are fixed for `v1`: fields of a newer version are not covered, and an agent of today does
- * not look at them.
+ * The fields and their order are fixed for `v1`. `v2` covers what an agent heeds since then, and is used for specs that
+ * have it: an agent that does not know `v2` takes that for a difference, and asks.
  */
 export function specDigest(spec: DigestedSpec): string {
   const { swarm, type, capabilities, payload, script, timeoutMs, maxAttempts, priority, labels, title } = spec;
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   const fields = [swarm, type, capabilities, payload ?? null, script, timeoutMs, maxAttempts, priority, sorted, title];
-  return `v1:${createHash('sha256').update(JSON.stringify(fields)).digest('base64url')}`;
+  const { continuity } = spec;
+  if (!continuity) return `v1:${hash(fields)}`;
+  return `v2:${hash([...fields, [continuity.resume, continuity.claim]])}`;
 }
+
+const hash = (fields: readonly unknown[]): string =>
+  createHash('sha256').update(JSON.stringify(fields)).digest('base64url');

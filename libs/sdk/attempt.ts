@@ -2,12 +2,17 @@ import { type Clock, pause } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
-import type { AgentTask, TaskHandler } from './task.ts';
+import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 import type { TaskLog } from './task-log.ts';
 import { traceOfTask, withTrace } from './trace-context.ts';
 
 /** Why an attempt is ended from outside. The first reason counts. */
-export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped';
+export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped' | 'claim-over';
+
+/** What a handler is given besides the task and its signal. */
+export interface Given extends Pick<TaskRun, 'checkpoint' | 'claim'> {
+  readonly log: TaskLog;
+}
 
 /** What is reported of an attempt. */
 export interface Ending {
@@ -28,6 +33,7 @@ export class Attempt {
   #finish: () => void = () => {};
   #stopReason: StopReason | undefined;
   #worked = false;
+  #leftBehind = false;
 
   constructor(assignment: Assignment) {
     this.assignment = assignment;
@@ -38,6 +44,11 @@ export class Attempt {
 
   get stopReason(): StopReason | undefined {
     return this.#stopReason;
+  }
+
+  /** Its handler did not heed its signal, and may still be at work. */
+  get leftBehind(): boolean {
+    return this.#leftBehind;
   }
 
   /** Nobody waits for its ending: the attempt was given to another, or the agent gives it back. */
@@ -64,7 +75,7 @@ export class Attempt {
   }
 
   /** Runs the handler within the time limit, by this agent's own clock. A handler that does not heed its signal is left behind after a while. */
-  async run(handler: TaskHandler, task: AgentTask, log: TaskLog, clock: Clock, abandonMs: number): Promise<Ending> {
+  async run(handler: TaskHandler, task: AgentTask, given: Given, clock: Clock, abandonMs: number): Promise<Ending> {
     const { attempt, traceparent } = task;
     const startedAt = clock.monotonic();
     using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
@@ -72,7 +83,9 @@ export class Attempt {
       attempt,
       traceparent,
       signal: this.signal,
-      log: (text, stream) => log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text),
+      checkpoint: given.checkpoint,
+      claim: given.claim,
+      log: (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text),
     });
     const settled = new AbortController();
     const ending = await Promise.race([work, this.#overdue(clock, abandonMs, settled.signal)]);
@@ -89,6 +102,7 @@ export class Attempt {
       });
     }
     await pause(clock, abandonMs, settled);
+    this.#leftBehind = !settled.aborted;
     return { outcome: 'OUTCOME_FAILED', reason: 'the handler did not end' };
   }
 }
@@ -111,6 +125,7 @@ function succeeded(result: unknown): Ending {
 }
 
 function stopped(reason: StopReason, { timeoutMs }: TaskSpec, ranMs: number): Ending {
+  if (reason === 'claim-over') return { outcome: 'OUTCOME_LOST', reason: 'its claim could not be renewed in time' };
   if (reason !== 'timed-out') return { outcome: 'OUTCOME_CANCELLED', reason };
   const [limit, ran] = [formatDuration(timeoutMs), formatDuration(ranMs)];
   return { outcome: 'OUTCOME_TIMED_OUT', reason: `over its time limit of ${limit}: it had ended after ${ran}` };

@@ -13,6 +13,8 @@ const PAYLOADS = [
   { 2: 'x', 1: -0.5, ü: '\u2028', z: null, nested: {} },
 ];
 
+const NOTHING_KEPT = { checkpoint: 0, claimMs: 0 };
+
 /** A spec as a client submits it and the pool keeps it. */
 function submitted(spec: object): TaskSpec {
   const json = JSON.stringify({ spec: { swarm: 'a', type: 't', ...spec } });
@@ -41,6 +43,8 @@ test('whatever decides what an agent does changes the digest', () => {
     { timeoutMs: 7 },
     { labels: { a: 'b' } },
     { swarm: 'b' },
+    { continuity: { resume: true, claim: false } },
+    { continuity: { resume: false, claim: true } },
   ];
   for (const other of others) expect(specDigest({ ...spec, ...other })).not.toBe(specDigest(spec));
 });
@@ -50,7 +54,13 @@ test('the pool is asked for the spec only when the one that came is another, or 
   let asked = 0;
   const hive = (cancel: boolean): Asked => ({
     pool: {
-      confirmAssignment: async () => ({ cancel, revision: '7', epoch: '3', specDigest: specDigest(spec) }),
+      confirmAssignment: async () => ({
+        cancel,
+        revision: '7',
+        epoch: '3',
+        specDigest: specDigest(spec),
+        ...NOTHING_KEPT,
+      }),
       getTask: async ({ minRevision }) => {
         asked++;
         expect(minRevision).toBe('7');

@@ -10,6 +10,12 @@ export interface Confirmed {
   readonly epoch: number;
   /** What is to be done, as the pool has it. */
   readonly assignment: Assignment;
+  /** The pool's revision of the answer. */
+  readonly revision: string;
+  /** The number of the task's last checkpoint; 0 = there is none. */
+  readonly checkpoint: number;
+  /** For how long the agent has the task's claim, in milliseconds from the sending of the request; 0 = it has none. */
+  readonly claimMs: number;
 }
 
 /** What this needs of a connection. */
@@ -24,10 +30,11 @@ export type Asked = { readonly pool: Pick<Hive['pool'], 'confirmAssignment' | 'g
 export async function confirm(hive: Asked, instance: string, assignment: Assignment, logKey = ''): Promise<Confirmed> {
   const { task: id, attempt } = assignment;
   const answer = await hive.pool.confirmAssignment({ task: id, attempt, instance, logKey });
-  const confirmed = { cancel: answer.cancel, epoch: Number(answer.epoch) };
+  const { cancel, revision, checkpoint, claimMs } = answer;
+  const confirmed = { cancel, epoch: Number(answer.epoch), revision, checkpoint, claimMs };
   const { spec } = assignment;
   const isTrue = spec !== undefined && (answer.specDigest === '' || answer.specDigest === specDigest(spec));
   if (answer.cancel || isTrue) return { ...confirmed, assignment };
-  const { task } = await hive.pool.getTask({ id, minRevision: answer.revision });
+  const { task } = await hive.pool.getTask({ id, minRevision: revision });
   return { ...confirmed, assignment: { ...assignment, spec: task?.spec } };
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { HiveError } from '../kernel/errors.ts';
 import { until } from '../testkit/until.ts';
 import { createExecHandler, type ExecOptions } from './exec.ts';
-import type { AgentTask } from './task.ts';
+import type { AgentTask, TaskRun } from './task.ts';
 
 const TASK: AgentTask = {
   id: 't-1',
@@ -27,6 +27,7 @@ const TASK: AgentTask = {
 
 interface Ran {
   result?: unknown;
+  readonly checkpoints: unknown[];
   error?: HiveError;
   lines: string[];
 }
@@ -35,20 +36,24 @@ async function run(
   options: ExecOptions,
   task: Partial<AgentTask> = {},
   onLine: (line: string, stop: AbortController) => void = () => {},
+  more: Partial<TaskRun> = {},
 ): Promise<Ran> {
   const stop = new AbortController();
   using exec = createExecHandler(options);
   const lines: string[] = [];
+  const checkpoints: unknown[] = [];
+  const checkpoint = async (data: unknown) => void checkpoints.push(data);
   const log = (text: string, stream = 'stdout') => {
     lines.push(`${stream}: ${text}`);
     onLine(text, stop);
   };
   try {
     const whole = { ...TASK, ...task };
-    const result = await exec.handler(whole, { attempt: 2, traceparent: whole.traceparent, signal: stop.signal, log });
-    return { result, lines };
+    const parts = { attempt: 2, traceparent: whole.traceparent, signal: stop.signal, log, checkpoint, ...more };
+    const result = await exec.handler(whole, parts);
+    return { result, lines, checkpoints };
   } catch (error) {
-    return { error: error as HiveError, lines };
+    return { error: error as HiveError, lines, checkpoints };
   }
 }
 
@@ -159,3 +164,64 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+const RESUMES = { continuity: { resume: true, claim: false } };
+
+test('a command that resumes has the last checkpoint, and each line of JSON on descriptor 3 is the next one', async () => {
+  const script = [
+    'echo "was $HIVEBUS_CHECKPOINT"',
+    'echo "{\\"done\\":5}" >&"$HIVEBUS_CHECKPOINT_FD"',
+    'echo "no json" >&3',
+    'printf "{\\"done\\":6}" >&3',
+  ].join('; ');
+  const { lines, checkpoints } = await run(sh(script), { ...RESUMES, checkpoint: { done: 4 } });
+  expect(lines).toContain('stdout: was {"done":4}');
+  expect(checkpoints).toEqual([{ done: 5 }, { done: 6 }]);
+  expect(lines).toContain('stderr: hivebus: a checkpoint was not stored: it is not one line of JSON');
+  const first = await run(sh('echo "was <$HIVEBUS_CHECKPOINT>"'), RESUMES);
+  expect(first.lines).toContain('stdout: was <>');
+});
+
+test('a checkpoint that is too long, or refused, is told in the log; one that keeps the pipe open holds nobody up', async () => {
+  const script =
+    'head -c 70000 /dev/zero | tr "\\0" 1 >&3; echo >&3; echo 7 >&3; (sleep 60 >/dev/null 2>&1 &) ; exit 0';
+  const checkpoint = async () => {
+    throw new HiveError('ABORTED', 'not yours');
+  };
+  const { lines } = await run(sh(script), RESUMES, undefined, { checkpoint });
+  await until(() => lines.length === 2);
+  expect(lines).toContain('stderr: hivebus: a checkpoint was not stored: it has more than 65536 bytes');
+  expect(lines).toContain('stderr: hivebus: a checkpoint was not stored: not yours');
+});
+
+test('what runs when the claim is over is killed at once, whatever it does about being asked', async () => {
+  const over = new AbortController();
+  const claim = { over: over.signal, follow: (listener: (leftMs: number) => void) => listener(60_000) };
+  const stubborn = sh('trap "" TERM; echo ready; while :; do sleep 0.05; done');
+  const onLine = (line: string, stop: AbortController) => {
+    if (line !== 'ready') return;
+    stop.abort();
+    over.abort();
+  };
+  const { error } = await run({ ...stubborn, graceMs: 600_000 }, {}, onLine, { claim });
+  expect(error?.message).toContain('killed by SIGKILL');
+});
+
+test('when a claim is not renewed the guardian kills what runs, even if nobody here does', async () => {
+  const claim = { over: new AbortController().signal, follow: (listener: (leftMs: number) => void) => listener(300) };
+  const { error } = await run(sh('echo ready; sleep 600'), {}, undefined, { claim });
+  expect(error?.message).toContain('killed by SIGKILL');
+});
+
+test('a claim that was renewed, and one of an attempt that has ended, kills nobody', async () => {
+  const followers: ((leftMs: number) => void)[] = [];
+  const claim = {
+    over: new AbortController().signal,
+    follow: (listener: (leftMs: number) => void) => followers.push(listener),
+  };
+  const onLine = () => {
+    for (const tell of followers) tell(1500);
+    for (const tell of followers) tell(60_000);
+  };
+  expect((await run(sh('echo ready; sleep 2; echo 1'), {}, onLine, { claim })).result).toBe(1);
+});

@@ -7,7 +7,7 @@ import { HiveError } from '../kernel/errors.ts';
 import { activeTraceparent } from '../rpc/observe.ts';
 import { ATTRIBUTE } from '../telemetry/attributes.ts';
 import { withSpan } from '../telemetry/span.ts';
-import { Guardian } from './guardian.ts';
+import { CHECKPOINT_FD, CHECKPOINT_PIPE, Guardian } from './guardian.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { groupEnd } from './process-group.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
@@ -15,6 +15,7 @@ import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 /** A line longer than this is no result: the pool would refuse it. */
 const MAX_RESULT_BYTES = 256 * 1024;
 const MAX_REASON_CHARACTERS = 1024;
+const MAX_CHECKPOINT_BYTES = 64 * 1024;
 
 /**
  * What a command's end means (the numbers are those of sysexits.h):
@@ -42,7 +43,8 @@ export interface ExecHandler extends Disposable {
 
 /**
  * Makes any program an agent: the task as JSON on standard input and in HIVEBUS_* variables, its output in the task's
- * log, its last line of standard output that is JSON as the result. Each attempt runs in a process group of its own,
+ * log, its last line of standard output that is JSON as the result. A task that resumes has its last checkpoint in
+ * HIVEBUS_CHECKPOINT, and each line of JSON that is written to the descriptor HIVEBUS_CHECKPOINT_FD, 3, is the next one. Each attempt runs in a process group of its own,
  * which ends with the attempt and with this process, even when that is killed, and so does what has left the group.
  */
 export function createExecHandler(options: ExecOptions): ExecHandler {
@@ -78,7 +80,8 @@ async function execute(
   span: Span,
 ): Promise<unknown> {
   const command = commandOf(task, settings);
-  const child = guardian.spawn(command, { env: environment(task, settings.env), cwd: settings.cwd });
+  const resumes = task.continuity?.resume === true;
+  const child = guardian.spawn(command, { env: environment(task, settings.env), cwd: settings.cwd, resumes });
   if (child.pid === undefined) {
     const [error] = await new Promise<[Error]>((resolve) => child.once('error', (...args) => resolve(args)));
     throw new HiveError('UNAVAILABLE', `cannot start ${command[0]}: ${error.message}`, { cause: error });
@@ -97,13 +100,15 @@ async function execute(
   readLines(child.stderr, run, 'stderr', (line) => {
     lastError = line.trim() === '' ? lastError : line;
   });
+  if (resumes) readCheckpoints(child.stdio[CHECKPOINT_PIPE] as Readable, run);
   // A command that does not read its input is not in error.
   child.stdin?.on('error', () => {});
   child.stdin?.end(`${JSON.stringify(task)}\n`);
   const group = child.pid;
   const killOutsiders = () => guardian.killOutsiders(group);
   const { graceMs, clock } = settings;
-  const end = await groupEnd(child, { signal: run.signal, graceMs, clock, killOutsiders });
+  run.claim?.follow((leftMs) => guardian.hold(group, leftMs));
+  const end = await groupEnd(child, { signal: run.signal, kill: run.claim?.over, graceMs, clock, killOutsiders });
   guardian.release(group);
   span.setAttributes({ [ATTRIBUTE.pid]: group, ...(end.code !== null && { [ATTRIBUTE.exitCode]: end.code }) });
   if (end.code === 0 && isTooLong) throw tooLong();
@@ -147,6 +152,20 @@ function readLines(
   stream?.on('error', () => {});
 }
 
+/** Each line is one checkpoint; what is none, or is refused, is told in the task's log. */
+function readCheckpoints(stream: Readable, run: TaskRun): void {
+  const tell = (why: string) => run.log(`hivebus: a checkpoint was not stored: ${why}`, 'stderr');
+  const splitter = new LineSplitter(MAX_CHECKPOINT_BYTES, (line, truncated) => {
+    if (line.trim() === '') return;
+    const value = truncated ? undefined : parseJson(line);
+    if (value !== undefined) run.checkpoint(value).catch((error: Error) => tell(error.message));
+    else tell(truncated ? `it has more than ${MAX_CHECKPOINT_BYTES} bytes` : 'it is not one line of JSON');
+  });
+  stream.on('data', (chunk: Buffer) => splitter.push(chunk));
+  stream.on('close', () => splitter.end());
+  stream.on('error', () => {});
+}
+
 /** The JSON value of a line; undefined when it is none. */
 function parseJson(line: string): unknown {
   if (!/^\s*[[{"\-0-9tfn]/.test(line)) return undefined;
@@ -170,6 +189,10 @@ function environment(task: AgentTask, base: NodeJS.ProcessEnv): NodeJS.ProcessEn
     HIVEBUS_TIMEOUT_MS: String(task.timeoutMs),
     HIVEBUS_CORRELATION_ID: task.correlationId,
     HIVEBUS_HOPS: String(task.hops),
+    ...(task.continuity?.resume && {
+      HIVEBUS_CHECKPOINT: task.checkpoint === undefined ? '' : JSON.stringify(task.checkpoint),
+      HIVEBUS_CHECKPOINT_FD: String(CHECKPOINT_FD),
+    }),
     TRACEPARENT: task.traceparent,
   };
 }

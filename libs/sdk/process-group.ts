@@ -23,6 +23,17 @@ function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
 
 const isLeft = (group: number): boolean => signalGroup(group, 0) && runsInGroup(group);
 
+export interface GroupOptions {
+  /** The group is to end. */
+  readonly signal: AbortSignal;
+  /** The group must be gone at once. */
+  readonly kill?: AbortSignal | undefined;
+  /** Between SIGTERM and SIGKILL, in milliseconds. */
+  readonly graceMs: number;
+  readonly clock: Clock;
+  readonly killOutsiders: () => void;
+}
+
 /**
  * Waits until the leader of a process group has ended and its group with it, output read to the end.
  *
@@ -32,10 +43,13 @@ const isLeft = (group: number): boolean => signalGroup(group, 0) && runsInGroup(
  */
 export async function groupEnd(
   leader: ChildProcess,
-  options: { signal: AbortSignal; graceMs: number; clock: Clock; killOutsiders: () => void },
+  options: GroupOptions,
 ): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   const { signal, graceMs, clock, killOutsiders } = options;
   const group = leader.pid as number;
+  const killNow = () => signalGroup(group, 'SIGKILL');
+  if (options.kill?.aborted) killNow();
+  options.kill?.addEventListener('abort', killNow, { once: true });
   const closed = new Promise<void>((resolve) => leader.once('close', () => resolve()));
   let deadline: number | undefined;
   const stop = () => {
@@ -50,6 +64,7 @@ export async function groupEnd(
   const [code, killedBy] = (await once(leader, 'exit')) as [number | null, NodeJS.Signals | null];
   signal.removeEventListener('abort', stop);
   if (deadline !== undefined) await emptied(group, deadline, clock);
+  options.kill?.removeEventListener('abort', killNow);
   kill?.[Symbol.dispose]();
   signalGroup(group, 'SIGKILL');
   killOutsiders();
@@ -77,8 +92,7 @@ async function drained(leader: ChildProcess, closed: Promise<void>, clock: Clock
     await Promise.race([closed, pause(clock, LINGER_MS, timeUp.signal)]);
     timeUp.abort();
   }
-  leader.stdout?.destroy();
-  leader.stderr?.destroy();
+  for (const pipe of leader.stdio.slice(1)) pipe?.destroy();
   await closed;
 }
 

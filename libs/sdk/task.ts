@@ -13,6 +13,8 @@ export interface AgentTask extends TaskSpec {
   readonly correlationId: string;
   /** How many hops the submission took; work that is handed on gets one more. */
   readonly hops: number;
+  /** Of a task that resumes: the last checkpoint that an earlier attempt has stored; undefined = there is none. */
+  readonly checkpoint?: unknown;
 }
 
 export interface TaskRun {
@@ -22,6 +24,23 @@ export interface TaskRun {
   readonly signal: AbortSignal;
   /** Adds a line to the task's log; bounded, never blocks. */
   log(text: string, stream?: 'stdout' | 'stderr'): void;
+  /**
+   * Stores how far this attempt has come (any JSON, at most 64 KiB), in place of what was stored before: a later attempt
+   * gets it as `task.checkpoint`. Resolves when it is stored, so that work before it need not be done again. Said faster
+   * than it can be stored, the newest counts. Rejects with ABORTED when the attempt is not this agent's any more. Of a task
+   * that does not resume nothing is stored.
+   */
+  checkpoint(data: unknown): Promise<void>;
+  /** Of a task with a claim. `signal` aborts when it is over, too. */
+  readonly claim?: TaskClaim | undefined;
+}
+
+/** The exclusive right to run a task: what runs when it is over runs beside the next attempt. */
+export interface TaskClaim {
+  /** Aborts when the claim is over, because it could not be renewed: what still runs must be killed. */
+  readonly over: AbortSignal;
+  /** Tells how long the claim lasts from now, in milliseconds: at once, and whenever it was renewed. */
+  follow(listener: (leftMs: number) => void): void;
 }
 
 /**

@@ -1,14 +1,16 @@
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { Clock } from '../kernel/clock.ts';
+import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { assignmentSubject, taskLogSubject } from '../protocol/subjects.ts';
 import { newKeyPair } from '../protocol/token.ts';
-import { activeTraceparent } from '../rpc/observe.ts';
+import { activeTraceparent, BACKGROUND } from '../rpc/observe.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { type SpanOptions, withSpan } from '../telemetry/span.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
 import type { Assignment, Outcome } from '../wire/hivebus/pool/v1/pool.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
+import { CheckpointSaver } from './checkpoint-saver.ts';
+import { Claim } from './claim.ts';
 import { type Confirmed, confirm } from './confirm.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
@@ -44,6 +46,14 @@ const WORDS: Readonly<Record<Outcome, string>> = {
   OUTCOME_LOST: 'is given back',
   OUTCOME_MOVED: 'moves to another agent',
 };
+
+/** What the pool said, and when it was asked, on the clock's monotonic time. */
+type ConfirmedAt = Confirmed & { readonly sentAt: number };
+
+/** The agent stops, and says of a task with a claim that nothing of it runs here any more: nobody need wait for that. */
+const GIVEN_BACK: Ending = { outcome: 'OUTCOME_LOST', reason: 'its agent stops' };
+/** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
+const FLUSH_MS = 2000;
 
 /** The attempts of one agent's instance: which to take, and each one's way from its assignment to its report. */
 export class Workbench {
@@ -181,7 +191,8 @@ export class Workbench {
     const { task, attempt: number } = attempt.assignment;
     this.#attempts.set(task, attempt);
     try {
-      const { cancel, epoch, assignment } = await this.#confirmFirst(attempt);
+      const confirmed = await this.#confirmFirst(attempt);
+      const { cancel, epoch, assignment } = confirmed;
       this.#fence.heard(epoch);
       if (cancel) attempt.stop('cancelled');
       if (assignment !== attempt.assignment) {
@@ -189,9 +200,13 @@ export class Workbench {
           `what task ${task} shall do was asked of the pool: the message did not say what the pool says`,
         );
       }
-      const ending = await this.#run(attempt, assignment);
+      using claim = this.#claimOf(attempt, confirmed);
+      const ending = await this.#run(attempt, confirmed, claim);
       tellSpan(ending);
+      // Nobody else may begin as long as something still runs here, and that is for the pool to wait for.
+      if (claim && attempt.leftBehind) return;
       if (!attempt.abandoned) await this.#report(attempt, ending);
+      else if (claim && attempt.stopReason === 'agent-stopped') await this.#report(attempt, GIVEN_BACK);
     } catch (error) {
       // Refused: the attempt is another's by now.
       this.#options.tell(`attempt ${number} of task ${task} dropped: ${HiveError.from(error).message}`);
@@ -201,7 +216,7 @@ export class Workbench {
     }
   }
 
-  async #confirmFirst(attempt: Attempt): Promise<Confirmed> {
+  async #confirmFirst(attempt: Attempt): Promise<ConfirmedAt> {
     try {
       return await this.#confirm(attempt);
     } catch (error) {
@@ -210,20 +225,59 @@ export class Workbench {
     }
   }
 
-  #confirm({ assignment }: Attempt): Promise<Confirmed> {
-    const { hive, instance, settled } = this.#options;
-    return settled(() => confirm(hive, instance, assignment, this.#logKey.publicKey));
+  #confirm({ assignment }: Attempt): Promise<ConfirmedAt> {
+    const { hive, instance, settled, clock } = this.#options;
+    return settled(async () => {
+      const sentAt = clock.monotonic();
+      return { ...(await confirm(hive, instance, assignment, this.#logKey.publicKey)), sentAt };
+    });
   }
 
-  async #run(attempt: Attempt, assignment: Assignment): Promise<Ending> {
+  #claimOf(attempt: Attempt, { claimMs: termMs, sentAt, cancel }: ConfirmedAt): Claim | undefined {
+    if (termMs === 0 || cancel) return undefined;
+    const { hive, instance, clock, tell } = this.#options;
+    const { task, attempt: number } = attempt.assignment;
+    const logKey = this.#logKey.publicKey;
+    const over = () => {
+      tell(`the claim of task ${task} could not be renewed in time: attempt ${number} is ended`);
+      attempt.stop('claim-over');
+    };
+    return new Claim({
+      ...{ termMs, sentAt, clock },
+      renew: (timeoutMs) =>
+        hive.pool.confirmAssignment({ task, attempt: number, instance, logKey }, { timeoutMs, trace: BACKGROUND }),
+      onRefused: () => attempt.stop('superseded'),
+      onOver: over,
+    });
+  }
+
+  async #run(attempt: Attempt, confirmed: ConfirmedAt, claim: Claim | undefined): Promise<Ending> {
     if (attempt.signal.aborted) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
     const { clock, handler, abandonMs, tell } = this.#options;
-    const task = this.#taskOf(assignment);
+    const task = this.#taskOf(confirmed.assignment, await this.#lastCheckpoint(confirmed));
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(task);
-    const ending = await attempt.run(handler, task, log, clock, abandonMs);
+    const saver = new CheckpointSaver((data) => this.#save(attempt, data));
+    const checkpoint = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
+    const ending = await attempt.run(handler, task, { log, checkpoint, claim }, clock, abandonMs);
     log.end();
+    saver.close();
+    // What it said last is what the next attempt goes on from.
+    if (ending.outcome !== 'OUTCOME_SUCCEEDED') await Promise.race([saver.flushed(), pause(clock, FLUSH_MS)]);
     return ending;
+  }
+
+  async #lastCheckpoint({ checkpoint, assignment, revision }: ConfirmedAt): Promise<unknown> {
+    if (checkpoint === 0) return undefined;
+    const { hive, settled } = this.#options;
+    const request = { task: assignment.task, minRevision: revision };
+    return (await settled(() => hive.pool.getCheckpoint(request))).checkpoint?.data;
+  }
+
+  #save({ assignment }: Attempt, data: unknown): Promise<unknown> {
+    const { hive, instance, settled } = this.#options;
+    const { task, attempt } = assignment;
+    return settled(() => hive.pool.saveCheckpoint({ task, attempt, instance, data }));
   }
 
   #logOf({ id, attempt }: AgentTask): TaskLog {
@@ -240,12 +294,13 @@ export class Workbench {
     tell(`task ${task} attempt ${number} ${WORDS[ending.outcome]}${ending.reason && `: ${ending.reason}`}`);
   }
 
-  #taskOf(assignment: Assignment): AgentTask {
+  #taskOf(assignment: Assignment, checkpoint: unknown): AgentTask {
     const { task: id, attempt, spec, correlationId, hops } = assignment;
     const traceparent = activeTraceparent() || assignment.traceparent;
     if (!spec) throw new HiveError('INTERNAL', `the assignment of task ${id} says not what to do`);
     const { hive, agent } = this.#options;
-    return { ...spec, id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops };
+    const task = { ...spec, id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops };
+    return checkpoint === undefined ? task : { ...task, checkpoint };
   }
 }
 

@@ -17,7 +17,7 @@ import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
 import { checkAgentList, checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
-import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
+import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
@@ -160,6 +160,14 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async confirmAssignment(request, call) {
       checkConfirmation(request);
       return journal.execute('confirmAssignment', request, call);
+    },
+    async saveCheckpoint(request, call) {
+      checkCheckpoint(request);
+      return journal.execute('saveCheckpoint', request, call);
+    },
+    async getCheckpoint(request, call) {
+      checkId('task', request.task);
+      return journal.query('getCheckpoint', request, call, atLeast(request));
     },
     async reportTask(request, call) {
       checkReport(request);

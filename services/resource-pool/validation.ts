@@ -1,7 +1,7 @@
 import type { CommandRules } from '../../libs/rpc/command-check.ts';
 import type * as rpc from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
-import { checkAssignments, checkConfirmation, checkReport } from './validation/attempts.ts';
+import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
@@ -34,6 +34,7 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   cancelTask: checkCancel,
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
+  saveCheckpoint: checkCheckpoint,
   reportTask: checkReport,
   revokeLease: checkRevocation,
   setLendingPolicy: checkLending,

@@ -34,7 +34,7 @@ export const bus = async (closing: Closing, name: string) => {
 
 /** Quick to judge, so that tests are quick; with 250 ms between beats a silence of a second is dead. */
 export const QUICK = {
-  pool: { heartbeatMs: 250, confirmMs: 1000, cancelGraceMs: 500 },
+  pool: { heartbeatMs: 250, confirmMs: 1000, cancelGraceMs: 500, claimMs: 3000 },
   phi: { acceptablePauseMs: 300, minStdDeviationMs: 100 },
   sampleMs: 50,
   probeBusyMs: 100,

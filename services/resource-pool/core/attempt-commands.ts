@@ -5,6 +5,7 @@ import { specDigest } from '../../../libs/protocol/spec-digest.ts';
 import type { ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent } from './access.ts';
 import { endAttempt } from './attempt.ts';
+import { isClaimed } from './claim.ts';
 import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
@@ -31,6 +32,8 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
       revision: String(ctx.revision),
       epoch: String(ctx.epoch),
       specDigest: specDigest(task.spec),
+      checkpoint: state.checkpoints.get(task.id)?.number ?? 0,
+      claimMs: isClaimed(task) ? settings.claimMs : 0,
     });
     if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
     if (!cancel)
@@ -52,7 +55,7 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
     const plan = new Plan(state);
     const { outcome, reason } = input;
     const result = outcome === 'OUTCOME_SUCCEEDED' ? input.result : undefined;
-    const end = endAttempt(task, { outcome, reason, result }, plan, settings);
+    const end = endAttempt(task, { outcome, reason, result, reported: true }, plan, settings);
     return answer(state, task, [end, ...settled(state, plan)], ctx);
   },
 });
@@ -67,7 +70,8 @@ const answer = (
   reply: () => ({ state: state.tasks.get(task.id)?.state ?? task.state, revision: String(ctx.revision) }),
 });
 
-function findAttempt(
+/** The attempt that is named, by its agent. ABORTED when it is not, or no longer, that instance's. */
+export function findAttempt(
   state: PoolState,
   input: Named,
   ctx: Ctx<PoolSoft>,
@@ -88,7 +92,7 @@ const isRepeat = (task: TaskRow, attempt: AttemptRow, report: ReportTaskRequest)
   attempt.outcome === report.outcome &&
   (report.outcome !== 'OUTCOME_SUCCEEDED' || sameJson(task.result, report.result));
 
-function stale(task: TaskRow, given: Named): HiveError {
+export function stale(task: TaskRow, given: Named): HiveError {
   const last = task.attempts.at(-1);
   const current = last
     ? `attempt ${last.number} of instance ${quote(last.instance)}, ${short(last.outcome, 'OUTCOME_') || 'not ended'}`

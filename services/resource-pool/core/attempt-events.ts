@@ -58,7 +58,9 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const attempt = task && currentAttempt(task);
       if (!to || !attempt) return;
       learn(state, attempt, data.outcome, at.time);
-      const attempts = withLast(task, { endedAt: at.time, outcome: data.outcome, reason: data.reason });
+      const { outcome, reason, claimMs } = data;
+      const ended = { endedAt: at.time, outcome, reason, ...(claimMs > 0 ? { claimMs } : {}) };
+      const attempts = withLast(task, ended);
       const { readySince: _, ...rest } = task;
       const delay = data.delayMs > 0 ? { notBefore: at.time + data.delayMs } : {};
       putTask(state, { ...rest, ...delay, state: to, attempts, revision: at.revision }, settings);

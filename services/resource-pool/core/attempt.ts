@@ -1,6 +1,7 @@
 import { formatDuration } from '../../../libs/kernel/durations.ts';
 import type { Outcome, TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { retryDelay } from './backoff.ts';
+import { claimLeft } from './claim.ts';
 import type { Plan } from './dispatch.ts';
 import { totalDue } from './due.ts';
 import { type AttemptRow, isDelayed, type TaskRow } from './rows.ts';
@@ -13,6 +14,8 @@ export interface Ending {
   /** Why, for people; may be empty for a success. */
   readonly reason: string;
   readonly result?: unknown;
+  /** Its agent says so itself: nothing of it runs any more. */
+  readonly reported?: boolean;
   /** The pool ends it, so the agent must still be told. */
   readonly stopAgent?: boolean;
   /** No other attempt follows, although there may be some left. */
@@ -26,9 +29,13 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
   plan.vacate(task);
   const verdict = judge(task, ending, settings);
   if (!verdict) {
-    const delayMs = retryDelay(task, outcome);
+    const claimMs = claimLeft(task, ending, settings);
+    const delayMs = Math.max(retryDelay(task, outcome), claimMs);
     if (delayMs === 0) plan.queue(task);
-    return { type: 'task.attempt-ended', data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs } };
+    return {
+      type: 'task.attempt-ended',
+      data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs, claimMs },
+    };
   }
   const data = { task: task.id, state: verdict.state, attempt, outcome, reason: verdict.reason, stopAgent };
   return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { Principal } from '../../../libs/protocol/principal.ts';
 import { type MachineRunner, runMachine } from '../../../libs/testkit/machine-runner.ts';
 import type {
+  ConfirmAssignmentResponse,
   Outcome,
   RegisterAgentRequest,
   RequestAgentRequest,
@@ -109,7 +110,7 @@ export class Pool {
     return state.slice('TASK_STATE_'.length) + (isCurrent ? ` on ${attempts.at(-1)?.agent}` : '');
   }
 
-  confirm(id: string, principal: Principal = ada): { cancel: boolean } {
+  confirm(id: string, principal: Principal = ada): ConfirmAssignmentResponse {
     return this.run.execute('confirmAssignment', { ...this.#current(id), logKey: '' }, { principal, now: this.now });
   }
 

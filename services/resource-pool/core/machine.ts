@@ -2,6 +2,7 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import { agentCommands, agentEvents } from './agent.ts';
 import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
+import { checkpointCommands, checkpointEvents } from './checkpoint.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { drainingCommands, drainingEvents } from './draining.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
@@ -24,7 +25,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
   tables: ({ agents, leases, tasks, deliveries, requests, ...more }) => ({
     ...{ agents, leases, tasks, deliveries, requests },
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
-    ...{ policies: more.policies, limits: more.limits, lending: more.lending },
+    ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
@@ -34,6 +35,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...requestCommands(settings),
     ...taskCommands(settings),
     ...attemptCommands(settings),
+    ...checkpointCommands(settings),
     ...deliveryCommands,
     ...retireCommands(settings),
     ...policyCommands,
@@ -48,6 +50,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...requestEvents,
     ...taskEvents(settings),
     ...attemptEvents(settings),
+    ...checkpointEvents,
     ...deliveryEvents,
     ...policyEvents,
     ...limitsEvents,

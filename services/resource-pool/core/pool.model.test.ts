@@ -5,6 +5,7 @@ import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { checkRequests, isAtLimit, Pool, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
 import { currentAttempt, isDelayed } from './rows.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 import { offerOf, type Worker } from './workers.ts';
@@ -20,6 +21,11 @@ const OUTCOMES: readonly Outcome[] = [
   'OUTCOME_TIMED_OUT',
   'OUTCOME_CANCELLED',
   'OUTCOME_LOST',
+];
+
+const CONTINUITIES = [
+  { resume: true, claim: false },
+  { resume: true, claim: true },
 ];
 
 const swarm = fc.constantFrom(...SWARMS);
@@ -51,7 +57,12 @@ const step = fc.oneof(
       capabilities,
       script: fc.constantFrom('', '', 'true'),
       priority: fc.nat({ max: 2 }),
+      continuity: fc.constantFrom(undefined, ...CONTINUITIES),
     }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('checkpoint' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('confirm' as const), task: taskIndex }) },
   {
@@ -116,6 +127,8 @@ class Model {
   /** Accepted results by task. */
   readonly accepted = new Map<string, unknown>();
   readonly forgotten = new Set<string>();
+  /** `<task>.<attempt>` of those whose agent has said how they ended. */
+  readonly reported = new Set<string>();
 
   run(one: Step): void {
     try {
@@ -145,6 +158,8 @@ class Model {
         return this.#report(this.#task(one.task), one.outcome);
       case 'stale':
         return this.#reportAttempt(this.#task(one.task), one.attempt);
+      case 'checkpoint':
+        return this.#checkpoint(this.#task(one.task), one.attempt);
       case 'cancel':
         return void run.execute('cancelTask', { id: this.#task(one.task), reason: '' });
       case 'observe': {
@@ -188,6 +203,7 @@ class Model {
     const before = this.pool.task(id);
     const result = { attempt: before.attempts.length };
     this.pool.report(id, outcome, result);
+    this.reported.add(`${id}.${before.attempts.length}`);
     if (outcome !== 'OUTCOME_SUCCEEDED') return;
     expect(this.accepted.get(id) ?? result).toEqual(result);
     this.accepted.set(id, result);
@@ -205,6 +221,22 @@ class Model {
     expect(JSON.stringify(this.pool.run.state.tasks.get(id))).toBe(before);
   }
 
+  /** A checkpoint of any attempt: only the current one's is taken, once it was confirmed. */
+  #checkpoint(id: string, number: number): void {
+    const { run } = this.pool;
+    const row = run.state.tasks.get(id);
+    const attempt = row?.attempts[number];
+    if (!row || !attempt) return;
+    const isCurrent = attempt === currentAttempt(row) && row.state === 'TASK_STATE_RUNNING';
+    const before = run.state.checkpoints.get(id);
+    const data = { by: attempt.number };
+    const save = () =>
+      run.execute('saveCheckpoint', { task: id, attempt: attempt.number, instance: attempt.instance, data });
+    if (isCurrent && row.spec.continuity?.resume) expect(save().number).toBe((before?.number ?? 0) + 1);
+    else expect(save).toThrow(HiveError);
+    expect(run.state.checkpoints.get(id)?.data).toEqual(isCurrent && row.spec.continuity?.resume ? data : before?.data);
+  }
+
   check(): void {
     const { state } = this.pool.run;
     this.#checkEvents();
@@ -214,6 +246,7 @@ class Model {
     this.#checkDispatch();
     checkRequests(state);
     this.#checkDeliveries();
+    this.#checkContinuity();
   }
 
   #seen = 0;
@@ -293,6 +326,23 @@ class Model {
     for (const row of state.deliveries.values()) {
       expect(state.agents.get(row.agent)?.instance).toBe(row.instance);
       if (row.kind === 'assign') expect(state.tasks.get(row.task)?.state).toBe('TASK_STATE_ASSIGNED');
+    }
+  }
+
+  /** Checkpoints are of tasks that have not ended; no attempt begins while somebody may hold the claim of the last one. */
+  #checkContinuity(): void {
+    const { state } = this.pool.run;
+    for (const id of state.checkpoints.keys())
+      expect(hasEnded(state.tasks.get(id)?.state ?? 'TASK_STATE_FAILED')).toBe(false);
+    const bytes = [...state.checkpoints.values()].reduce((sum, row) => sum + row.bytes, 0);
+    expect(state.checkpointBytes.value).toBe(bytes);
+    for (const { id, spec, attempts } of state.tasks.values()) {
+      if (!spec.continuity?.claim) continue;
+      for (const [i, last] of attempts.slice(0, -1).entries()) {
+        const isHeld = last.startedAt > 0 && !this.reported.has(`${id}.${last.number}`);
+        const begun = attempts[i + 1]?.assignedAt ?? 0;
+        if (isHeld) expect(begun).toBeGreaterThanOrEqual(last.endedAt + DEFAULT_SETTINGS.claimMs);
+      }
     }
   }
 

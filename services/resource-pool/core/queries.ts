@@ -1,5 +1,6 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
+import { checkpointQueries } from './checkpoint.ts';
 import { explain } from './explain.ts';
 import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
@@ -75,6 +76,7 @@ export const queries: Machine<PoolShape>['queries'] = {
   },
 
   explain,
+  ...checkpointQueries,
   getLendingPolicy: (state, { swarm }, view) => ({
     policy: lendingOf(state, swarm),
     lent: state.usage.lent.of(swarm),

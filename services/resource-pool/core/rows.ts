@@ -116,6 +116,8 @@ export interface AttemptRow {
   readonly reason: string;
   /** The public key that its log lines are signed with; not there when they are not signed. */
   readonly logKey?: string;
+  /** How long after its end its agent may still hold the claim, in ms; not there when it does not. */
+  readonly claimMs?: number;
 }
 
 export interface TaskRow extends Registered {
@@ -152,6 +154,19 @@ export interface DeliveryRow extends Effect {
   readonly attempt: number;
   readonly agent: string;
   readonly instance: string;
+}
+
+/** How far a task's attempts have come: its last checkpoint. It leaves with the task's end. */
+export interface CheckpointRow {
+  readonly task: string;
+  /** The attempt that stored it. */
+  readonly attempt: number;
+  /** Counts the task's checkpoints from 1. */
+  readonly number: number;
+  readonly data: unknown;
+  /** The size of the data as JSON. */
+  readonly bytes: number;
+  readonly savedAt: number;
 }
 
 /** How well an agent has done; it has no row before its first attempt has ended. All are integers. */

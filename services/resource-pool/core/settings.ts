@@ -15,6 +15,11 @@ export interface PoolSettings {
   readonly timeoutGraceMs: number;
   /** A cancelled task that runs is ended so long, in ms, after the request, with or without its agent. */
   readonly cancelGraceMs: number;
+  /**
+   * How long an agent has the claim of a task that wants one, in ms from its last confirmation. Shorter: a task whose
+   * agent was lost is tried again sooner. Longer: an agent's work outlives a longer outage of the pool or the bus.
+   */
+  readonly claimMs: number;
   /** A registered agent that was unreachable for so long, in ms, is removed. */
   readonly removeUnreachableMs: number;
   /** Agents of one federation; more are refused. */
@@ -23,6 +28,8 @@ export interface PoolSettings {
   readonly maxQueued: number;
   /** Waiting requests for agents of one federation; more are refused. */
   readonly maxRequests: number;
+  /** Bytes of all checkpoints of one federation; beyond it they are refused. */
+  readonly maxCheckpointBytes: number;
   /** Ended tasks that are kept, at least; `retentionBatch` more are tolerated, so that many leave at once. */
   readonly keepTasks: number;
   /** Ended leases that are kept, at least. */
@@ -44,10 +51,12 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   maxMoves: 100,
   timeoutGraceMs: 1000,
   cancelGraceMs: 15_000,
+  claimMs: 15_000,
   removeUnreachableMs: 3_600_000,
   maxAgents: 100_000,
   maxQueued: 100_000,
   maxRequests: 10_000,
+  maxCheckpointBytes: 64 << 20,
   keepTasks: 10_000,
   keepLeases: 1000,
   keepMs: 86_400_000,

@@ -9,6 +9,7 @@ import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
 import type {
   AgentRow,
+  CheckpointRow,
   DeliveryRow,
   LeaseRow,
   LendingRow,
@@ -39,6 +40,8 @@ export interface PoolState {
   readonly leases: Table<LeaseRow>;
   readonly tasks: Table<TaskRow>;
   readonly deliveries: Table<DeliveryRow>;
+  /** By task, of those that have stored one and not ended. */
+  readonly checkpoints: Table<CheckpointRow>;
   /** How well agents have done, by agent. */
   readonly measures: Table<MeasureRow>;
   /** How long tasks take, by type. */
@@ -64,6 +67,8 @@ export interface PoolState {
   readonly due: DueQueue;
   readonly endedTasks: EndedOnes;
   readonly endedLeases: EndedOnes;
+  /** The size of all checkpoints. */
+  readonly checkpointBytes: { value: number };
   /** Deliveries by agent, for agents that are owed any. */
   readonly owed: Map<string, Set<string>>;
   /** The setting, where plans find it. */
@@ -117,6 +122,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     leases: new Table(),
     tasks: new Table(),
     deliveries: new Table(),
+    checkpoints: new Table(),
     measures: new Table(),
     norms: new Table(),
     policies: new Table(),
@@ -134,6 +140,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     due: new DueQueue(),
     endedTasks: new EndedOnes(),
     endedLeases: new EndedOnes(),
+    checkpointBytes: { value: 0 },
     owed: new Map(),
     keptScores,
   };
@@ -194,6 +201,7 @@ export interface PoolShape {
     /** A command without events, because its answer carries the leader's epoch and must not be stale. */
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
+    saveCheckpoint: Command<wire.SaveCheckpointRequest, wire.SaveCheckpointResponse>;
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
     setPolicy: Command<wire.SetPolicyRequest, wire.SetPolicyResponse>;
     revokeLease: Command<wire.RevokeLeaseRequest, wire.RevokeLeaseResponse>;
@@ -212,6 +220,7 @@ export interface PoolShape {
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    getCheckpoint: Command<wire.GetCheckpointRequest, wire.GetCheckpointResponse>;
     getLendingPolicy: Command<wire.GetLendingPolicyRequest, wire.GetLendingPolicyResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
@@ -242,6 +251,7 @@ export interface PoolShape {
     'task.started': events.TaskStarted;
     'task.attempt-ended': events.TaskAttemptEnded;
     'task.ready': events.TaskReady;
+    'task.checkpointed': events.TaskCheckpointed;
     'task.cancel-requested': events.TaskCancelRequested;
     'task.ended': events.TaskEnded;
     'task.forgotten': events.TaskForgotten;

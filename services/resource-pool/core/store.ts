@@ -2,6 +2,7 @@ import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import { agentDue, leaseDue, requestDue, taskDue } from './due.ts';
 import {
   type AgentRow,
+  type CheckpointRow,
   currentAgent,
   currentAttempt,
   type DeliveryRow,
@@ -120,6 +121,19 @@ export function deleteTask(state: PoolState, id: string): void {
   state.endedTasks.delete(id);
 }
 
+export function putCheckpoint(state: PoolState, row: CheckpointRow): void {
+  deleteCheckpoint(state, row.task);
+  state.checkpoints.set(row.task, row);
+  state.checkpointBytes.value += row.bytes;
+}
+
+export function deleteCheckpoint(state: PoolState, task: string): void {
+  const row = state.checkpoints.get(task);
+  if (!row) return;
+  state.checkpoints.delete(task);
+  state.checkpointBytes.value -= row.bytes;
+}
+
 export function putDelivery(state: PoolState, row: DeliveryRow): void {
   state.deliveries.set(row.id, row);
   const owed = state.owed.get(row.agent);
@@ -153,6 +167,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
     indexTask(state, row, settings);
   }
   for (const row of state.deliveries.values()) putDelivery(state, row);
+  for (const row of state.checkpoints.values()) state.checkpointBytes.value += row.bytes;
 }
 
 function schedule(due: DueQueue, key: string, at: number | undefined): void {

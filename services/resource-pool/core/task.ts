@@ -14,7 +14,7 @@ import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
 import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
-import { deleteTask, putTask } from './store.ts';
+import { deleteCheckpoint, deleteTask, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
 import { taskView } from './view.ts';
 
@@ -125,6 +125,7 @@ export const taskEvents = (
         revision: at.revision,
       };
       putTask(state, data.result === undefined ? ended : { ...ended, result: data.result }, settings);
+      deleteCheckpoint(state, task.id);
       if (attempt) settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
     },
     key: (data, state) => taskKey(state, data.task),

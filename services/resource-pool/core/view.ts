@@ -3,14 +3,25 @@ import type {
   AgentDrain,
   AgentRequest,
   Attempt,
+  Checkpoint,
   Lease,
   Performance,
   Task,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { obstaclesText, otherTypesText } from './candidates.ts';
+import { claimOver } from './claim.ts';
 import { leaseDue, requestDue } from './due.ts';
 import { meets, wishOf } from './need.ts';
-import type { AgentRow, AttemptRow, LameDuck, LeaseRow, MeasureRow, RequestRow, TaskRow } from './rows.ts';
+import type {
+  AgentRow,
+  AttemptRow,
+  CheckpointRow,
+  LameDuck,
+  LeaseRow,
+  MeasureRow,
+  RequestRow,
+  TaskRow,
+} from './rows.ts';
 import { ALWAYS, AVERAGE } from './score.ts';
 import type { PoolState } from './state.ts';
 
@@ -90,7 +101,21 @@ export const taskView = (row: TaskRow, state: PoolState): Task => ({
   correlationId: row.correlationId,
   hops: row.hops,
   revision: String(row.revision),
+  checkpoint: checkpointOf(row, state),
   waitingFor: row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '',
+});
+
+const checkpointOf = ({ id }: TaskRow, state: PoolState): Checkpoint | undefined => {
+  const row = state.checkpoints.get(id);
+  return row && checkpointView(row);
+};
+
+/** Without the data, which may be large. */
+export const checkpointView = ({ number, attempt, bytes, savedAt }: CheckpointRow): Checkpoint => ({
+  number,
+  attempt,
+  bytes,
+  savedAt: time(savedAt),
 });
 
 const attemptView = (row: AttemptRow): Attempt => ({
@@ -105,9 +130,14 @@ const attemptView = (row: AttemptRow): Attempt => ({
   reason: row.reason,
 });
 
+/** Its last agent may still be at it, and nobody can ask it. */
+const claimWait = (task: TaskRow): string =>
+  `the end of the claim that ${task.attempts.at(-1)?.agent} has on it, not before ${time(claimOver(task, 0))}`;
+
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
 function waitingFor(task: TaskRow, state: PoolState): string {
   const { swarm, type } = task.spec;
+  if (task.notBefore !== undefined && task.attempts.at(-1)?.claimMs !== undefined) return claimWait(task);
   if (task.notBefore !== undefined) return `its next attempt, not before ${time(task.notBefore)}`;
   const max = state.limits.get(swarm)?.maxRunning ?? 0;
   const running = state.usage.running.of(swarm);

@@ -5,6 +5,8 @@ import { bounded, jsonBytes, MAX_PAYLOAD_BYTES } from './parts.ts';
 
 /** What agents say of the tasks that they were given. */
 
+const MAX_CHECKPOINT_BYTES = 64 * 1024;
+
 const REPORTABLE: readonly rpc.Outcome[] = [
   'OUTCOME_SUCCEEDED',
   'OUTCOME_FAILED',
@@ -41,7 +43,16 @@ export function checkReport(request: rpc.ReportTaskRequest): void {
   checks.done();
 }
 
-function attempt(checks: Checks, request: Omit<rpc.ConfirmAssignmentRequest, 'logKey'>): void {
+export function checkCheckpoint(request: rpc.SaveCheckpointRequest): void {
+  const checks = new Checks();
+  attempt(checks, request);
+  const { data } = request;
+  checks.rule(data !== undefined, 'data', data, 'must be there');
+  bounded(checks, 'data', jsonBytes(data), MAX_CHECKPOINT_BYTES);
+  checks.done();
+}
+
+function attempt(checks: Checks, request: Pick<rpc.ConfirmAssignmentRequest, 'task' | 'attempt' | 'instance'>): void {
   checks.name('task', request.task);
   checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
   checks.name('instance', request.instance);

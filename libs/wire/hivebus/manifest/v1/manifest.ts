@@ -48,7 +48,7 @@ export interface TaskManifest {
   clusterRef: string;
   /** The type of agent that it needs. */
   type: string;
-  /** Whether it goes on from a checkpoint when it is tried again. Not supported yet. */
+  /** Whether it goes on from a checkpoint when it is tried again. */
   resume: boolean;
   /** Disks that it needs. Not supported yet. */
   persistentVolumes: PersistentVolume[];
@@ -66,6 +66,8 @@ export interface TaskManifest {
   priority: number;
   /** For people; at most 128 characters; empty = the manifest's name. */
   title: string;
+  /** Whether it never runs twice at a time: its agent must hold a claim. */
+  claim: boolean;
 }
 
 /** The `spec` of a SwarmMemory: one entry of shared memory. */
@@ -386,6 +388,7 @@ function createBaseTaskManifest(): TaskManifest {
     maxAttempts: 0,
     priority: 0,
     title: "",
+    claim: false,
   };
 }
 
@@ -423,6 +426,9 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.title !== "") {
       writer.uint32(90).string(message.title);
+    }
+    if (message.claim !== false) {
+      writer.uint32(96).bool(message.claim);
     }
     return writer;
   },
@@ -528,6 +534,14 @@ export const TaskManifest: MessageFns<TaskManifest> = {
             message.title = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.claim = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -567,6 +581,7 @@ export const TaskManifest: MessageFns<TaskManifest> = {
         : 0,
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
       title: isSet(object.title) ? globalThis.String(object.title) : "",
+      claim: isSet(object.claim) ? globalThis.Boolean(object.claim) : false,
     };
   },
 
@@ -604,6 +619,9 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.title !== "") {
       obj.title = message.title;
+    }
+    if (message.claim !== false) {
+      obj.claim = message.claim;
     }
     return obj;
   },

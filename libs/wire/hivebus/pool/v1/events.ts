@@ -258,6 +258,27 @@ export interface TaskAttemptEnded {
   stopAgent: boolean;
   /** How long the task waits before it is given out again, in milliseconds; 0 = not at all. */
   delayMs: number;
+  /**
+   * The part of that wait, in milliseconds, after which the agent's claim is over for sure; 0 = it had none, or has said
+   * itself that the attempt has ended. Counts from the leader's epoch, when that began later.
+   */
+  claimMs: number;
+}
+
+/** task.checkpointed: an attempt has stored how far it has come; key = <swarm>.<task>. */
+export interface TaskCheckpointed {
+  /** The task's id. */
+  task: string;
+  /** The attempt. */
+  attempt: number;
+  /** Counts the task's checkpoints from 1. */
+  number: number;
+  /** What the next attempt needs to go on. */
+  data?:
+    | any
+    | undefined;
+  /** The size of the data as JSON, in bytes. */
+  bytes: number;
 }
 
 /** task.ready: a task that had to wait before its next attempt may be given out; key = <swarm>.<task>. */
@@ -2126,7 +2147,15 @@ export const TaskStarted: MessageFns<TaskStarted> = {
 };
 
 function createBaseTaskAttemptEnded(): TaskAttemptEnded {
-  return { task: "", attempt: 0, outcome: Outcome.OUTCOME_UNSPECIFIED, reason: "", stopAgent: false, delayMs: 0 };
+  return {
+    task: "",
+    attempt: 0,
+    outcome: Outcome.OUTCOME_UNSPECIFIED,
+    reason: "",
+    stopAgent: false,
+    delayMs: 0,
+    claimMs: 0,
+  };
 }
 
 export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
@@ -2148,6 +2177,9 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.delayMs !== 0) {
       writer.uint32(48).uint32(message.delayMs);
+    }
+    if (message.claimMs !== 0) {
+      writer.uint32(56).uint32(message.claimMs);
     }
     return writer;
   },
@@ -2213,6 +2245,14 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
             message.delayMs = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.claimMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2241,6 +2281,11 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
         : isSet(object.delay_ms)
         ? globalThis.Number(object.delay_ms)
         : 0,
+      claimMs: isSet(object.claimMs)
+        ? globalThis.Number(object.claimMs)
+        : isSet(object.claim_ms)
+        ? globalThis.Number(object.claim_ms)
+        : 0,
     };
   },
 
@@ -2263,6 +2308,129 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.delayMs !== 0) {
       obj.delayMs = Math.round(message.delayMs);
+    }
+    if (message.claimMs !== 0) {
+      obj.claimMs = Math.round(message.claimMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskCheckpointed(): TaskCheckpointed {
+  return { task: "", attempt: 0, number: 0, data: undefined, bytes: 0 };
+}
+
+export const TaskCheckpointed: MessageFns<TaskCheckpointed> = {
+  encode(message: TaskCheckpointed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.number !== 0) {
+      writer.uint32(24).uint32(message.number);
+    }
+    if (message.data !== undefined) {
+      Value.encode(Value.wrap(message.data), writer.uint32(34).fork()).join();
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(40).uint32(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskCheckpointed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskCheckpointed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.data = Value.unwrap(Value.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bytes = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskCheckpointed {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      data: isSet(object?.data) ? object.data : undefined,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+    };
+  },
+
+  toJSON(message: TaskCheckpointed): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.data !== undefined) {
+      obj.data = message.data;
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
     }
     return obj;
   },

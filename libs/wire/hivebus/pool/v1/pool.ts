@@ -612,12 +612,27 @@ export interface TaskSpec {
     | RetryPolicy
     | undefined;
   /** How long it may take; unset = no limit besides timeout_ms. */
-  limits?: TaskTimeLimits | undefined;
+  limits?:
+    | TaskTimeLimits
+    | undefined;
+  /** What holds from one attempt to the next; unset = nothing: each attempt begins anew. */
+  continuity?: TaskContinuity | undefined;
 }
 
 export interface TaskSpec_LabelsEntry {
   key: string;
   value: string;
+}
+
+/** What holds from one attempt at a task to the next. */
+export interface TaskContinuity {
+  /** True: its agent may store checkpoints, and a later attempt gets the last one. */
+  resume: boolean;
+  /**
+   * True: two attempts never run at the same time on agents that obey. The agent holds a claim, which it must renew, and
+   * ends the work when the claim is over; after an attempt whose agent was lost the next one waits for that.
+   */
+  claim: boolean;
 }
 
 /** How a task is tried again after it failed or timed out. What was lost or had to move goes to another agent at once. */
@@ -723,6 +738,24 @@ export interface Task {
   revision: string;
   /** For a waiting task: why it waits, with counts. Computed for answers, never stored. */
   waitingFor: string;
+  /** Its last checkpoint, without the data; unset = there is none, or the task has ended. */
+  checkpoint?: Checkpoint | undefined;
+}
+
+/** How far an attempt had come: what the next one goes on from. */
+export interface Checkpoint {
+  /** Counts the task's checkpoints from 1, over all attempts. */
+  number: number;
+  /** The attempt that stored it. */
+  attempt: number;
+  /** Any JSON; at most 64 KiB. */
+  data?:
+    | any
+    | undefined;
+  /** The size of the data as JSON, in bytes. */
+  bytes: number;
+  /** When it was stored. */
+  savedAt?: string | undefined;
 }
 
 export interface RegisterAgentRequest {
@@ -1460,9 +1493,50 @@ export interface ConfirmAssignmentResponse {
   /**
    * What the task's spec is known by: `v1:` and the SHA-256, in base64url, of the JSON list of its fields in their order
    * (keys of labels sorted). Assignments are not signed, so an agent compares it with the spec that it was sent, and asks
-   * GetTask when they differ. Empty = an older pool answered.
+   * GetTask when they differ. `v2:` covers `continuity`, too, of a task that has it. Empty = an older pool answered.
    */
   specDigest: string;
+  /** The number of the task's last checkpoint, to be had by GetCheckpoint; 0 = there is none. */
+  checkpoint: number;
+  /**
+   * Of a task with a claim: for how long, in milliseconds from the sending of this request, the agent has it. It confirms
+   * again before that is over, and ends the work when it could not. 0 = the task has none.
+   */
+  claimMs: number;
+}
+
+export interface SaveCheckpointRequest {
+  /** The task's id. */
+  task: string;
+  /** The attempt. */
+  attempt: number;
+  /** The agent's instance. */
+  instance: string;
+  /** What the next attempt needs to go on, any JSON; at most 64 KiB. */
+  data?: any | undefined;
+}
+
+export interface SaveCheckpointResponse {
+  /** The checkpoint's number. */
+  number: number;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface GetCheckpointRequest {
+  /** The task's id. */
+  task: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface GetCheckpointResponse {
+  /** The checkpoint; unset = there is none, or the task has ended. */
+  checkpoint?:
+    | Checkpoint
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
 }
 
 export interface ReportTaskRequest {
@@ -2683,6 +2757,7 @@ function createBaseTaskSpec(): TaskSpec {
     selector: undefined,
     retry: undefined,
     limits: undefined,
+    continuity: undefined,
   };
 }
 
@@ -2726,6 +2801,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.limits !== undefined) {
       TaskTimeLimits.encode(message.limits, writer.uint32(106).fork()).join();
+    }
+    if (message.continuity !== undefined) {
+      TaskContinuity.encode(message.continuity, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -2850,6 +2928,14 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.limits = TaskTimeLimits.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.continuity = TaskContinuity.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2900,6 +2986,7 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
       retry: isSet(object.retry) ? RetryPolicy.fromJSON(object.retry) : undefined,
       limits: isSet(object.limits) ? TaskTimeLimits.fromJSON(object.limits) : undefined,
+      continuity: isSet(object.continuity) ? TaskContinuity.fromJSON(object.continuity) : undefined,
     };
   },
 
@@ -2949,6 +3036,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.limits !== undefined) {
       obj.limits = TaskTimeLimits.toJSON(message.limits);
+    }
+    if (message.continuity !== undefined) {
+      obj.continuity = TaskContinuity.toJSON(message.continuity);
     }
     return obj;
   },
@@ -3024,6 +3114,81 @@ export const TaskSpec_LabelsEntry: MessageFns<TaskSpec_LabelsEntry> = {
     }
     if (message.value !== "") {
       obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskContinuity(): TaskContinuity {
+  return { resume: false, claim: false };
+}
+
+export const TaskContinuity: MessageFns<TaskContinuity> = {
+  encode(message: TaskContinuity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resume !== false) {
+      writer.uint32(8).bool(message.resume);
+    }
+    if (message.claim !== false) {
+      writer.uint32(16).bool(message.claim);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskContinuity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskContinuity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.resume = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.claim = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskContinuity {
+    return {
+      resume: isSet(object.resume) ? globalThis.Boolean(object.resume) : false,
+      claim: isSet(object.claim) ? globalThis.Boolean(object.claim) : false,
+    };
+  },
+
+  toJSON(message: TaskContinuity): unknown {
+    const obj: any = {};
+    if (message.resume !== false) {
+      obj.resume = message.resume;
+    }
+    if (message.claim !== false) {
+      obj.claim = message.claim;
     }
     return obj;
   },
@@ -3603,6 +3768,7 @@ function createBaseTask(): Task {
     hops: 0,
     revision: "0",
     waitingFor: "",
+    checkpoint: undefined,
   };
 }
 
@@ -3652,6 +3818,9 @@ export const Task: MessageFns<Task> = {
     }
     if (message.waitingFor !== "") {
       writer.uint32(122).string(message.waitingFor);
+    }
+    if (message.checkpoint !== undefined) {
+      Checkpoint.encode(message.checkpoint, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -3789,6 +3958,14 @@ export const Task: MessageFns<Task> = {
             message.waitingFor = reader.string();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.checkpoint = Checkpoint.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3842,6 +4019,7 @@ export const Task: MessageFns<Task> = {
         : isSet(object.waiting_for)
         ? globalThis.String(object.waiting_for)
         : "",
+      checkpoint: isSet(object.checkpoint) ? Checkpoint.fromJSON(object.checkpoint) : undefined,
     };
   },
 
@@ -3891,6 +4069,133 @@ export const Task: MessageFns<Task> = {
     }
     if (message.waitingFor !== "") {
       obj.waitingFor = message.waitingFor;
+    }
+    if (message.checkpoint !== undefined) {
+      obj.checkpoint = Checkpoint.toJSON(message.checkpoint);
+    }
+    return obj;
+  },
+};
+
+function createBaseCheckpoint(): Checkpoint {
+  return { number: 0, attempt: 0, data: undefined, bytes: 0, savedAt: undefined };
+}
+
+export const Checkpoint: MessageFns<Checkpoint> = {
+  encode(message: Checkpoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.data !== undefined) {
+      Value.encode(Value.wrap(message.data), writer.uint32(26).fork()).join();
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint32(message.bytes);
+    }
+    if (message.savedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.savedAt), writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Checkpoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckpoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Value.unwrap(Value.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.savedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Checkpoint {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      data: isSet(object?.data) ? object.data : undefined,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      savedAt: isSet(object.savedAt)
+        ? globalThis.String(object.savedAt)
+        : isSet(object.saved_at)
+        ? globalThis.String(object.saved_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Checkpoint): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.data !== undefined) {
+      obj.data = message.data;
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.savedAt !== undefined) {
+      obj.savedAt = message.savedAt;
     }
     return obj;
   },
@@ -10326,7 +10631,7 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
 };
 
 function createBaseConfirmAssignmentResponse(): ConfirmAssignmentResponse {
-  return { cancel: false, revision: "0", epoch: "0", specDigest: "" };
+  return { cancel: false, revision: "0", epoch: "0", specDigest: "", checkpoint: 0, claimMs: 0 };
 }
 
 export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = {
@@ -10342,6 +10647,12 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.specDigest !== "") {
       writer.uint32(34).string(message.specDigest);
+    }
+    if (message.checkpoint !== 0) {
+      writer.uint32(40).uint32(message.checkpoint);
+    }
+    if (message.claimMs !== 0) {
+      writer.uint32(48).uint32(message.claimMs);
     }
     return writer;
   },
@@ -10391,6 +10702,22 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
             message.specDigest = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.checkpoint = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.claimMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -10413,6 +10740,12 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
         : isSet(object.spec_digest)
         ? globalThis.String(object.spec_digest)
         : "",
+      checkpoint: isSet(object.checkpoint) ? globalThis.Number(object.checkpoint) : 0,
+      claimMs: isSet(object.claimMs)
+        ? globalThis.Number(object.claimMs)
+        : isSet(object.claim_ms)
+        ? globalThis.Number(object.claim_ms)
+        : 0,
     };
   },
 
@@ -10429,6 +10762,346 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.specDigest !== "") {
       obj.specDigest = message.specDigest;
+    }
+    if (message.checkpoint !== 0) {
+      obj.checkpoint = Math.round(message.checkpoint);
+    }
+    if (message.claimMs !== 0) {
+      obj.claimMs = Math.round(message.claimMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseSaveCheckpointRequest(): SaveCheckpointRequest {
+  return { task: "", attempt: 0, instance: "", data: undefined };
+}
+
+export const SaveCheckpointRequest: MessageFns<SaveCheckpointRequest> = {
+  encode(message: SaveCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.instance !== "") {
+      writer.uint32(26).string(message.instance);
+    }
+    if (message.data !== undefined) {
+      Value.encode(Value.wrap(message.data), writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SaveCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSaveCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instance = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.data = Value.unwrap(Value.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SaveCheckpointRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+      data: isSet(object?.data) ? object.data : undefined,
+    };
+  },
+
+  toJSON(message: SaveCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.instance !== "") {
+      obj.instance = message.instance;
+    }
+    if (message.data !== undefined) {
+      obj.data = message.data;
+    }
+    return obj;
+  },
+};
+
+function createBaseSaveCheckpointResponse(): SaveCheckpointResponse {
+  return { number: 0, revision: "0" };
+}
+
+export const SaveCheckpointResponse: MessageFns<SaveCheckpointResponse> = {
+  encode(message: SaveCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SaveCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSaveCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SaveCheckpointResponse {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SaveCheckpointResponse): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetCheckpointRequest(): GetCheckpointRequest {
+  return { task: "", minRevision: "0" };
+}
+
+export const GetCheckpointRequest: MessageFns<GetCheckpointRequest> = {
+  encode(message: GetCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetCheckpointRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: GetCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetCheckpointResponse(): GetCheckpointResponse {
+  return { checkpoint: undefined, revision: "0" };
+}
+
+export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
+  encode(message: GetCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.checkpoint !== undefined) {
+      Checkpoint.encode(message.checkpoint, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.checkpoint = Checkpoint.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetCheckpointResponse {
+    return {
+      checkpoint: isSet(object.checkpoint) ? Checkpoint.fromJSON(object.checkpoint) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetCheckpointResponse): unknown {
+    const obj: any = {};
+    if (message.checkpoint !== undefined) {
+      obj.checkpoint = Checkpoint.toJSON(message.checkpoint);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
     }
     return obj;
   },
@@ -13060,7 +13733,10 @@ export const ResourcePoolServiceService = {
       Buffer.from(ListAssignmentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListAssignmentsResponse => ListAssignmentsResponse.decode(value),
   },
-  /** The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. */
+  /**
+   * The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. Said again it renews
+   * the claim of a task that has one.
+   */
   confirmAssignment: {
     path: "/hivebus.pool.v1.ResourcePoolService/ConfirmAssignment" as const,
     requestStream: false as const,
@@ -13071,6 +13747,32 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: ConfirmAssignmentResponse): Buffer =>
       Buffer.from(ConfirmAssignmentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ConfirmAssignmentResponse => ConfirmAssignmentResponse.decode(value),
+  },
+  /**
+   * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not
+   * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
+   */
+  saveCheckpoint: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SaveCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SaveCheckpointRequest): Buffer =>
+      Buffer.from(SaveCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SaveCheckpointRequest => SaveCheckpointRequest.decode(value),
+    responseSerialize: (value: SaveCheckpointResponse): Buffer =>
+      Buffer.from(SaveCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SaveCheckpointResponse => SaveCheckpointResponse.decode(value),
+  },
+  /** A task's last checkpoint with its data. */
+  getCheckpoint: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCheckpointRequest): Buffer => Buffer.from(GetCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCheckpointRequest => GetCheckpointRequest.decode(value),
+    responseSerialize: (value: GetCheckpointResponse): Buffer =>
+      Buffer.from(GetCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCheckpointResponse => GetCheckpointResponse.decode(value),
   },
   /**
    * The attempt's outcome. ABORTED when the attempt is no longer the current one: the result is not accepted.
@@ -13221,8 +13923,18 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
   /** What an agent's instance has been given and not yet reported: asked on connecting, and whenever in doubt. */
   listAssignments: handleUnaryCall<ListAssignmentsRequest, ListAssignmentsResponse>;
-  /** The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. */
+  /**
+   * The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. Said again it renews
+   * the claim of a task that has one.
+   */
   confirmAssignment: handleUnaryCall<ConfirmAssignmentRequest, ConfirmAssignmentResponse>;
+  /**
+   * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not
+   * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
+   */
+  saveCheckpoint: handleUnaryCall<SaveCheckpointRequest, SaveCheckpointResponse>;
+  /** A task's last checkpoint with its data. */
+  getCheckpoint: handleUnaryCall<GetCheckpointRequest, GetCheckpointResponse>;
   /**
    * The attempt's outcome. ABORTED when the attempt is no longer the current one: the result is not accepted.
    * A repeat of the report that was accepted is answered like the first.
@@ -13643,7 +14355,10 @@ export interface ResourcePoolServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListAssignmentsResponse) => void,
   ): ClientUnaryCall;
-  /** The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. */
+  /**
+   * The agent has the task and starts it. ABORTED when the attempt was given to another meanwhile. Said again it renews
+   * the claim of a task that has one.
+   */
   confirmAssignment(
     request: ConfirmAssignmentRequest,
     callback: (error: ServiceError | null, response: ConfirmAssignmentResponse) => void,
@@ -13658,6 +14373,41 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ConfirmAssignmentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not
+   * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
+   */
+  saveCheckpoint(
+    request: SaveCheckpointRequest,
+    callback: (error: ServiceError | null, response: SaveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  saveCheckpoint(
+    request: SaveCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SaveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  saveCheckpoint(
+    request: SaveCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SaveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  /** A task's last checkpoint with its data. */
+  getCheckpoint(
+    request: GetCheckpointRequest,
+    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  getCheckpoint(
+    request: GetCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  getCheckpoint(
+    request: GetCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
   ): ClientUnaryCall;
   /**
    * The attempt's outcome. ABORTED when the attempt is no longer the current one: the result is not accepted.

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../libs/testkit/until.ts';
+import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Playground } from './hivebus.ts';
+
+/** What holds from one attempt to the next when agents are processes that are killed and stopped. */
+
+const playground = new Playground();
+beforeAll(async () => {
+  await playground.up();
+}, 120_000);
+afterAll(() => playground[Symbol.asyncDispose]());
+
+const PATIENCE_MS = 90_000;
+
+const submit = async (type: string, more: readonly string[]): Promise<string> =>
+  (await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', type, ...more])).id;
+
+const get = (id: string): Promise<Task> => playground.json<Task>(['task', 'get', id]);
+
+const inState = (id: string, state: string): Promise<Task> =>
+  until(async () => {
+    const task = await get(id);
+    return task.state === state ? task : undefined;
+  }, PATIENCE_MS);
+
+/** The lines that attempts have written to a file that they share. */
+function linesOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').trim().split('\n');
+  } catch {
+    return [];
+  }
+}
+
+test('when an agent is killed its task goes on elsewhere from the last checkpoint', async () => {
+  const file = join(playground.folder, 'steps');
+  const command = [
+    'step=$HIVEBUS_CHECKPOINT; [ -n "$step" ] || step=0',
+    'while [ "$step" -lt 6 ]; do',
+    `  step=$((step + 1)); echo "$HIVEBUS_ATTEMPT $step" >> '${file}'; echo "$step" >&3`,
+    '  [ "$step" != 3 ] || [ "$HIVEBUS_ATTEMPT" != 1 ] || sleep 600',
+    'done; echo "{\\"steps\\": $step}"',
+  ].join('\n');
+  const args = ['--type', 'counter', '--exec', command];
+  const first = await playground.agent(args);
+  const id = await submit('counter', ['--resume']);
+  // What was said while one was being stored is stored as the newest of it.
+  await until(async () => (await playground.run(['task', 'checkpoint', id])).stdout.trim() === '3', PATIENCE_MS);
+  await playground.agent(args);
+  first.child.kill('SIGKILL');
+  expect((await inState(id, 'TASK_STATE_SUCCEEDED')).result).toEqual({ steps: 6 });
+  expect(linesOf(file)).toEqual(['1 1', '1 2', '1 3', '2 4', '2 5', '2 6']);
+}, 120_000);
+
+/** The agent is stopped, its command is not: only the claim's end keeps the two attempts apart. */
+test('a task with a claim never runs twice at a time, when its agent hangs and comes back', async () => {
+  const file = join(playground.folder, 'runs');
+  const command = [
+    `beat() { echo "$HIVEBUS_ATTEMPT" >> '${file}'; }`,
+    'while [ "$HIVEBUS_ATTEMPT" = 1 ]; do beat; sleep 0.02; done',
+    'for i in 1 2 3 4 5; do beat; sleep 0.1; done; echo "$HIVEBUS_ATTEMPT"',
+  ].join('\n');
+  const args = ['--type', 'only', '--exec', command];
+  const first = await playground.agent(args);
+  const id = await submit('only', ['--claim']);
+  await until(() => linesOf(file).length > 3, PATIENCE_MS);
+  await playground.agent(args);
+  first.child.kill('SIGSTOP');
+  const { result, attempts } = await inState(id, 'TASK_STATE_SUCCEEDED');
+  first.child.kill('SIGCONT');
+  expect(result).toBe(2);
+  expect(attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_LOST', 'OUTCOME_SUCCEEDED']);
+  const lines = linesOf(file);
+  expect(lines).toEqual([...lines].sort());
+  expect(lines.filter((attempt) => attempt === '2')).toHaveLength(5);
+  // The first one is back, has no part in it, and works on.
+  const next = await submit('only', ['--claim', '--max-attempts', '1', '--timeout', '1s']);
+  await inState(next, 'TASK_STATE_FAILED');
+  expect((await get(id)).attempts).toHaveLength(2);
+}, 180_000);
