@@ -1,16 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Span, SpanStatusCode } from '@opentelemetry/api';
-import { invalid, quote } from '../libs/kernel/errors.ts';
 import type { Hive } from '../libs/sdk/hive.ts';
-import { freshTrace, traceOfEnvironment, withTrace } from '../libs/sdk/trace-context.ts';
-import { sampling } from '../libs/service/config.ts';
+import { sampledBy, startTracing } from '../libs/sdk/tracing.ts';
 import { ATTRIBUTE } from '../libs/telemetry/attributes.ts';
-import { toCollector } from '../libs/telemetry/collector.ts';
-import { instanceOfProcess } from '../libs/telemetry/instance.ts';
-import { traceparentOf, withSpan } from '../libs/telemetry/span.ts';
-import { SpanBatches } from '../libs/telemetry/span-batches.ts';
-import type { Sampling } from '../libs/telemetry/telemetry.ts';
-import { startTracer } from '../libs/telemetry/tracer.ts';
 
 /**
  * What of a command is traced. command: all of it, as the beginning of a trace or a part of the one that it was started
@@ -26,30 +17,25 @@ export interface CommandTracing extends AsyncDisposable {
   through(hive: Hive): Promise<Hive>;
 }
 
-/** A collector that is down must not hold up a command. */
-const LAST_SPANS_MS = 2000;
-
 export async function traceCommand(traced: Traced, env: NodeJS.ProcessEnv): Promise<CommandTracing> {
-  const asked = sampled(env);
+  const asked = sampledBy(env);
   if (traced === 'none' || asked === 'off') return UNTRACED;
-  const spans = new SpanBatches({ instance: instanceOfProcess() });
-  const tracer = await startTracer({
-    service: traced === 'command' ? 'hivebus-cli' : 'hivebus-agent',
-    instance: instanceOfProcess(),
-    traces: traced === 'command' ? (asked ?? 'always') : 0,
-    processors: [spans, ...(await toCollector(env))],
-  });
+  const tracing = await startTracing(
+    traced === 'command'
+      ? { service: 'hivebus-cli', executable: 'hivebus', env }
+      : { service: 'hivebus-agent', traces: 0, env },
+  );
   const connections: Hive[] = [];
   return {
-    run: (name, work) => (traced === 'command' ? inSpan(name, env, work) : work()),
+    run: (name, work) => (traced === 'command' ? tracing.run(`hivebus ${name}`, telling(work)) : work()),
     async through(hive) {
       connections.push(hive);
       const lent = await hive.as(hive.identity);
-      spans.sendBy(lent.sendSpans);
+      tracing.sendBy(lent);
       return lent;
     },
     async [Symbol.asyncDispose]() {
-      await Promise.race([tracer[Symbol.asyncDispose](), sleep(LAST_SPANS_MS, undefined, { ref: false })]);
+      await tracing[Symbol.asyncDispose]();
       await Promise.all(connections.map((hive) => hive.close()));
     },
   };
@@ -61,32 +47,16 @@ const UNTRACED: CommandTracing = {
   [Symbol.asyncDispose]: async () => {},
 };
 
-function sampled(env: NodeJS.ProcessEnv): Sampling | undefined {
-  const { name, rule, parse } = sampling;
-  const text = env[name]?.trim() ?? '';
-  const value = text === '' ? undefined : parse(text);
-  if (text !== '' && value === undefined) throw invalid([{ field: name, value: quote(text), rule }]);
-  return value;
-}
-
-function inSpan<T>(name: string, env: NodeJS.ProcessEnv, work: () => Promise<T>): Promise<T> {
-  const outer = traceOfEnvironment(env);
-  const { correlationId, hops } = outer ?? freshTrace();
-  const attributes = {
-    [ATTRIBUTE.executable]: 'hivebus',
-    [ATTRIBUTE.pid]: process.pid,
-    [ATTRIBUTE.correlationId]: correlationId,
+/** The same, with the exit code in its span. */
+const telling =
+  <T>(work: () => Promise<T>) =>
+  async (_: unknown, span: Span | undefined): Promise<T> => {
+    const result = await work();
+    if (typeof result === 'number') tellExit(span, result);
+    return result;
   };
-  return withSpan(`hivebus ${name}`, { parent: outer?.traceparent ?? '', attributes }, (span) =>
-    withTrace({ traceparent: traceparentOf(span, ''), correlationId, hops }, async () => {
-      const result = await work();
-      if (typeof result === 'number') tellExit(span, result);
-      return result;
-    }),
-  );
-}
 
-function tellExit(span: Span, code: number): void {
-  span.setAttribute(ATTRIBUTE.exitCode, code);
-  if (code !== 0) span.setStatus({ code: SpanStatusCode.ERROR, message: `exit code ${code}` });
+function tellExit(span: Span | undefined, code: number): void {
+  span?.setAttribute(ATTRIBUTE.exitCode, code);
+  if (code !== 0) span?.setStatus({ code: SpanStatusCode.ERROR, message: `exit code ${code}` });
 }

@@ -73,6 +73,7 @@ test('fits a narrow terminal', () => {
     │       ⇄ with trace bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, trace cccccccccccccccccc…
     └ run slow                           agent.1          20ms+             ━━━━╌╌╌╌
         … run slow had not ended when this was sent, or never did
+    parts of what was never handed in, as of a killed process, or is no longer kept:
     ┄ lost                               agent.2          300µs               ━
     3 more spans are not shown, or are no longer kept"
   `);
@@ -95,6 +96,7 @@ test('uses a wide one, with subjects', () => {
     │       ⇄ with trace bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, trace cccccccccccccccccccccccccccccccc and 1 more
     └ run slow                           agent.1          20ms+                                          ━━━━━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌
         … run slow had not ended when this was sent, or never did
+    parts of what was never handed in, as of a killed process, or is no longer kept:
     ┄ lost                               agent.2          300µs                                                 ━"
   `);
 });

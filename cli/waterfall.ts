@@ -25,14 +25,18 @@ export function waterfall(trace: Pick<GetTraceResponse, 'spans' | 'missing'>, op
   const serviceOf = servicesOf(spans);
   const columns = columnsFor(rows, serviceOf, width);
   const nameById = new Map(spans.map((span) => [span.spanId, nameOf(span)]));
-  const lines = rows.flatMap((row) =>
-    row.kind === 'fold'
+  const firstLost = rows.find((row) => row.kind === 'span' && row.isOrphan);
+  const lines = rows.flatMap((row) => [
+    ...(row === firstLost ? [colors.yellow(cut(LOST, width))] : []),
+    ...(row.kind === 'fold'
       ? [foldLine(row, columns, range)]
-      : [line(row, serviceOf(row.span), columns, range), ...notes(row, nameById, width)],
-  );
+      : [line(row, serviceOf(row.span), columns, range), ...notes(row, nameById, width)]),
+  ]);
   const more = missing > 0 ? [colors.yellow(`${missing} more spans are not shown, or are no longer kept`)] : [];
   return [...summary(spans, serviceOf, range, width), '', headOf(columns, range), ...lines, ...more].join('\n');
 }
+
+const LOST = 'parts of what was never handed in, as of a killed process, or is no longer kept:';
 
 type SpanRow = Extract<Row, { kind: 'span' }>;
 type FoldRow = Extract<Row, { kind: 'fold' }>;

@@ -4,6 +4,7 @@ import { systemClock } from '../../libs/kernel/clock.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
+import { BACKGROUND } from '../../libs/rpc/observe.ts';
 import { createAgent } from '../../libs/sdk/agent.ts';
 import { createExecHandler } from '../../libs/sdk/exec.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
@@ -160,7 +161,7 @@ function leaving(running: number, drainMs: number): string {
 /** Only one can have a name, and the newest has it: whoever starts it is told whom that ends. */
 async function warnOfTaken({ output }: Context, hive: Hive, swarm: string, name: string): Promise<void> {
   try {
-    const { agent } = await hive.pool.getAgent({ swarm, name }, { timeoutMs: LOOK_MS });
+    const { agent } = await hive.pool.getAgent({ swarm, name }, { timeoutMs: LOOK_MS, trace: BACKGROUND });
     if (!agent || agent.state === 'AGENT_STATE_UNREACHABLE') return;
     const heard = agent.lastHeartbeatAt ? `, heard ${ago(agent.lastHeartbeatAt)}` : '';
     const advice = 'if it still runs, this one takes its place and that one ends; another --name keeps both';

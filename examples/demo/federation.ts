@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { connect, createSwarm, type Hive, type Swarm } from '../../libs/sdk/index.ts';
+import type { Trace } from '../../libs/protocol/machine.ts';
+import { connect, createSwarm, type Hive, inBackground, type Swarm } from '../../libs/sdk/index.ts';
+import { environmentOfTrace } from '../../libs/sdk/trace-context.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { firstJson, Processes } from './processes.ts';
 
@@ -22,15 +24,17 @@ export interface DemoFederation extends AsyncDisposable {
   readonly swarms: Readonly<Record<SwarmName, Swarm>>;
   /** By `swarm/name`. */
   readonly agents: ReadonlyMap<string, ChildProcess>;
+  /** What `hivebus ARGS…` says there. Rejects when it fails. */
+  command(args: readonly string[]): Promise<string>;
 }
 
 /**
- * Everything lies in `folder`; `traceparent` is what all that is done here belongs to. Rejects with the reason of `stop`
- * when that comes first, and has then ended what it started.
+ * Everything lies in `folder`, and all that is done here belongs to `trace`. Rejects with the reason of `stop` when that
+ * comes first, and has then ended what it started.
  */
-export async function startFederation(folder: string, traceparent: string, stop: AbortSignal): Promise<DemoFederation> {
+export async function startFederation(folder: string, trace: Trace, stop: AbortSignal): Promise<DemoFederation> {
   const home = join(folder, '.hivebus');
-  const env = { ...withoutOurs(process.env), HIVEBUS_HOME: home, TRACEPARENT: traceparent };
+  const env = { ...ownEnvironment(), HIVEBUS_HOME: home, ...environmentOfTrace(trace) };
   const stack = new Closing();
   try {
     const processes = stack.use(new Processes(folder, env));
@@ -40,18 +44,21 @@ export async function startFederation(folder: string, traceparent: string, stop:
     const swarms = await joinAll(hive, stack);
     stop.throwIfAborted();
     const agents = startAgents(processes, nats);
-    await untilReady(hive, agents, folder, stop);
-    return { nats, hive, swarms, agents, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
+    await inBackground(() => untilReady(hive, agents, folder, stop));
+    const command = (args: readonly string[]) => processes.run('command', ['--nats', nats, ...args]);
+    return { nats, hive, swarms, agents, command, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw stop.aborted ? stop.reason : error;
   }
 }
 
-/** Settings of another Hivebus on this machine are not ours. */
-const withoutOurs = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+/** Settings of another Hivebus on this machine are not ours, nor is a trace that this was started in. */
+export const ownEnvironment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(
-    Object.entries(env).filter(([name]) => !name.startsWith('HIVEBUS_') || name === 'HIVEBUS_NATS_SERVER'),
+    Object.entries(process.env).filter(
+      ([name]) => (!name.startsWith('HIVEBUS_') || name === 'HIVEBUS_NATS_SERVER') && name !== 'TRACEPARENT',
+    ),
   );
 
 async function startHivebus(processes: Processes, folder: string, home: string): Promise<string> {

@@ -3,14 +3,17 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { freshTraceparent, traceIdOf } from '../../libs/telemetry/traceparent.ts';
-import { startFederation } from './federation.ts';
+import { startTracing } from '../../libs/sdk/index.ts';
+import { Closing } from '../../libs/service/closing.ts';
+import { traceIdOf } from '../../libs/telemetry/traceparent.ts';
+import { type DemoFederation, ownEnvironment, startFederation } from './federation.ts';
 import { Job } from './job.ts';
 import { type DemoOptions, readOptions, USAGE } from './options.ts';
 import { Progress } from './progress.ts';
 import { makeReport, type Report, writeReport } from './report.ts';
 import { findSourceFiles, type SourceFiles } from './source-files.ts';
 import { howToLook, summary } from './summary.ts';
+import { drawnTrace } from './trace.ts';
 
 const stop = new AbortController();
 /** Removed however the demo ends. */
@@ -38,12 +41,18 @@ async function demo(options: DemoOptions): Promise<void> {
   tellSource(source);
   folder = await mkdtemp(join(tmpdir(), 'hivebus-demo-'));
   try {
-    const traceparent = freshTraceparent();
-    await using federation = await startFederation(folder, traceparent, stop.signal);
-    const sizes = Object.values(federation.swarms).map(({ name }) => name);
-    console.log(`swarms ${sizes.join(', ')} are one federation at ${federation.nats}`);
-    const report = makeReport(source, await work(federation, source), traceIdOf(traceparent));
-    const path = await writeReport(report, options.out);
+    await using closing = new Closing();
+    const tracing = closing.use(await startTracing({ service: 'hivebus-demo', env: ownEnvironment() }));
+    const { federation, outcome, traceId } = await tracing.run('demo', async (trace) => {
+      const federation = closing.use(await startFederation(folder, trace, stop.signal));
+      tracing.sendBy(federation.swarms.code.hive);
+      const names = Object.values(federation.swarms).map(({ name }) => name);
+      console.log(`swarms ${names.join(', ')} are one federation at ${federation.nats}`);
+      return { federation, outcome: await work(federation, source), traceId: traceIdOf(trace.traceparent) };
+    });
+    await tracing.flush();
+    const report = makeReport(source, outcome, traceId);
+    const path = await writeReport(report, await drawnTrace(federation, traceId, outcome), options.out);
     console.log(`\n${summary(report, relative(process.cwd(), path))}\n`);
     console.log(howToLook(federation.nats, join(folder, '.hivebus'), options.keep));
     if (options.keep) await interrupted();
@@ -53,7 +62,7 @@ async function demo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function work(federation: Awaited<ReturnType<typeof startFederation>>, source: SourceFiles) {
+async function work(federation: DemoFederation, source: SourceFiles) {
   let say: (text: string) => void = console.log;
   const job = new Job(federation, source, stop.signal, (text) => say(text));
   using progress = new Progress(process.stdout, () => job.standing());

@@ -1,6 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { text as buffered } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Guardian } from '../../libs/sdk/guardian.ts';
@@ -21,13 +23,23 @@ export class Processes implements AsyncDisposable {
   }
 
   /** Starts `hivebus ARGS…`; what it says on standard error goes to a file of that name. */
-  start(name: string, args: readonly string[]): ChildProcess {
-    const child = this.#guardian.spawn([process.execPath, CLI, ...args], { env: this.#env, cwd: this.#logs });
+  start(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const options = { env: { ...this.#env, ...env }, cwd: this.#logs };
+    const child = this.#guardian.spawn([process.execPath, CLI, ...args], options);
     child.stdin?.on('error', () => {}).end();
     child.stderr?.pipe(createWriteStream(join(this.#logs, `${name}.log`)));
     child.once('exit', () => child.pid && this.#guardian.release(child.pid));
     this.#children.push(child);
     return child;
+  }
+
+  /** Runs `hivebus ARGS…` to its end; gives what it says on standard output, for a width of 110 characters. */
+  async run(name: string, args: readonly string[]): Promise<string> {
+    const child = this.start(name, args, { COLUMNS: '110', NO_COLOR: '1' });
+    const text = child.stdout ? buffered(child.stdout) : Promise.resolve('');
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`hivebus ${args.join(' ')} ended with exit code ${code}`);
+    return text;
   }
 
   /** SIGTERM to the last started first, SIGKILL to what does not heed it. */

@@ -52,12 +52,12 @@ export function makeReport(source: SourceFiles, outcome: Outcome, traceId: strin
   };
 }
 
-/** Writes `report.md` and `report.json`; gives the path of the first. */
-export async function writeReport(report: Report, folder: string): Promise<string> {
+/** Writes `report.md`, with the trace as it is drawn, and `report.json`; gives the path of the first. */
+export async function writeReport(report: Report, trace: string, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`);
   const path = join(folder, 'report.md');
-  await writeFile(path, markdown(report));
+  await writeFile(path, markdown(report, trace));
   return path;
 }
 
@@ -88,7 +88,7 @@ function languages(analyses: readonly Analysis[]): Report['languages'] {
 
 const TOP = 10;
 
-function markdown(report: Report): string {
+function markdown(report: Report, trace: string): string {
   const { analyses, skipped } = report;
   const longest = analyses
     .flatMap(({ file, longest }) => (longest ? [[`${longest.lines}`, longest.name, `${file}:${longest.line}`]] : []))
@@ -124,7 +124,8 @@ function markdown(report: Report): string {
       ['file', 'agents', 'why'],
       report.retried.map(({ file, agents, reason }) => [file, agents.join(', then '), reason]),
     ),
-    `Trace: \`${report.traceId}\``,
+    '## Where the time went',
+    `\`\`\`\n${trace.trimEnd()}\n\`\`\``,
   ].join('\n\n')}\n`;
 }
 

@@ -44,9 +44,9 @@ export const BACKGROUND: Trace = { traceparent: '', correlationId: 'background',
 export const traceOfCall = (outer: Trace | undefined): Trace =>
   outer ? nextHop(outer) : { traceparent: '', correlationId: randomId(), hops: 0 };
 
-/** The same trace from the active span on, if there is one. */
+/** The same trace from the active span on, if there is one; what is done in the background is part of none. */
 export function fromActiveSpan(trace: Trace): Trace {
-  const traceparent = activeTraceparent();
+  const traceparent = trace.correlationId === BACKGROUND.correlationId ? '' : activeTraceparent();
   return traceparent === '' ? trace : { ...trace, traceparent };
 }
 

@@ -11,6 +11,7 @@ import { CHECKPOINT_FD, CHECKPOINT_PIPE, Guardian } from './guardian.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { groupEnd } from './process-group.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
+import { environmentOfTrace } from './trace-context.ts';
 
 /** A line longer than this is no result: the pool would refuse it. */
 const MAX_RESULT_BYTES = 256 * 1024;
@@ -187,13 +188,11 @@ function environment(task: AgentTask, base: NodeJS.ProcessEnv): NodeJS.ProcessEn
     HIVEBUS_TYPE: task.type,
     HIVEBUS_TITLE: task.title,
     HIVEBUS_TIMEOUT_MS: String(task.timeoutMs),
-    HIVEBUS_CORRELATION_ID: task.correlationId,
-    HIVEBUS_HOPS: String(task.hops),
     ...(task.continuity?.resume && {
       HIVEBUS_CHECKPOINT: task.checkpoint === undefined ? '' : JSON.stringify(task.checkpoint),
       HIVEBUS_CHECKPOINT_FD: String(CHECKPOINT_FD),
     }),
-    TRACEPARENT: task.traceparent,
+    ...environmentOfTrace(task),
   };
 }
 

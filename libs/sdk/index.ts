@@ -16,6 +16,12 @@
  *     const task = await swarm.submitTask({ type: 'linter', payload: { file: 'a.ts' } });
  *     const done = await waitForTask(swarm.hive, task.id);
  *
+ * Traces: what is called within `run` is one trace, which begins with a span of that name, for `hivebus trace`.
+ *
+ *     await using tracing = await startTracing({ service: 'nightly' });
+ *     tracing.sendBy(hive);
+ *     await tracing.run('nightly lint', async () => { … });
+ *
  * Every failure is a HiveError with a code of a closed set, and says whether trying again may help.
  */
 
@@ -30,7 +36,10 @@ export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts
 export type { Hive, Identity } from './hive.ts';
 export type { BorrowedAgent } from './lease.ts';
 export { type ReadLogOptions, readTaskLog } from './read-log.ts';
+export { readTrace } from './read-trace.ts';
 export { type Submission, type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';
 export { createSwarm, type Swarm, type SwarmOptions } from './swarm.ts';
 export type { AgentTask, TaskHandler, TaskRun } from './task.ts';
+export { inBackground } from './trace-context.ts';
+export { startTracing, type Tracing, type TracingOptions } from './tracing.ts';
 export { followTasks, isEnded, type TaskFilter, waitForTask } from './wait.ts';

@@ -1,5 +1,6 @@
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { BACKGROUND } from '../rpc/observe.ts';
 import type { Lease, RequestAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
 import { renewAfterMs, usableUntil } from './lease-time.ts';
@@ -69,7 +70,10 @@ class HeldLease implements BorrowedAgent {
     return this.release().catch(() => {});
   }
 
-  /** Renews at a third of the term; failing, tries again until the time that is surely the holder's is over. */
+  /**
+   * Renews at a third of the term; failing, tries again until the time that is surely the holder's is over. Like a
+   * heartbeat it is part of no trace.
+   */
   async #renew(): Promise<void> {
     const { id, termMs } = this.lease;
     let waitMs = renewAfterMs(termMs);
@@ -89,7 +93,10 @@ class HeldLease implements BorrowedAgent {
     const sentAt = this.#clock.monotonic();
     const timeoutMs = Math.max(1, Math.ceil(this.#usableUntil - sentAt));
     try {
-      await this.#hive.pool.renewLease({ lease: this.lease.id }, { timeoutMs, signal: this.#end.signal });
+      await this.#hive.pool.renewLease(
+        { lease: this.lease.id },
+        { timeoutMs, signal: this.#end.signal, trace: BACKGROUND },
+      );
       this.#usableUntil = usableUntil(sentAt, this.lease.termMs);
       return true;
     } catch (cause) {

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomId } from '../kernel/ids.ts';
 import type { Trace } from '../protocol/machine.ts';
+import { BACKGROUND } from '../rpc/observe.ts';
 import { freshTraceparent } from '../telemetry/traceparent.ts';
 import type { AgentTask } from './task.ts';
 
@@ -10,6 +11,12 @@ const handled = new AsyncLocalStorage<Trace>();
 export const currentTrace = (): Trace | undefined => handled.getStore();
 
 export const withTrace = <T>(trace: Trace, run: () => T): T => handled.run(trace, run);
+
+/**
+ * Runs what is done for nobody's sake, such as waiting for others or keeping up to date: it begins no trace, and is part
+ * of none, or it would be most of what traces show.
+ */
+export const inBackground = <T>(run: () => T): T => withTrace(BACKGROUND, run);
 
 export const traceOfTask = ({ traceparent, correlationId, hops }: AgentTask): Trace => ({
   traceparent,
@@ -25,6 +32,13 @@ export const freshTrace = (): Trace => ({
   traceparent: freshTraceparent(),
   correlationId: randomId(),
   hops: NO_HOP_YET,
+});
+
+/** The environment of a process that shall belong to a trace, as `traceOfEnvironment` reads it. */
+export const environmentOfTrace = ({ traceparent, correlationId, hops }: Trace): Record<string, string> => ({
+  HIVEBUS_CORRELATION_ID: correlationId,
+  HIVEBUS_HOPS: String(hops),
+  TRACEPARENT: traceparent,
 });
 
 /** What an agent, or a tracing tool, gave this process in its environment; undefined when it begins by itself. */

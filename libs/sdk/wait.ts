@@ -1,6 +1,7 @@
 import { Informer } from '../journal/informer.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { BACKGROUND } from '../rpc/observe.ts';
 import type { Task, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
 
@@ -19,7 +20,7 @@ const PAGE = 500;
 /**
  * Calls `onTask` with tasks as they are now, and then with each one again whenever it changes, until disposed. Nothing
  * is missed; after a broken stream a task may come unchanged. `onFault` is told why it cannot follow, while it tries on,
- * and `onBack` when it can, or can again.
+ * and `onBack` when it can, or can again. What it asks is part of no trace.
  */
 export function followTasks(
   hive: Hive,
@@ -31,7 +32,7 @@ export function followTasks(
   return new Informer<Task>(
     {
       list: (signal) => listTasks(hive, filter, signal),
-      watch: (fromRevision, signal) => hive.pool.watchTasks({ ...filter, fromRevision }, { signal }),
+      watch: (fromRevision, signal) => hive.pool.watchTasks({ ...filter, fromRevision }, { signal, trace: BACKGROUND }),
       keyOf: ({ id }) => id,
     },
     { clock, onItems: (tasks) => tasks.forEach(onTask), onStatus: (error) => (error ? onFault?.(error) : onBack?.()) },
@@ -85,14 +86,15 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
 
 /** The tasks that are followed; of later pages the first one's revision counts, and what changed since comes again. */
 async function listTasks(hive: Hive, filter: TaskFilter, signal: AbortSignal) {
+  const options = { signal, trace: BACKGROUND };
   if ('id' in filter) {
-    const { task, revision } = await hive.pool.getTask({ id: filter.id, linearizable: true }, { signal });
+    const { task, revision } = await hive.pool.getTask({ id: filter.id, linearizable: true }, options);
     return { items: task ? [task] : [], revision };
   }
-  const first = await hive.pool.listTasks({ ...filter, pageSize: PAGE }, { signal });
+  const first = await hive.pool.listTasks({ ...filter, pageSize: PAGE }, options);
   const items = [...first.tasks];
   for (let pageToken = first.nextPageToken; pageToken !== ''; ) {
-    const page = await hive.pool.listTasks({ ...filter, pageSize: PAGE, pageToken }, { signal });
+    const page = await hive.pool.listTasks({ ...filter, pageSize: PAGE, pageToken }, options);
     items.push(...page.tasks);
     pageToken = page.nextPageToken;
   }

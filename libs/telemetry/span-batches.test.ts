@@ -1,4 +1,4 @@
-import { trace } from '@opentelemetry/api';
+import { SpanKind, trace } from '@opentelemetry/api';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../kernel/clock.ts';
 import type { Span } from '../wire/hivebus/telemetry/v1/telemetry.ts';
@@ -54,6 +54,26 @@ const name = ({ name, open }: Span): string => (open ? `${name} (open)` : name);
 const keep = async (spans: readonly Span[]) => void sent.push(spans.map(name));
 const begin = (text: string) => trace.getTracer('test').startSpan(text);
 const make = (text: string) => begin(text).end();
+
+test('work that was taken on is sent as it begins and as it ends, but for a flood of it, and once more when it goes on', async () => {
+  batches.sendBy(keep);
+  const take = (text: string) => trace.getTracer('test').startSpan(text, { kind: SpanKind.CONSUMER });
+  make('before');
+  const work = take('work');
+  await clock.pass(0);
+  expect(sent).toEqual([['before', 'work (open)']]);
+  const others = ['b', 'c'].map(take);
+  await clock.pass(10);
+  expect(sent).toHaveLength(1);
+  await clock.pass(10);
+  expect(sent.at(-1)).toEqual(['b (open)', 'c (open)']);
+  for (const each of others) each.end();
+  await clock.pass(20);
+  await clock.pass(1000);
+  await clock.pass(200);
+  expect(sent.slice(2)).toEqual([['b', 'c'], ['work (open)']]);
+  work.end();
+});
 
 test('spans go together, a moment after they have ended, once there is a way', async () => {
   make('a');

@@ -1,3 +1,4 @@
+import { SpanKind } from '@opentelemetry/api';
 import type { tracing } from '@opentelemetry/sdk-node';
 import type { Clock } from '../kernel/clock.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -22,6 +23,11 @@ export interface SpanBatchesOptions {
 const DEFAULTS = { everyMs: 200, maxWaiting: 4096, pauseMs: 10_000 };
 /** What has not ended after so long is sent as it is, in milliseconds: its process may die before it ends. */
 const OPEN_MS = 1000;
+/**
+ * Work that somebody has taken on is sent as it begins and as it ends, no more often than this, in milliseconds: of all
+ * spans its is the one that is looked for when its process is killed.
+ */
+const WORK_EVERY_MS = 20;
 /** Of one message: it stays far below what the bus carries. */
 const MAX_SPANS = 256;
 const MAX_CHARACTERS = 256 * 1024;
@@ -36,6 +42,8 @@ export class SpanBatches implements tracing.SpanProcessor {
   #send: SendSpans | undefined;
   #waiting: Span[] = [];
   #timer: Disposable | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #sentAt = Number.NEGATIVE_INFINITY;
   /** Those that have begun, by when, the oldest first. */
   readonly #open = new Map<tracing.ReadableSpan, number>();
   #looking: Disposable | undefined;
@@ -51,24 +59,29 @@ export class SpanBatches implements tracing.SpanProcessor {
   /** From now on there is a way to send; what waits goes with the next batch. The newest way counts. */
   sendBy(send: SendSpans): void {
     this.#send = send;
-    if (this.#waiting.length > 0) this.#soon();
+    if (this.#waiting.length > 0) this.#within(this.#options.everyMs);
   }
 
   onStart(span: tracing.Span): void {
+    if (span.kind === SpanKind.CONSUMER) this.#keep(this.#openSpan(span), this.#soon());
     if (this.#open.size < this.#options.maxWaiting) this.#open.set(span, this.#clock.monotonic());
     this.#lookAtOpen();
   }
 
   onEnd(span: tracing.ReadableSpan): void {
     this.#open.delete(span);
-    this.#keep(wireSpan(span, this.#options.instance));
+    this.#keep(wireSpan(span, this.#options.instance), span.kind === SpanKind.CONSUMER ? this.#soon() : undefined);
   }
 
-  #keep(span: Span): void {
+  #openSpan(span: tracing.ReadableSpan): Span {
+    return openSpan(span, this.#options.instance, this.#clock.now());
+  }
+
+  #keep(span: Span, withinMs = this.#options.everyMs): void {
     const { maxWaiting } = this.#options;
     if (this.#closed || this.#waiting.length >= maxWaiting || this.#clock.monotonic() < this.#pausedUntil) return;
     if (this.#waiting.push(span) % MAX_SPANS === 0) void this.forceFlush();
-    else this.#soon();
+    else this.#within(withinMs);
   }
 
   /** Spans that have been open for a while are sent once as they are. */
@@ -80,7 +93,7 @@ export class SpanBatches implements tracing.SpanProcessor {
       for (const [span, since] of this.#open) {
         if (since > before) break;
         this.#open.delete(span);
-        this.#keep(openSpan(span, this.#options.instance, this.#clock.now()));
+        this.#keep(this.#openSpan(span));
       }
       this.#lookAtOpen();
     });
@@ -90,6 +103,8 @@ export class SpanBatches implements tracing.SpanProcessor {
   forceFlush(): Promise<void> {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    this.#sentAt = this.#clock.monotonic();
     const send = this.#send;
     if (send) this.#sending = this.#sending.then(() => this.#sendAll(send));
     return this.#sending;
@@ -101,9 +116,17 @@ export class SpanBatches implements tracing.SpanProcessor {
     this.#looking?.[Symbol.dispose]();
   }
 
-  #soon(): void {
-    if (this.#timer || !this.#send) return;
-    this.#timer = this.#clock.after(this.#options.everyMs, () => void this.forceFlush());
+  #soon(): number {
+    return Math.max(0, WORK_EVERY_MS - (this.#clock.monotonic() - this.#sentAt));
+  }
+
+  /** What waits is sent after so long at most, in milliseconds. */
+  #within(ms: number): void {
+    const dueAt = this.#clock.monotonic() + ms;
+    if (!this.#send || dueAt >= this.#dueAt) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#dueAt = dueAt;
+    this.#timer = this.#clock.after(ms, () => void this.forceFlush());
   }
 
   async #sendAll(send: SendSpans): Promise<void> {

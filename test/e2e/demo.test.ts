@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../libs/sdk/connect.ts';
+import { readTrace } from '../../libs/sdk/read-trace.ts';
 import { until } from '../../libs/testkit/until.ts';
 import { isAlive } from './hivebus.ts';
+import { pathsOf } from './traced.ts';
 
 /** The demo on a small folder that is no git repository: it does what it says, and nothing is left of it. */
 
@@ -50,6 +53,8 @@ function demo(...args: string[]): Demo {
   return { child, temporary, said: () => text, ended: async () => (await exit)[0] };
 }
 
+const reported = () => JSON.parse(readFileSync(join(folder, 'out', 'report.json'), 'utf8'));
+
 /** Processes that the demo has started: they work in its folder, or name it. */
 function leftovers(): string[] {
   return readdirSync('/proc')
@@ -71,7 +76,7 @@ function commandOf(pid: string): string {
 test('three swarms do the job, one agent dies, everything is done and reported', async () => {
   const { said, ended } = demo();
   expect(await ended(), said()).toBe(0);
-  const report = JSON.parse(readFileSync(join(folder, 'out', 'report.json'), 'utf8'));
+  const report = reported();
   expect(report).toMatchObject({ files: FILES, succeeded: FILES, failed: [], skipped: { binary: 1 } });
   expect(report.borrowed.length).toBeGreaterThan(0);
   expect(report.killed).toBeTypeOf('string');
@@ -81,6 +86,55 @@ test('three swarms do the job, one agent dies, everything is done and reported',
   expect(said()).toContain(report.traceId);
   expect(readFileSync(join(folder, 'out', 'report.md'), 'utf8')).toContain('## Longest functions');
   await until(() => leftovers().length === 0);
+});
+
+/** The way to an attempt of a task; one that was asked for, since its delivery was lost, has no delivery above it. */
+const ATTEMPT =
+  /^demo @demo > call pool\.SubmitTask @demo > pool\.SubmitTask @hivebus > (deliver \S+ @hivebus > )?run analyser @agent$/;
+/** What is lost with a killed process leaves behind what others did for it. */
+const OF_THE_KILLED = /^\? > (call )?(pool\.(ConfirmAssignment|ReportTask)|exec node) @/;
+
+/** The trace as far as it is kept, and which one the last program's is. */
+async function keptOf(servers: string, traceId: string) {
+  await using hive = await connect({ servers, env: {} });
+  const { spans } = await hive.telemetry.getTrace({ last: true });
+  return { ...(await readTrace(hive, { traceId })), last: spans[0]?.traceId };
+}
+
+test('its trace begins with one span and has every task below it, and nothing that was only waited for', async () => {
+  const { child, said, ended } = demo('--keep');
+  try {
+    await until(() => said().includes('It keeps running'), 90_000);
+    const [, servers = ''] = /federation at (\S+)/.exec(said()) ?? [];
+    const [, traceId = ''] = /^trace +(\S+)$/m.exec(said()) ?? [];
+    const { spans, missing, last } = await keptOf(servers, traceId);
+    expect(missing).toBe(0);
+    expect(spans.filter(({ parentSpanId }) => parentSpanId === '').map(({ name }) => name)).toEqual(['demo']);
+    expect(new Set(spans.map(({ attributes }) => attributes['hivebus.correlation_id'])).size).toBe(1);
+    const names = [...new Set(spans.map(({ name }) => name))];
+    expect(names.filter((name) => /ListAgents|Tasks$|RenewLease|GetAgent/.test(name))).toEqual([]);
+
+    const ways = pathsOf(spans);
+    expect(ways.filter((way) => way.startsWith('?') && !OF_THE_KILLED.test(way))).toEqual([]);
+    expect(ways).toContain('demo @demo > call pool.RequestAgent @demo > pool.RequestAgent @hivebus');
+    const attempts = spans.filter(({ name }) => name === 'run analyser');
+    expect(pathsOf(spans, attempts).filter((way) => !ATTEMPT.test(way))).toEqual([]);
+    const { killed } = reported();
+    const told = attempts.filter(({ attributes }) => attributes['hivebus.task.outcome'] === 'succeeded');
+    const tasks = [...told, ...attempts.filter(({ attributes }) => attributes['hivebus.agent'] === killed)];
+    expect(new Set(tasks.map(({ attributes }) => attributes['hivebus.task.id'])).size).toBe(FILES);
+    expect(told.some(({ attributes }) => attributes['hivebus.task.attempt'] === '2')).toBe(true);
+
+    const report = readFileSync(join(folder, 'out', 'report.md'), 'utf8');
+    expect(report).toMatch(/^demo +demo +\S+ {2}━+$/m);
+    expect(report).toMatch(/^├ ⋮ \d+ more like this, longest /m);
+    expect(last).toBe(traceId);
+    child.kill('SIGINT');
+    expect(await ended(), said()).toBe(0);
+  } finally {
+    child.kill('SIGKILL');
+  }
+  await until(() => leftovers().length === 0, 30_000);
 });
 
 test.each(['SIGINT', 'SIGKILL'] as const)('%s in the middle leaves no process behind', async (signal) => {

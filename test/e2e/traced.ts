@@ -79,17 +79,17 @@ function label({ name, kind, service }: Span): string {
 }
 
 /**
- * Every span as its way from the beginning of the trace, sorted, each way once: what is sent again on a slow machine
+ * Every span, or each of `some`, as its way from the beginning of the trace, sorted, each way once: what is sent again on a slow machine
  * goes the same way. A span whose parent is not there begins with `?`.
  */
-export function pathsOf(spans: readonly Span[]): string[] {
+export function pathsOf(spans: readonly Span[], some = spans): string[] {
   const byId = new Map(spans.map((span) => [span.spanId, span]));
   const path = (span: Span): string => {
     const parent = byId.get(span.parentSpanId);
     if (parent) return `${path(parent)} > ${label(span)}`;
     return span.parentSpanId === '' ? label(span) : `? > ${label(span)}`;
   };
-  return [...new Set(spans.map(path))].sort();
+  return [...new Set(some.map(path))].sort();
 }
 
 /** An outline, two spaces a level, as the ways that it stands for; `…` begins with the line above it. */

@@ -86,8 +86,11 @@ test("a stranger's traces come after those that somebody proven took part in", (
   expect(store.lastProgram()).toBe(T('a'));
 });
 
-test('what was open and has ended is there once, as it ended', () => {
-  const store = storeOf({ open: true, durationUs: '1' }, { durationUs: '9' }, { spanId: '3'.repeat(16), open: true });
+test('what was open and has ended is there once, as it ended; what is open still, as it was last', () => {
+  const store = storeOf(
+    ...[{ open: true, durationUs: '1' }, { durationUs: '9' }],
+    ...['0', '5', '3'].map((durationUs) => ({ spanId: '3'.repeat(16), open: true, durationUs })),
+  );
   expect(store.trace(T('a'))?.spans.map(({ open, durationUs }) => [open, durationUs])).toEqual([
     [false, '9'],
     [true, '5'],

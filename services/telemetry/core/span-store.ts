@@ -113,10 +113,14 @@ export class SpanStore {
   }
 }
 
-/** What was handed in open and has ended is there twice. */
+/** What was handed in open comes again when it goes on for long, and when it has ended: then that counts. */
 function withoutOpen(spans: readonly KeptSpan[]): KeptSpan[] {
   const ended = new Set(spans.filter(({ open }) => !open).map(({ spanId }) => spanId));
-  return spans.filter(({ open, spanId }) => !open || !ended.has(spanId));
+  const newest = new Map<string, KeptSpan>();
+  for (const span of spans) {
+    if (span.open && span.endUs >= (newest.get(span.spanId)?.endUs ?? 0)) newest.set(span.spanId, span);
+  }
+  return spans.filter((span) => !span.open || (!ended.has(span.spanId) && newest.get(span.spanId) === span));
 }
 
 /** Digits of the greatest number of microseconds: places are compared as text. */
