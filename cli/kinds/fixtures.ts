@@ -125,6 +125,7 @@ const leases: Lease[] = [
     revision: '41',
     endedAt: undefined,
     reason: '',
+    task: '',
   },
   {
     id: 'lease-5gg1pq0zztta',
@@ -138,6 +139,7 @@ const leases: Lease[] = [
     revision: '43',
     endedAt: at('11:01:00.000'),
     reason: 'given back by swarm quality',
+    task: '',
   },
 ];
 

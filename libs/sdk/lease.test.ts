@@ -23,7 +23,7 @@ function fixture() {
   const state = { renewals: 0, released: 0, error: undefined as HiveError | undefined };
   const lease = {
     ...{ id: 'l', agent: 'a/b', lender: 'a', borrower: 'c', termMs: TERM_MS, state: 'LEASE_STATE_ACTIVE' as const },
-    ...{ revision: '1', reason: '' },
+    ...{ revision: '1', reason: '', task: '' },
   };
   const pool = {
     requestAgent: async () => ({ lease, revision: '1', request: '' }),

@@ -6,6 +6,7 @@ import { Quotas } from './quotas.ts';
 import type { Ranked } from './ranked.ts';
 import { type AgentRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
+import { Stealer } from './stealing.ts';
 import { isFree, offerOf, type Spot, type Worker } from './workers.ts';
 
 /**
@@ -33,6 +34,7 @@ export class Plan {
   readonly #vacated = new Set<string>();
   #quotas: Quotas | undefined;
   #lender: Lender | undefined;
+  #stealer: Stealer | undefined;
 
   constructor(state: PoolState) {
     this.#state = state;
@@ -86,6 +88,21 @@ export class Plan {
     return this.#lender;
   }
 
+  /** Lets idle agents take what waits elsewhere. */
+  get stealer(): Stealer {
+    this.#stealer ??= new Stealer(this.#state, this, this.lender);
+    return this.#stealer;
+  }
+
+  get #isStealing(): boolean {
+    return this.#state.stealing.tasks.size > 0 || this.#stealer?.isWanted === true;
+  }
+
+  /** Waiting tasks that will not wait any more. */
+  get taken(): ReadonlySet<string> {
+    return this.#taken;
+  }
+
   /** The agent as it will be. */
   spot(key: string): Spot | undefined {
     return this.#changed.has(key) ? this.#changed.get(key) : this.#state.workers.get(key);
@@ -113,9 +130,10 @@ export class Plan {
         // Another round only when agents got less than they were offered, because others took their tasks.
         tasks = events.length > before ? [...this.#forOpened(), ...this.#forWoken()] : [];
       }
-      if (this.#state.asking.size > 0 && this.lender.grant(this.#opened, events)) {
-        tasks = [...this.unplaced(), ...this.#forOpened()];
-      }
+      const isLent =
+        (this.#state.asking.size > 0 && this.lender.grant(this.#opened, events)) ||
+        (this.#isStealing && this.stealer.steal(this.#opened, events));
+      if (isLent) tasks = [...this.unplaced(), ...this.#forOpened()];
     } while (tasks.length > 0);
     return events;
   }

@@ -7,6 +7,7 @@ import type {
   ExplainRequest,
   ExplainResponse,
   RequestAgentRequest,
+  Unblocker,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
@@ -14,6 +15,7 @@ import { explainedChoice } from './explained-choice.ts';
 import { FairShare, planned } from './fair-share.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf } from './need.ts';
+import { offerDue } from './offered.ts';
 import { type Demand, placementOf } from './placement.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
@@ -36,14 +38,23 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const placement = waits ? placementOf(state, demandOf(task), state.queue.ahead(task.id)) : undefined;
+  placement?.unblockers.push(...takers(state, task, view));
   return {
     summary: taskSummary(task, view.now),
     task: taskView(task, state),
-    history: taskHistory(task),
+    history: taskHistory(state, task),
     placement,
     choice: task.state === 'TASK_STATE_QUEUED' ? undefined : explainedChoice(task.choice),
     revision: String(view.revision),
   };
+}
+
+/** By when an idle agent of another swarm takes it, where the policy allows that. */
+function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocker[] {
+  if (state.stealing.afterMs === 0) return [];
+  const at = offerDue(task, view.epochStart, state.stealing.afterMs);
+  const text = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
+  return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at) }];
 }
 
 const demandOf = ({ spec }: TaskRow): Demand => ({
@@ -84,11 +95,16 @@ function taskSummary(task: TaskRow, now: number): string {
 const whoOf = (attempt: AttemptRow | undefined): string =>
   attempt ? `${attempt.agent}${attempt.lease === '' ? '' : ` (borrowed, ${attempt.lease})`}` : 'an agent';
 
-function taskHistory(task: TaskRow): ExplainedStep[] {
+function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
   const steps = [step(task.submittedAt, `submitted by ${task.submittedBy}`)];
+  if (task.offered) {
+    steps.push(step(task.offered.at, 'had waited long: idle agents of other swarms might take it from then on'));
+  }
   for (const attempt of task.attempts) {
     const { number, assignedAt, startedAt, endedAt, reason } = attempt;
-    steps.push(step(assignedAt, `attempt ${number} given to ${whoOf(attempt)}`));
+    const taken = state.leases.get(attempt.lease)?.task;
+    const why = taken ? `, which was idle and taken for ${taken === task.id ? 'it' : taken}` : '';
+    steps.push(step(assignedAt, `attempt ${number} given to ${whoOf(attempt)}${why}`));
     if (startedAt > 0) steps.push(step(startedAt, `attempt ${number} begun`));
     if (endedAt > 0) {
       const outcome = attempt.outcome.slice('OUTCOME_'.length).toLowerCase().replaceAll('_', ' ');
@@ -104,7 +120,8 @@ function taskHistory(task: TaskRow): ExplainedStep[] {
 }
 
 function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
-  const steps = [step(lease.grantedAt, `${lease.agent} lent by ${lease.lender} to ${lease.borrower}`)];
+  const why = lease.task ? `, for task ${lease.task}, which had waited long: the agent was idle` : '';
+  const steps = [step(lease.grantedAt, `${lease.agent} lent by ${lease.lender} to ${lease.borrower}${why}`)];
   if (lease.since > lease.grantedAt) steps.push(step(lease.since, 'renewed last'));
   if (lease.endedAt > 0) steps.push(step(lease.endedAt, `ended: ${lease.reason}`));
   return {

@@ -11,6 +11,8 @@ import type {
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createPoolMachine } from './machine.ts';
 import { meets, wishOf } from './need.ts';
+import { asksOf, isOffered } from './offered.ts';
+import type { Asks } from './requests.ts';
 import { type AgentRow, currentAttempt } from './rows.ts';
 import { DEFAULT_SETTINGS, type PoolSettings } from './settings.ts';
 import type { PoolShape, PoolSoft, PoolState } from './state.ts';
@@ -178,7 +180,24 @@ function mayLend(state: PoolState, agent: AgentRow, borrower: string): boolean {
 /** No request waits while an agent that could be lent to it is at home and free. */
 export function checkRequests(state: PoolState): void {
   expect(state.asking.size).toBe(state.requests.size);
-  for (const { id, wish } of state.requests.values()) {
+  checkAsks(state, state.requests.values());
+}
+
+/** No task that is offered waits while an agent that could be lent to its swarm is at home and free. */
+export function checkOffers(state: PoolState): void {
+  const offered = [...state.tasks.values()].filter(isOffered);
+  expect(state.stealing.tasks.size).toBe(state.stealing.afterMs > 0 ? offered.length : 0);
+  if (state.stealing.afterMs === 0) return;
+  const asks = offered.filter((task) => !isAtLimit(state, task.spec.swarm, 'running')).map(asksOf);
+  checkAsks(state, asks);
+  for (const lease of state.leases.values()) {
+    const agent = lease.task && lease.state === 'LEASE_STATE_ACTIVE' ? state.agents.get(lease.agent) : undefined;
+    if (agent) expect(state.workers.get(agent.key)?.busy, `${agent.key} is kept by ${lease.id}`).toBeGreaterThan(0);
+  }
+}
+
+function checkAsks(state: PoolState, asks: Iterable<Asks>): void {
+  for (const { id, wish } of asks) {
     if (isAtLimit(state, wish.swarm, 'leases')) continue;
     for (const agent of state.agents.values()) {
       const isAtWork = agent.state === 'AGENT_STATE_READY' && !agent.lameDuck;

@@ -73,6 +73,7 @@ export const leaseEvents = (
         revision: at.revision,
         ...registered(data),
         ...(data.choice ? { choice: data.choice } : {}),
+        ...(data.task ? { task: data.task } : {}),
       });
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
@@ -178,16 +179,45 @@ export function moveTasks(state: PoolState, lease: LeaseRow, plan: Plan, setting
  * are taken back for what is urgent. */
 export function settled(state: PoolState, plan: Plan): PoolEvent[] {
   const events = [...homecomings(state, plan), ...drained(plan), ...plan.assignments()];
-  const recalls = plan.unplaced().flatMap((task) => recall(state, task, plan));
-  return recalls.length === 0 ? events : [...events, ...recalls, ...plan.assignments()];
+  const ends = [...idleReturns(state, plan), ...plan.unplaced().flatMap((task) => recall(state, task, plan))];
+  return ends.length === 0 ? events : [...events, ...ends, ...plan.assignments()];
 }
 
-/** Takes a lent agent back for an urgent task of its home: of those that fit the one with least to do, then the last lent. */
-function recall(state: PoolState, { id, wish, type, priority }: Waiting, plan: Plan): readonly PoolEvent[] {
+/** Agents that have taken work of another swarm go home when nothing of it is left to do. */
+function idleReturns(state: PoolState, plan: Plan): readonly PoolEvent[] {
+  return plan.changed().flatMap(({ row, busy }) => {
+    const lease = row.lease !== '' && busy === 0 ? state.leases.get(row.lease) : undefined;
+    if (!lease?.task || lease.state !== 'LEASE_STATE_ACTIVE') return [];
+    const reason = `nothing is left to do for swarm ${lease.borrower}`;
+    return endLease(state, lease, 'LEASE_STATE_RELEASED', reason, plan);
+  });
+}
+
+/** An agent that has taken work of another swarm comes home for a task of its own, after what it runs. */
+function callHome(state: PoolState, task: Waiting, plan: Plan): readonly PoolEvent[] {
+  const leases = [...state.stealing.leasesOf(task.wish.swarm)].flatMap((id) => state.leases.get(id) ?? []);
+  const best = leastBusy(leases, task, plan);
+  return best
+    ? endLease(state, best, 'LEASE_STATE_RELEASED', `its swarm ${best.lender} needs it for task ${task.id}`, plan)
+    : [];
+}
+
+/** Takes a lent agent back for a task of its home: one that was asked for only for an urgent task. */
+function recall(state: PoolState, task: Waiting, plan: Plan): readonly PoolEvent[] {
+  const { id, wish, priority } = task;
   const policy = state.lending.get(wish.swarm)?.policy;
-  if (!policy || policy.recallPriority === 0 || priority < policy.recallPriority) return [];
+  const isUrgent = policy && policy.recallPriority > 0 && priority >= policy.recallPriority;
+  if (!isUrgent) return callHome(state, task, plan);
+  const best = leastBusy(state.leases.values(), task, plan);
+  if (!best) return [];
+  const reason = `taken back for task ${id} of priority ${priority}`;
+  return endLease(state, best, 'LEASE_STATE_REVOKED', reason, plan, policy);
+}
+
+/** Of the agents lent by a task's swarm that could do it, the one with least to do, then the last lent. */
+function leastBusy(leases: Iterable<LeaseRow>, { wish, type }: Waiting, plan: Plan): LeaseRow | undefined {
   let best: { lease: LeaseRow; busy: number } | undefined;
-  for (const lease of state.leases.values()) {
+  for (const lease of leases) {
     if (lease.state !== 'LEASE_STATE_ACTIVE' || lease.lender !== wish.swarm) continue;
     const spot = plan.spot(lease.agent);
     if (spot?.row.lease !== lease.id || spot.row.draining || spot.row.state !== 'AGENT_STATE_READY') continue;
@@ -195,9 +225,7 @@ function recall(state: PoolState, { id, wish, type, priority }: Waiting, plan: P
     if (!best || spot.busy < best.busy || (spot.busy === best.busy && lease.order > best.lease.order))
       best = { lease, busy: spot.busy };
   }
-  if (!best) return [];
-  const reason = `taken back for task ${id} of priority ${priority}`;
-  return endLease(state, best.lease, 'LEASE_STATE_REVOKED', reason, plan, policy);
+  return best?.lease;
 }
 
 /** Lame ducks on which nothing runs any more. */

@@ -1,9 +1,10 @@
 import type { Choice, LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import type { LendingPolicy, RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Shortlist } from './choice.ts';
 import type { Plan } from './dispatch.ts';
 import { FairShare, planned } from './fair-share.ts';
 import { meets, wishOf } from './need.ts';
+import type { Asks } from './requests.ts';
 import type { AgentRow, RequestRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { isFree, type Spot, type Worker } from './workers.ts';
@@ -25,6 +26,11 @@ export class Lender {
     this.#plan = plan;
   }
 
+  /** Is it at home, with a free slot? */
+  isLendable(spot: Spot): boolean {
+    return isFree(spot) && spot.row.lease === '';
+  }
+
   /** The request will no longer wait. */
   dropRequest(id: string): void {
     this.#answered.add(id);
@@ -40,12 +46,12 @@ export class Lender {
     const before = events.length;
     for (const key of opened) this.#offer(this.#plan.spot(key), events);
     for (const swarm of this.#plan.quotas.woken) this.#serve(swarm, events);
-    for (const home of this.#lendersWithNews()) this.#offerAll(home, events);
+    for (const home of this.lendersWithNews()) this.#offerAll(home, events);
     return events.length > before;
   }
 
   /** Which agent is lent: of another swarm, at home, with a free slot; the highest score (score.ts), then by name. */
-  candidatesFor(wish: RequestAgentRequest): Shortlist {
+  candidatesFor(wish: Asks['wish']): Shortlist {
     const { workers, scoring, keptScores } = this.#state;
     const asked = wishOf(wish);
     const list = new Shortlist(Math.max(1, keptScores));
@@ -61,8 +67,9 @@ export class Lender {
     for (const [key, spot] of this.#plan.changes()) {
       const before = workers.get(key);
       // Counted with its class; a class without any that is unchanged was not counted.
-      if (before && isLendable(before) && mayHave(before) && this.#plan.firstUnchanged(before.offer.own)) candidates--;
-      if (!spot || !isLendable(spot) || !mayHave(spot)) continue;
+      if (before && this.isLendable(before) && mayHave(before) && this.#plan.firstUnchanged(before.offer.own))
+        candidates--;
+      if (!spot || !this.isLendable(spot) || !mayHave(spot)) continue;
       candidates++;
       list.consider(spot, scoring.fit(spot.offer, asked) + spot.rank);
     }
@@ -83,11 +90,10 @@ export class Lender {
   }
 
   #offer(spot: Spot | undefined, events: PoolEvent[]): boolean {
-    if (!spot || !isLendable(spot)) return false;
-    const { asking, shares, limits } = this.#state;
-    this.#fair ??= new FairShare(planned(shares), limits);
+    if (!spot || !this.isLendable(spot)) return false;
+    const { asking } = this.#state;
     const may = (swarm: string) => this.#plan.quotas.mayBorrow(swarm) && this.mayLend(spot.row, swarm);
-    const request = asking.next(spot.row.type, spot.offer, this.#fair, may, this.#answered);
+    const request = asking.next(spot.row.type, spot.offer, this.fair, may, this.#answered);
     if (request) this.#lend(request, spot, events, asking.size - this.#answered.size);
     return request !== undefined;
   }
@@ -110,7 +116,8 @@ export class Lender {
     for (const spot of this.#plan.changed()) if (spot.row.home === home) this.#offer(spot, events);
   }
 
-  #lendersWithNews(): Set<string> {
+  /** Swarms that say what they lend, and of whose agents this decision changes some. */
+  lendersWithNews(): Set<string> {
     const homes = new Set(this.#policies.keys());
     if (this.#state.lending.size === 0) return homes;
     for (const key of this.#plan.changes().keys()) {
@@ -122,17 +129,29 @@ export class Lender {
 
   #lend(request: RequestRow, spot: Spot, events: PoolEvent[], waiting: number): void {
     const { row } = spot;
-    const granted = { ...grantOf(request, row), choice: this.#choiceOf(request.wish, spot, waiting) };
+    const granted = { ...grantOf(request, row), choice: this.choiceOf(request.wish, spot, waiting) };
     events.push({ type: 'lease.granted', data: granted });
     this.#answered.add(request.id);
-    this.#plan.quotas.count('leases', granted.borrower, 1);
-    this.#fair?.grant(granted.borrower, granted.termMs);
+    this.count(granted);
     this.#plan.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
   }
 
-  #choiceOf(wish: RequestAgentRequest, spot: Spot, waiting: number): Choice | undefined {
+  /** Why this agent; undefined when that is not kept. */
+  choiceOf(wish: Asks['wish'], spot: Spot, waiting: number): Choice | undefined {
     if (this.#state.keptScores === 0) return undefined;
     return this.candidatesFor(wish).choice(this.#state, wishOf(wish), spot, waiting);
+  }
+
+  /** A lease that the plan grants counts for whoever comes after. */
+  count({ borrower, termMs }: Pick<LeaseGranted, 'borrower' | 'termMs'>): void {
+    this.#plan.quotas.count('leases', borrower, 1);
+    this.fair.grant(borrower, termMs);
+  }
+
+  /** What swarms will have had. */
+  get fair(): FairShare {
+    this.#fair ??= new FairShare(planned(this.#state.shares), this.#state.limits);
+    return this.#fair;
   }
 
   /** How many agents of a home will be lent. */
@@ -164,10 +183,9 @@ export class Lender {
 }
 
 const isLent = (row: AgentRow | undefined): boolean => row !== undefined && row.lease !== '';
-const isLendable = (spot: Spot): boolean => isFree(spot) && spot.row.lease === '';
 
 /** Does a request ask for agents of this home? */
-export const isFrom = (home: string, { swarm, lender }: RequestAgentRequest): boolean =>
+export const isFrom = (home: string, { swarm, lender }: Pick<Asks['wish'], 'swarm' | 'lender'>): boolean =>
   home !== swarm && (lender === '' || lender === home);
 
 /** A request leads to one lease at most, which is named after it. */
@@ -181,4 +199,5 @@ const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): 
   termMs: wish.termMs,
   registration,
   request: id,
+  task: '',
 });

@@ -14,6 +14,7 @@ import { requestCommands, requestEvents } from './request.ts';
 import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
 import { emptyState, type PoolShape } from './state.ts';
+import { stealingEvents } from './stealing.ts';
 import { rebuild } from './store.ts';
 import { taskCommands, taskEvents } from './task.ts';
 import { nextDue, tick } from './timers.ts';
@@ -52,6 +53,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...attemptEvents(settings),
     ...checkpointEvents,
     ...deliveryEvents,
+    ...stealingEvents(settings),
     ...policyEvents,
     ...limitsEvents,
     ...lendingEvents,

@@ -55,7 +55,7 @@ export const wishOf = ({ swarm, capabilities, script = '', selector }: Wanted): 
 });
 
 /** What a task and a request for an agent say of the agent in common. */
-type Wanted = Pick<TaskSpec, 'swarm' | 'capabilities' | 'selector'> & Partial<Pick<TaskSpec, 'script'>>;
+export type Wanted = Pick<TaskSpec, 'swarm' | 'capabilities' | 'selector'> & Partial<Pick<TaskSpec, 'script'>>;
 
 /** Equal for needs that any agent meets both or neither of. */
 export function needKey({ capabilities, labels, script }: Need): string {

@@ -3,10 +3,10 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { Policy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireOperator } from './access.ts';
-import { POLICY_KEY } from './rows.ts';
+import { POLICY_KEY, type PolicyRow } from './rows.ts';
 import { DEFAULT_POLICY } from './score.ts';
 import type { PoolShape, PoolState } from './state.ts';
-import { putPolicy } from './store.ts';
+import { offerAnew, putPolicy } from './store.ts';
 
 /** The rules by which agents are chosen: journaled, so that every decision can be traced to the version it followed. */
 
@@ -22,6 +22,7 @@ export const policyCommands: Pick<Machine<PoolShape>['commands'], 'setPolicy'> =
       weights: input.weights ?? before.weights,
       typicalCost: input.typicalCost || before.typicalCost,
       ageingMs: input.ageingMs || before.ageingMs,
+      stealAfterMs: input.stealAfterMs ?? before.stealAfterMs ?? 0,
       version: String(Number(before.version) + 1),
       setBy: describePrincipal(ctx.principal),
     };
@@ -35,7 +36,10 @@ export const policyCommands: Pick<Machine<PoolShape>['commands'], 'setPolicy'> =
 export const policyEvents: Pick<Machine<PoolShape>['events'], 'policy.set'> = {
   'policy.set': {
     apply(state, data, at) {
-      putPolicy(state, { ...(data.policy as Policy), setAt: new Date(at.time).toISOString() });
+      const { stealAfterMs: before } = policyOf(state);
+      const policy: PolicyRow = { ...(data.policy as Policy), setAt: new Date(at.time).toISOString() };
+      putPolicy(state, policy);
+      if ((policy.stealAfterMs ?? 0) !== (before ?? 0)) offerAnew(state);
     },
     key: () => '',
   },

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { checkRequests, isAtLimit, Pool, wanted } from './fixtures.ts';
+import { checkOffers, checkRequests, isAtLimit, Pool, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
 import { currentAttempt, isDelayed } from './rows.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
@@ -115,7 +115,9 @@ class Model {
   readonly pool = new Pool({ keepTasks: 8, retentionBatch: 4, maxUnconfirmed: 3, removeUnreachableMs: 100_000 });
   readonly submitted: string[] = [];
 
-  constructor() {
+  constructor(stealAfterMs: number) {
+    const change = { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs };
+    this.pool.run.execute('setPolicy', change);
     const limits = { swarm: 'c', maxRunning: 2, maxLeases: 1, maxQueued: 5, maxRequests: 2 };
     const none = { weight: 0, submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };
     this.pool.run.execute('setSwarmLimits', { limits: { ...none, ...limits }, expectedVersion: '0' });
@@ -245,6 +247,7 @@ class Model {
     this.#checkAgents();
     this.#checkDispatch();
     checkRequests(state);
+    checkOffers(state);
     this.#checkDeliveries();
     this.#checkContinuity();
   }
@@ -356,8 +359,9 @@ class Model {
       const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
       expect(told(made)).toEqual(told(kept));
     }
-    const sizes = ({ queue, endedTasks, asking, usage }: PoolState) => [
-      ...[queue.size, endedTasks.size, asking.size],
+    const sizes = ({ queue, endedTasks, asking, usage, stealing }: PoolState) => [
+      ...[queue.size, endedTasks.size, asking.size, stealing.tasks.size],
+      ...SWARMS.flatMap((each) => [...stealing.leasesOf(each)]),
       ...SWARMS.flatMap((each) => [usage.running, usage.queued, usage.leases, usage.requests].map((of) => of.of(each))),
     ];
     expect(sizes(restored)).toEqual(sizes(run.state));
@@ -394,10 +398,12 @@ const told = (worker: Worker | undefined) => [
   [...(worker?.offer.own.inOrder() ?? [])].map(({ row }) => row.key),
 ];
 
+const histories = fc.array(step, { minLength: 1, maxLength: 120, size: 'max' });
+
 test('in every history the invariants hold, and replay and restore give the same state', { timeout: 120_000 }, () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 120, size: 'max' }), (steps) => {
-      const model = new Model();
+    fc.property(histories, fc.constantFrom(0, 3000), (steps, stealAfterMs) => {
+      const model = new Model(stealAfterMs);
       for (const one of steps) {
         model.run(one);
         model.check();

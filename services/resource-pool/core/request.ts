@@ -38,7 +38,17 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     const { termMs, swarm: borrower } = wish;
     const agent = spot.row;
     const choice = state.keptScores > 0 ? list.choice(state, wishOf(wish), spot) : undefined;
-    const data = { lease, agent: agent.key, lender: agent.home, borrower, termMs, registration, request: '', choice };
+    const data = {
+      lease,
+      agent: agent.key,
+      lender: agent.home,
+      borrower,
+      termMs,
+      registration,
+      request: '',
+      task: '',
+      choice,
+    };
     plan.changeRow({ ...agent, lease, serving: borrower });
     return {
       events: [{ type: 'lease.granted', data }, ...plan.assignments()],

@@ -1,20 +1,33 @@
 import type { FairShare } from './fair-share.ts';
-import { meets, type Need, needKey, type Offer, type Wish, wishOf } from './need.ts';
+import { meets, type Need, needKey, type Offer, type Wanted, type Wish, wishOf } from './need.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import type { RequestRow } from './rows.ts';
 import { DEFAULT_AGEING_MS } from './score.ts';
 
-/** A request that waits, as the allocator sees it. */
-export interface Asking extends Placed {
-  readonly row: RequestRow;
+/** What agents of other swarms could serve: a request, or a task that they may take. */
+export interface Asks {
+  readonly id: string;
+  readonly wish: Wanted & {
+    readonly type: string;
+    readonly lender: string;
+    readonly priority: number;
+    readonly termMs: number;
+  };
+  readonly queuedAt: number;
+  readonly order: number;
+}
+
+/** One that waits, as the allocator sees it. */
+export interface Asking<Row extends Asks = Asks> extends Placed {
+  readonly row: Row;
   readonly wish: Wish;
 }
 
 /** Requests that the same agents could serve, by who asks. */
-interface Line {
+interface Line<Row extends Asks> {
   readonly need: Need;
   readonly lender: string;
-  readonly bySwarm: Map<string, Ranked<Asking>>;
+  readonly bySwarm: Map<string, Ranked<Asking<Row>>>;
 }
 
 /**
@@ -22,9 +35,9 @@ interface Line {
  * be. So an agent that becomes free is shown only to the lines that it fits, and in each to the first request of every
  * swarm; between swarms the fair share decides (fair-share.ts). Derived from the rows of requests.
  */
-export class Requests {
-  readonly #types = new Map<string, Map<string, Line>>();
-  readonly #waiting = new Map<string, Asking>();
+export class Requests<Row extends Asks = RequestRow> {
+  readonly #types = new Map<string, Map<string, Line<Row>>>();
+  readonly #waiting = new Map<string, Asking<Row>>();
 
   #ageingMs = DEFAULT_AGEING_MS;
 
@@ -48,8 +61,8 @@ export class Requests {
   }
 
   /** The first request of each line of a swarm, without those in `except`, in their order. */
-  heads(swarm: string, except: ReadonlySet<string>): RequestRow[] {
-    const found: Asking[] = [];
+  heads(swarm: string, except: ReadonlySet<string>): Row[] {
+    const found: Asking<Row>[] = [];
     for (const lines of this.#types.values()) {
       for (const { bySwarm } of lines.values()) {
         const own = bySwarm.get(swarm);
@@ -60,14 +73,14 @@ export class Requests {
     return found.sort((a, b) => (this.#goesFirst(a, b) ? -1 : 1)).map(({ row }) => row);
   }
 
-  add(row: RequestRow): void {
-    const asking: Asking = { row, wish: wishOf(row.wish), place: -1 };
+  add(row: Row): void {
+    const asking: Asking<Row> = { row, wish: wishOf(row.wish), place: -1 };
     this.#waiting.set(row.id, asking);
-    const lines = entry(this.#types, row.wish.type, () => new Map<string, Line>());
+    const lines = entry(this.#types, row.wish.type, () => new Map<string, Line<Row>>());
     const { need } = asking.wish;
-    const make = (): Line => ({ need, lender: row.wish.lender, bySwarm: new Map() });
+    const make = (): Line<Row> => ({ need, lender: row.wish.lender, bySwarm: new Map() });
     const line = entry(lines, lineKey(asking), make);
-    entry(line.bySwarm, row.wish.swarm, () => new Ranked<Asking>(this.#goesFirst)).add(asking);
+    entry(line.bySwarm, row.wish.swarm, () => new Ranked<Asking<Row>>(this.#goesFirst)).add(asking);
   }
 
   delete(id: string): void {
@@ -118,8 +131,8 @@ export class Requests {
     fair: FairShare,
     mayBorrow: (swarm: string) => boolean,
     except: ReadonlySet<string>,
-  ): RequestRow | undefined {
-    const heads = new Map<string, Asking>();
+  ): Row | undefined {
+    const heads = new Map<string, Asking<Row>>();
     for (const { need, lender, bySwarm } of this.#types.get(type)?.values() ?? []) {
       if ((lender !== '' && lender !== offer.home) || !meets(offer, need)) continue;
       for (const [swarm, own] of bySwarm) {
@@ -129,7 +142,7 @@ export class Requests {
         if (first && (!head || this.#goesFirst(first, head))) heads.set(swarm, first);
       }
     }
-    let best: Asking | undefined;
+    let best: Asking<Row> | undefined;
     for (const head of heads.values()) if (!best || comesBefore(head, best, fair)) best = head;
     return best?.row;
   }
@@ -141,7 +154,7 @@ function comesBefore(a: Asking, b: Asking, fair: FairShare): boolean {
   return difference === 0 ? a.row.order < b.row.order : difference < 0;
 }
 
-function firstOf(own: Ranked<Asking>, except: ReadonlySet<string>): Asking | undefined {
+function firstOf<Row extends Asks>(own: Ranked<Asking<Row>>, except: ReadonlySet<string>): Asking<Row> | undefined {
   const { first } = own;
   if (!first || !except.has(first.row.id)) return first;
   for (const asking of own.inOrder()) if (!except.has(asking.row.id)) return asking;

@@ -84,6 +84,8 @@ export interface LeaseRow extends Registered {
   readonly reason: string;
   /** Why this agent was chosen; not there when that was not kept. */
   readonly choice?: Choice;
+  /** The borrower's task for which the idle agent was taken; not there when the lease was asked for. See stealing.ts. */
+  readonly task?: string;
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;
@@ -132,6 +134,8 @@ export interface TaskRow extends Registered {
   readonly readySince?: number;
   /** Why the agent of the last attempt was chosen; not there when that was not kept. */
   readonly choice?: Choice;
+  /** When idle agents of other swarms were last allowed to take it, and for which attempt. */
+  readonly offered?: { readonly at: number; readonly attempt: number };
   /** The one accepted result. */
   readonly result?: unknown;
   readonly reason: string;

@@ -37,6 +37,7 @@ export const DEFAULT_POLICY: Policy = {
   weights: { performance: 250, free: 250, locality: 300, specialisation: 100, priority: 50, cost: 50 },
   typicalCost: 100,
   ageingMs: DEFAULT_AGEING_MS,
+  stealAfterMs: 0,
   version: '1',
   setBy: '',
 };

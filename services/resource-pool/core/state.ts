@@ -4,6 +4,7 @@ import type { EventOf } from '../../../libs/protocol/machine.ts';
 import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { FairShare } from './fair-share.ts';
+import { Stealing } from './offered.ts';
 import { Queue } from './queue.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
@@ -33,7 +34,7 @@ import { Workers } from './workers.ts';
  * - a task has at most one current attempt, and exactly one outcome once it has ended;
  * - no task waits while an agent that serves its swarm, fits it and is ready has a free slot;
  * - an agent has a lease exactly when that lease is ACTIVE or DRAINING;
- * - no request waits while an agent that could be lent to it is at home and has a free slot.
+ * - no request and no offered task waits while an agent that could be lent to it is at home and has a free slot.
  */
 export interface PoolState {
   readonly agents: Table<AgentRow>;
@@ -61,6 +62,7 @@ export interface PoolState {
   readonly fair: FairShare;
   readonly asking: Requests;
   readonly usage: Usage;
+  readonly stealing: Stealing;
   readonly workers: Workers;
   readonly queue: Queue;
   /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
@@ -135,6 +137,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     fair: new FairShare(shares, limits),
     asking: new Requests(),
     usage: new Usage(),
+    stealing: new Stealing(),
     workers: new Workers(scoring),
     queue: new Queue(),
     due: new DueQueue(),
@@ -252,6 +255,7 @@ export interface PoolShape {
     'task.attempt-ended': events.TaskAttemptEnded;
     'task.ready': events.TaskReady;
     'task.checkpointed': events.TaskCheckpointed;
+    'task.offered': events.TaskOffered;
     'task.cancel-requested': events.TaskCancelRequested;
     'task.ended': events.TaskEnded;
     'task.forgotten': events.TaskForgotten;

@@ -1,5 +1,6 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import { agentDue, leaseDue, requestDue, taskDue } from './due.ts';
+import { asksOf, isOffered, offerDue } from './offered.ts';
 import {
   type AgentRow,
   type CheckpointRow,
@@ -54,9 +55,29 @@ export function putPolicy(state: PoolState, row: PolicyRow): void {
   state.scoring.use(row);
   state.queue.ageBy(row.ageingMs);
   state.asking.ageBy(row.ageingMs);
+  state.stealing.tasks.ageBy(row.ageingMs);
+  state.stealing.afterMs = row.stealAfterMs ?? 0;
   for (const agent of state.agents.values()) {
     state.workers.weigh(agent.key, state.scoring.merit(agent, state.measures.get(agent.key)));
   }
+}
+
+/** How long tasks wait before they are offered has changed: what was offered is no more, and is due anew. */
+export function offerAnew(state: PoolState): void {
+  for (const task of state.tasks.values()) {
+    if (task.state !== 'TASK_STATE_QUEUED') continue;
+    const { offered: _, ...rest } = task;
+    state.stealing.tasks.delete(task.id);
+    state.tasks.set(task.id, rest);
+    indexOffer(state, rest);
+  }
+}
+
+/** Where a task stands that agents of other swarms take, or will. */
+function indexOffer(state: PoolState, task: TaskRow): void {
+  const { stealing, due } = state;
+  schedule(due, `offer/${task.id}`, offerDue(task, 0, stealing.afterMs));
+  if (stealing.afterMs > 0 && isOffered(task)) stealing.tasks.add(asksOf(task));
 }
 
 export function putLease(state: PoolState, row: LeaseRow): void {
@@ -69,6 +90,7 @@ export function putLease(state: PoolState, row: LeaseRow): void {
 function indexLease(state: PoolState, row: LeaseRow): void {
   schedule(state.due, `lease/${row.id}`, leaseDue(row, 0));
   state.usage.lease(row, 1);
+  state.stealing.put(row);
   if (row.endedAt > 0) state.endedLeases.add(row);
 }
 
@@ -103,6 +125,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
   const to = currentAttempt(row)?.agent;
   if (before) state.usage.task(before, -1);
   if (before?.state === 'TASK_STATE_QUEUED') state.queue.delete(row.id);
+  if (before && isOffered(before)) state.stealing.tasks.delete(row.id);
   if (from && from !== to) state.workers.hold(from, row.id, false);
   state.tasks.set(row.id, row);
   if (to && from !== to) state.workers.hold(to, row.id, true);
@@ -112,6 +135,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
 function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
   state.usage.task(row, 1);
   if (row.state === 'TASK_STATE_QUEUED' && !isDelayed(row)) state.queue.add(row);
+  if (state.stealing.afterMs > 0) indexOffer(state, row);
   if (hasEnded(row.state)) state.endedTasks.add(row);
   schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
 }

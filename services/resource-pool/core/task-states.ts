@@ -1,7 +1,7 @@
 import type { TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** What can happen to a task; each is brought about by one type of event. */
-export type Step = 'assign' | 'ready' | 'start' | 'retry' | 'cancel' | 'succeed' | 'fail' | 'end-cancelled';
+export type Step = 'assign' | 'ready' | 'offer' | 'start' | 'retry' | 'cancel' | 'succeed' | 'fail' | 'end-cancelled';
 
 /**
  * A task's life. What is not listed cannot happen: decisions never bring it about, and applying it changes nothing.
@@ -10,13 +10,14 @@ export type Step = 'assign' | 'ready' | 'start' | 'retry' | 'cancel' | 'succeed'
  *        ▲                  │                   │
  *        └──────retry───────┴───────────────────┘
  *
- * A task that is tried again may have to wait first; `ready` ends that. An assigned task may end without `start`: its agent may have begun although its confirmation was lost.
+ * A task that is tried again may have to wait first; `ready` ends that. One that has waited long may be offered to agents of other swarms. An assigned task may end without `start`: its agent may have begun although its confirmation was lost.
  */
 const TRANSITIONS: Readonly<Record<TaskState, Readonly<Partial<Record<Step, TaskState>>>>> = {
   TASK_STATE_UNSPECIFIED: {},
   TASK_STATE_QUEUED: {
     assign: 'TASK_STATE_ASSIGNED',
     ready: 'TASK_STATE_QUEUED',
+    offer: 'TASK_STATE_QUEUED',
     fail: 'TASK_STATE_FAILED',
     'end-cancelled': 'TASK_STATE_CANCELLED',
   },

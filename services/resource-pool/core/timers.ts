@@ -5,6 +5,7 @@ import { Plan } from './dispatch.ts';
 import { giveBack } from './draining.ts';
 import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
+import { offerDue } from './offered.ts';
 import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
 import type { PoolSettings } from './settings.ts';
@@ -50,6 +51,10 @@ function rowDue(state: PoolState, key: string, epochStart: number, settings: Poo
     const request = state.requests.get(id);
     return request && requestDue(request, epochStart);
   }
+  if (table === 'offer') {
+    const task = state.tasks.get(id);
+    return task && offerDue(task, epochStart, state.stealing.afterMs);
+  }
   const agent = state.agents.get(id);
   return agent && agentDue(agent, epochStart, settings);
 }
@@ -68,7 +73,9 @@ function parse(key: string): DueRow {
 export function tick(state: PoolState, now: number, epochStart: number, settings: PoolSettings): PoolEvent[] {
   const plan = new Plan(state);
   const events: PoolEvent[] = [];
-  for (const { table, id } of dueRows(state, now, epochStart, settings)) {
+  const rows = dueRows(state, now, epochStart, settings);
+  for (const { table, id } of rows) {
+    if (table === 'offer') continue;
     if (table === 'agent') {
       const agent = state.agents.get(id);
       if (agent?.state === 'AGENT_STATE_READY' || agent?.state === 'AGENT_STATE_SUSPECT') {
@@ -81,7 +88,19 @@ export function tick(state: PoolState, now: number, epochStart: number, settings
     }
     events.push(...rowEvents(state, table, id, now, epochStart, plan, settings));
   }
-  return [...events, ...settled(state, plan), ...forgettable(state, now, settings)];
+  const offered = offers(state, rows, plan);
+  return [...events, ...offered, ...settled(state, plan), ...forgettable(state, now, settings)];
+}
+
+/** What has waited long, and still waits, may be taken by others. */
+function offers(state: PoolState, rows: readonly DueRow[], plan: Plan): PoolEvent[] {
+  const tasks = rows.flatMap(({ table, id }) => {
+    const task = table === 'offer' && !plan.taken.has(id) ? state.tasks.get(id) : undefined;
+    return task ? [task] : [];
+  });
+  if (tasks.length === 0) return [];
+  plan.stealer.offer(tasks);
+  return [{ type: 'task.offered', data: { tasks: tasks.map(({ id }) => id) } }];
 }
 
 /** Tasks before leases: whether a lease must drain depends on what has ended. */

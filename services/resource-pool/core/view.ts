@@ -76,6 +76,7 @@ export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
   revision: String(row.revision),
   endedAt: timeOrNone(row.endedAt),
   reason: row.reason,
+  task: row.task ?? '',
 });
 
 export const requestView = (row: RequestRow): AgentRequest => ({

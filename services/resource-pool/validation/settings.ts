@@ -7,13 +7,15 @@ import { checkVersion, DAY_MS, MAX_COST } from './parts.ts';
 /** What a policy's weights add up to. */
 const ALL_WEIGHT = 1000;
 
-export function checkPolicy({ weights, typicalCost, ageingMs, expectedVersion }: rpc.SetPolicyRequest): void {
+export function checkPolicy(request: rpc.SetPolicyRequest): void {
+  const { weights, typicalCost, ageingMs, stealAfterMs, expectedVersion } = request;
   const checks = new Checks();
-  const isChange = weights !== undefined || typicalCost > 0 || ageingMs > 0;
-  checks.rule(isChange, 'weights', weights, 'or typicalCost or ageingMs must be there');
+  const isChange = weights !== undefined || typicalCost > 0 || ageingMs > 0 || stealAfterMs !== undefined;
+  checks.rule(isChange, 'weights', weights, 'or typicalCost, ageingMs or stealAfterMs must be there');
   if (weights) checkWeights(checks, weights);
   checks.range('typicalCost', typicalCost, 0, MAX_COST);
   checks.range('ageingMs', ageingMs, 0, DAY_MS);
+  checks.range('stealAfterMs', stealAfterMs ?? 0, 0, DAY_MS);
   checkVersion(checks, expectedVersion);
   checks.done();
 }

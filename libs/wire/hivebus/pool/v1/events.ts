@@ -107,7 +107,11 @@ export interface LeaseGranted {
   /** The request that waited for it; empty = it was granted at once. */
   request: string;
   /** Why this agent; unset in leases that are older than this field. */
-  choice?: Choice | undefined;
+  choice?:
+    | Choice
+    | undefined;
+  /** The borrower's task for which the idle agent was taken, which had waited long; empty = the lease was asked for. */
+  task: string;
 }
 
 /** Why an agent was chosen: what was compared in that decision. See PlacementWeights for what the parts mean. */
@@ -285,6 +289,12 @@ export interface TaskCheckpointed {
 export interface TaskReady {
   /** The task's id. */
   task: string;
+}
+
+/** task.offered: tasks have waited so long that idle agents of other swarms may take them; no key. */
+export interface TaskOffered {
+  /** The tasks' ids. */
+  tasks: string[];
 }
 
 /** task.cancel-requested: key = <swarm>.<task>. */
@@ -851,6 +861,7 @@ function createBaseLeaseGranted(): LeaseGranted {
     registration: "",
     request: "",
     choice: undefined,
+    task: "",
   };
 }
 
@@ -879,6 +890,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.choice !== undefined) {
       Choice.encode(message.choice, writer.uint32(66).fork()).join();
+    }
+    if (message.task !== "") {
+      writer.uint32(74).string(message.task);
     }
     return writer;
   },
@@ -960,6 +974,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.choice = Choice.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -986,6 +1008,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
       registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
       request: isSet(object.request) ? globalThis.String(object.request) : "",
       choice: isSet(object.choice) ? Choice.fromJSON(object.choice) : undefined,
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
     };
   },
 
@@ -1014,6 +1037,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.choice !== undefined) {
       obj.choice = Choice.toJSON(message.choice);
+    }
+    if (message.task !== "") {
+      obj.task = message.task;
     }
     return obj;
   },
@@ -2489,6 +2515,64 @@ export const TaskReady: MessageFns<TaskReady> = {
     const obj: any = {};
     if (message.task !== "") {
       obj.task = message.task;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskOffered(): TaskOffered {
+  return { tasks: [] };
+}
+
+export const TaskOffered: MessageFns<TaskOffered> = {
+  encode(message: TaskOffered, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tasks) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskOffered {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskOffered();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tasks.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskOffered {
+    return { tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => globalThis.String(e)) : [] };
+  },
+
+  toJSON(message: TaskOffered): unknown {
+    const obj: any = {};
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks;
     }
     return obj;
   },

@@ -577,6 +577,11 @@ export interface Lease {
     | undefined;
   /** Why it drains or ended, for people. */
   reason: string;
+  /**
+   * The borrower's task for which the idle agent was taken: nobody asked for this lease, and it ends when nothing is left
+   * to do. Empty = the lease was asked for.
+   */
+  task: string;
 }
 
 /** What is to be done. Exactly one of payload and script may be what the agent's command reads: a script runs in a shell. */
@@ -1615,6 +1620,11 @@ export interface Policy {
     | undefined;
   /** How long must a task or request have waited to make up for one point of priority, in milliseconds, 1 to 86400000. */
   ageingMs: number;
+  /**
+   * A task that has waited so long, in milliseconds, for an agent of its swarm may be taken by an idle agent of another,
+   * as far as that swarm's lending policy allows; up to 86400000; 0 = never.
+   */
+  stealAfterMs: number;
 }
 
 /** What a swarm may use of the pool; 0 = no limit but the federation's. */
@@ -1718,6 +1728,8 @@ export interface SetPolicyRequest {
   expectedVersion: string;
   /** The new ageing; 0 = as it is. */
   ageingMs: number;
+  /** How long a task waits before others' idle agents may take it; unset = as it is, 0 = they never may. */
+  stealAfterMs?: number | undefined;
 }
 
 export interface SetPolicyResponse {
@@ -2517,6 +2529,7 @@ function createBaseLease(): Lease {
     revision: "0",
     endedAt: undefined,
     reason: "",
+    task: "",
   };
 }
 
@@ -2554,6 +2567,9 @@ export const Lease: MessageFns<Lease> = {
     }
     if (message.reason !== "") {
       writer.uint32(90).string(message.reason);
+    }
+    if (message.task !== "") {
+      writer.uint32(98).string(message.task);
     }
     return writer;
   },
@@ -2659,6 +2675,14 @@ export const Lease: MessageFns<Lease> = {
             message.reason = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2700,6 +2724,7 @@ export const Lease: MessageFns<Lease> = {
         ? globalThis.String(object.ended_at)
         : undefined,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
     };
   },
 
@@ -2737,6 +2762,9 @@ export const Lease: MessageFns<Lease> = {
     }
     if (message.reason !== "") {
       obj.reason = message.reason;
+    }
+    if (message.task !== "") {
+      obj.task = message.task;
     }
     return obj;
   },
@@ -11558,7 +11586,15 @@ export const PlacementWeights: MessageFns<PlacementWeights> = {
 };
 
 function createBasePolicy(): Policy {
-  return { weights: undefined, typicalCost: 0, version: "0", setBy: "", setAt: undefined, ageingMs: 0 };
+  return {
+    weights: undefined,
+    typicalCost: 0,
+    version: "0",
+    setBy: "",
+    setAt: undefined,
+    ageingMs: 0,
+    stealAfterMs: 0,
+  };
 }
 
 export const Policy: MessageFns<Policy> = {
@@ -11580,6 +11616,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.ageingMs !== 0) {
       writer.uint32(48).uint32(message.ageingMs);
+    }
+    if (message.stealAfterMs !== 0) {
+      writer.uint32(56).uint32(message.stealAfterMs);
     }
     return writer;
   },
@@ -11645,6 +11684,14 @@ export const Policy: MessageFns<Policy> = {
             message.ageingMs = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.stealAfterMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -11681,6 +11728,11 @@ export const Policy: MessageFns<Policy> = {
         : isSet(object.ageing_ms)
         ? globalThis.Number(object.ageing_ms)
         : 0,
+      stealAfterMs: isSet(object.stealAfterMs)
+        ? globalThis.Number(object.stealAfterMs)
+        : isSet(object.steal_after_ms)
+        ? globalThis.Number(object.steal_after_ms)
+        : 0,
     };
   },
 
@@ -11703,6 +11755,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.ageingMs !== 0) {
       obj.ageingMs = Math.round(message.ageingMs);
+    }
+    if (message.stealAfterMs !== 0) {
+      obj.stealAfterMs = Math.round(message.stealAfterMs);
     }
     return obj;
   },
@@ -12530,7 +12585,7 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
 };
 
 function createBaseSetPolicyRequest(): SetPolicyRequest {
-  return { weights: undefined, typicalCost: 0, expectedVersion: "0", ageingMs: 0 };
+  return { weights: undefined, typicalCost: 0, expectedVersion: "0", ageingMs: 0, stealAfterMs: undefined };
 }
 
 export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
@@ -12546,6 +12601,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.ageingMs !== 0) {
       writer.uint32(32).uint32(message.ageingMs);
+    }
+    if (message.stealAfterMs !== undefined) {
+      writer.uint32(40).uint32(message.stealAfterMs);
     }
     return writer;
   },
@@ -12595,6 +12653,14 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
             message.ageingMs = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stealAfterMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -12625,6 +12691,11 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
         : isSet(object.ageing_ms)
         ? globalThis.Number(object.ageing_ms)
         : 0,
+      stealAfterMs: isSet(object.stealAfterMs)
+        ? globalThis.Number(object.stealAfterMs)
+        : isSet(object.steal_after_ms)
+        ? globalThis.Number(object.steal_after_ms)
+        : undefined,
     };
   },
 
@@ -12641,6 +12712,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.ageingMs !== 0) {
       obj.ageingMs = Math.round(message.ageingMs);
+    }
+    if (message.stealAfterMs !== undefined) {
+      obj.stealAfterMs = Math.round(message.stealAfterMs);
     }
     return obj;
   },

@@ -1,0 +1,46 @@
+import { type Asks, Requests } from './requests.ts';
+import { isDelayed, type LeaseRow, queuedSince, type TaskRow } from './rows.ts';
+import { DEFAULT_LEASE_TERM_MS } from './settings.ts';
+
+/** What idle agents of other swarms may take, and what they have taken: see stealing.ts. */
+export class Stealing {
+  /** How long a task waits before it is offered, in milliseconds; 0 = for ever. */
+  afterMs = 0;
+  /** Tasks that are offered. Derived from the rows of tasks. */
+  readonly tasks = new Requests<Asks>();
+  /** Active leases by which agents have taken work, by lender. Derived from the rows of leases. */
+  readonly #leases = new Map<string, Set<string>>();
+
+  leasesOf(lender: string): ReadonlySet<string> {
+    return this.#leases.get(lender) ?? NO_LEASES;
+  }
+
+  /** A lease's row came or changed. */
+  put({ id, lender, task, state }: LeaseRow): void {
+    if (!task) return;
+    const own = this.#leases.get(lender);
+    if (state !== 'LEASE_STATE_ACTIVE') {
+      own?.delete(id);
+      if (own?.size === 0) this.#leases.delete(lender);
+    } else if (own) own.add(id);
+    else this.#leases.set(lender, new Set([id]));
+  }
+}
+
+const NO_LEASES: ReadonlySet<string> = new Set();
+
+/** May agents of other swarms take it? An offer is for one attempt. */
+export const isOffered = ({ state, offered, attempts }: TaskRow): boolean =>
+  offered !== undefined && state === 'TASK_STATE_QUEUED' && offered.attempt === attempts.length + 1;
+
+/** When a waiting task is offered; undefined = never, or it is already. */
+export function offerDue(task: TaskRow, epochStart: number, afterMs: number): number | undefined {
+  if (afterMs === 0 || task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isOffered(task)) return undefined;
+  return Math.max(queuedSince(task), epochStart) + afterMs;
+}
+
+/** A waiting task, as a request for an agent of another swarm. */
+export const asksOf = ({ id, spec, submittedAt, order }: TaskRow): Asks => ({
+  ...{ id, queuedAt: submittedAt, order },
+  wish: { ...spec, lender: '', termMs: DEFAULT_LEASE_TERM_MS },
+});

@@ -1,0 +1,126 @@
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
+import type { Plan } from './dispatch.ts';
+import type { Lender } from './lender.ts';
+import { asksOf } from './offered.ts';
+import type { Asks } from './requests.ts';
+import type { TaskRow } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolShape, PoolState } from './state.ts';
+import { putTask } from './store.ts';
+import { next } from './task-states.ts';
+import type { Spot, Worker } from './workers.ts';
+
+export const stealingEvents = (settings: PoolSettings): Pick<Machine<PoolShape>['events'], 'task.offered'> => ({
+  'task.offered': {
+    apply(state, data, at) {
+      for (const id of data.tasks) {
+        const task = state.tasks.get(id);
+        const to = task && next(task.state, 'offer');
+        if (!to) continue;
+        const offered = { at: at.time, attempt: task.attempts.length + 1 };
+        putTask(state, { ...task, state: to, offered, revision: at.revision }, settings);
+      }
+    },
+    key: () => '',
+  },
+});
+
+/**
+ * Work stealing: idle agents take work that has waited long for agents of its own swarm.
+ *
+ * A task that has waited as long as the policy says is offered: from then on an agent of another swarm that is free at
+ * home takes it, as its swarm's lending policy and the borrower's limits allow; of several swarms the one that had least
+ * is helped first (fair-share.ts). Taking is a lease that nobody asked for: the agent serves the other swarm, and goes
+ * home when nothing is left to do there, when a task of its own swarm finds no agent, or at the end of its term, in each
+ * case after what it runs. So all that holds for lending holds here. The alternative, to hand out single attempts across
+ * swarms, would need each of these rules a second time.
+ *
+ * This is the part of a plan that does it: one lease at a time, so that an agent's slots are filled before another comes.
+ */
+export class Stealer {
+  readonly #state: PoolState;
+  readonly #plan: Plan;
+  readonly #lender: Lender;
+  /** Tasks that this decision offers, and that none has been looked for yet. */
+  readonly #offered: TaskRow[] = [];
+
+  constructor(state: PoolState, plan: Plan, lender: Lender) {
+    this.#state = state;
+    this.#plan = plan;
+    this.#lender = lender;
+  }
+
+  /** The tasks will be offered. */
+  offer(tasks: readonly TaskRow[]): void {
+    this.#offered.push(...tasks);
+  }
+
+  get isWanted(): boolean {
+    return this.#offered.length > 0 || this.#state.stealing.tasks.size > 0;
+  }
+
+  /** Lets one agent that is idle take work of another swarm. False when there was none, or nothing for it to take. */
+  steal(opened: ReadonlySet<string>, events: PoolEvent[]): boolean {
+    for (let task = this.#offered.shift(); task; task = this.#offered.shift()) {
+      if (this.#findAgent(asksOf(task), events)) return true;
+    }
+    if (this.#state.stealing.tasks.size === 0) return false;
+    for (const key of opened) if (this.#findTask(this.#plan.spot(key), events)) return true;
+    const { quotas } = this.#plan;
+    for (const swarm of quotas.woken) {
+      for (const asks of this.#state.stealing.tasks.heads(swarm, this.#plan.taken)) {
+        if (this.#findAgent(asks, events)) return true;
+      }
+    }
+    for (const home of this.#lender.lendersWithNews()) if (this.#findTaskForAny(home, events)) return true;
+    return false;
+  }
+
+  #findAgent(asks: Asks, events: PoolEvent[]): boolean {
+    const spot = this.#isOpen(asks) ? this.#lender.candidatesFor(asks.wish).first : undefined;
+    if (spot) this.#take(asks, spot, events);
+    return spot !== undefined;
+  }
+
+  #findTask(spot: Spot | undefined, events: PoolEvent[]): boolean {
+    if (!spot || !this.#lender.isLendable(spot)) return false;
+    const may = (swarm: string) => this.#mayTakeFor(swarm) && this.#lender.mayLend(spot.row, swarm);
+    const { tasks } = this.#state.stealing;
+    const asks = tasks.next(spot.row.type, spot.offer, this.#lender.fair, may, this.#plan.taken);
+    if (asks) this.#take(asks, spot, events);
+    return asks !== undefined;
+  }
+
+  /** An agent that was free all the time may be lent now. */
+  #findTaskForAny(home: string, events: PoolEvent[]): boolean {
+    for (const { own } of this.#state.workers.ofHome(home)) {
+      const first: Worker | undefined = this.#plan.firstUnchanged(own);
+      if (first && this.#findTask(first, events)) return true;
+    }
+    return this.#plan.changed().some((spot) => spot.row.home === home && this.#findTask(spot, events));
+  }
+
+  #isOpen({ id, wish }: Asks): boolean {
+    return !this.#plan.taken.has(id) && this.#mayTakeFor(wish.swarm);
+  }
+
+  #mayTakeFor(swarm: string): boolean {
+    return this.#plan.quotas.mayBorrow(swarm) && this.#plan.quotas.mayRun(swarm);
+  }
+
+  #take({ id, order, wish }: Asks, spot: Spot, events: PoolEvent[]): void {
+    const { row } = spot;
+    const task = this.#state.tasks.get(id);
+    const data: LeaseGranted = {
+      // A task has one next attempt, and is taken for it once.
+      lease: `lease-${order.toString(36)}-${(task?.attempts.length ?? 0) + 1}`,
+      ...{ agent: row.key, lender: row.home, borrower: wish.swarm, termMs: wish.termMs },
+      ...{ registration: task?.registration ?? '', request: '', task: id },
+      choice: this.#lender.choiceOf(wish, spot, 0),
+    };
+    events.push({ type: 'lease.granted', data });
+    this.#lender.count(data);
+    this.#plan.changeRow({ ...row, lease: data.lease, serving: data.borrower });
+  }
+}
