@@ -1,52 +1,63 @@
 import { randomId } from '../../libs/kernel/ids.ts';
-import { createAgent } from '../../libs/sdk/agent.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
 import { followTasks, isEnded } from '../../libs/sdk/wait.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { measure, ms, perSecond, type Row } from './harness.ts';
+import { startBullMq } from './bullmq.ts';
+import { startChild } from './children.ts';
+import { inTurns, measure, ms, perSecond, type Row, times } from './harness.ts';
 import { setStage } from './stage.ts';
 
 const SWARM = 'tasks';
 const TYPE = 'worker';
-const AGENTS = 4;
 const IN_FLIGHT = 64;
+const LEAST_GAIN = 3;
 
 /**
  * Tasks from submitted to succeeded, as their submitter sees it: assigned, confirmed by their agent, run (they do
- * nothing), reported. Registry and pool in a process each, submitter and agents in this one, on connections of their own.
+ * nothing), reported. Registry, pool and agent have a process each, the submitter is this one. The peer is BullMQ, whose
+ * worker has a process of its own, too: from adding a job until the event that it is completed.
  */
 export async function taskRows(): Promise<Row[]> {
-  await using stage = await setStage();
-  await stage.start('registry').says('is serving');
-  await stage.start('resource-pool').says('is serving');
-  await using closing = new Closing();
-  const open = async () => closing.use(await connect({ servers: stage.nats.url, home: stage.home, env: {} }));
-  const swarm = closing.use(await createSwarm({ hive: await open(), name: SWARM }));
-  for (let i = 0; i < AGENTS; i++) {
-    const slots = IN_FLIGHT / AGENTS;
-    const agent = { swarm: SWARM, name: `a${i}`, type: TYPE, slots, handler: async () => ({}) };
-    closing.use(await createAgent({ hive: await open(), ...agent }));
-  }
-  const run = lifecycle(swarm, closing);
-  await measure(IN_FLIGHT, 2000, run);
-  const one = await measure(1, 500, run);
-  const many = await measure(IN_FLIGHT, 10_000, run);
-  return [
-    row('1 in flight, p50', ms(one.p50Ms)),
-    row(`${IN_FLIGHT} in flight`, `${perSecond(many.perSecond)} (p50 ${ms(many.p50Ms)})`),
-  ];
+  return [...(await rowsOf(false)), ...(await rowsOf(true))];
 }
 
-const row = (how: string, measured: string): Row => ({
-  what: `a task from submitted to succeeded, not synced, ${how}`,
-  floor: '',
-  measured,
-  ratio: '',
-  target: '',
-  ok: undefined,
-});
+async function rowsOf(syncAlways: boolean): Promise<Row[]> {
+  await using closing = new Closing();
+  const stage = closing.use(await setStage({ syncAlways }));
+  await stage.start('registry').says('is serving');
+  await stage.start('resource-pool').says('is serving');
+  const hive = closing.use(await connect({ servers: stage.nats.url, home: stage.home, env: {} }));
+  const swarm = closing.use(await createSwarm({ hive, name: SWARM }));
+  closing.use(await startChild('task-agent', [stage.nats.url, stage.home, SWARM, TYPE, String(IN_FLIGHT)]));
+  const bullmq = closing.use(await startBullMq(syncAlways ? 'always' : 'everysec', IN_FLIGHT));
+  const run = lifecycle(swarm, closing);
+  const peer = () => bullmq.addToDone();
+  const rows: Row[] = [];
+  for (const [inFlight, count] of [[1, 300] as const, [IN_FLIGHT, 4000] as const]) {
+    await measure(inFlight, count, run);
+    await measure(inFlight, count, peer);
+    const rates = await inTurns(3, {
+      bullmq: () => measure(inFlight, count, peer),
+      hivebus: () => measure(inFlight, count, run),
+    });
+    const what = `a task from submitted to succeeded, ${syncAlways ? `synced (${stage.nats.syncs})` : 'not synced'}`;
+    const isRate = inFlight > 1;
+    const figure = isRate ? 'perSecond' : 'p50Ms';
+    const text = isRate ? perSecond : ms;
+    const ratio = rates.ratio('hivebus', 'bullmq', figure);
+    rows.push({
+      what: isRate ? `${what}, ${inFlight} in flight` : `${what}, 1 in flight, p50`,
+      floor: `${bullmq.settings} ${text(rates.median('bullmq', figure))}`,
+      measured: text(rates.median('hivebus', figure)),
+      ratio: times(ratio),
+      target: isRate ? `at least ${LEAST_GAIN}x` : '',
+      ok: isRate ? ratio >= LEAST_GAIN : undefined,
+    });
+  }
+  return rows;
+}
 
 /** Submits a task and waits until it has succeeded. One watch follows all of them. */
 function lifecycle(swarm: Swarm, closing: Closing): () => Promise<void> {
