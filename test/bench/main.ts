@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { agentDeathRows } from './agent-death.ts';
 import { agentsHeapRows } from './agents-heap.ts';
 import { announcementRows } from './announcement.ts';
 import { atRestRows } from './at-rest.ts';
@@ -31,6 +32,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   tracing: tracingRows,
   grpc: grpcRows,
   tasks: taskRows,
+  death: agentDeathRows,
 };
 
 const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });

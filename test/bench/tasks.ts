@@ -26,11 +26,13 @@ export async function taskRows(): Promise<Row[]> {
 async function rowsOf(syncAlways: boolean): Promise<Row[]> {
   await using closing = new Closing();
   const stage = closing.use(await setStage({ syncAlways }));
+  const { nats, home } = stage;
   await stage.start('registry').says('is serving');
   await stage.start('resource-pool').says('is serving');
-  const hive = closing.use(await connect({ servers: stage.nats.url, home: stage.home, env: {} }));
+  const hive = closing.use(await connect({ servers: nats.url, home, env: {} }));
   const swarm = closing.use(await createSwarm({ hive, name: SWARM }));
-  closing.use(await startChild('task-agent', [stage.nats.url, stage.home, SWARM, TYPE, String(IN_FLIGHT)]));
+  const agent = ['--servers', nats.url, '--home', home, '--swarm', SWARM, '--type', TYPE, '--slots', String(IN_FLIGHT)];
+  closing.use(await startChild('task-agent', agent));
   const bullmq = closing.use(await startBullMq(syncAlways ? 'always' : 'everysec', IN_FLIGHT));
   const run = lifecycle(swarm, closing);
   const peer = () => bullmq.addToDone();
@@ -42,7 +44,7 @@ async function rowsOf(syncAlways: boolean): Promise<Row[]> {
       bullmq: () => measure(inFlight, count, peer),
       hivebus: () => measure(inFlight, count, run),
     });
-    const what = `a task from submitted to succeeded, ${syncAlways ? `synced (${stage.nats.syncs})` : 'not synced'}`;
+    const what = `a task from submitted to succeeded, ${syncAlways ? `synced (${nats.syncs})` : 'not synced'}`;
     const isRate = inFlight > 1;
     const figure = isRate ? 'perSecond' : 'p50Ms';
     const text = isRate ? perSecond : ms;
