@@ -97,7 +97,10 @@ test('a changed body, a changed signature or another key is a forgery', () => {
 test('a key survives its PEM form; other kinds of keys are refused', () => {
   expect(keyPairFromPem(privateKeyPem(pair))).toMatchObject({ publicKey: pair.publicKey, kid: pair.kid });
   expect(thumbprint(pair.publicKey)).toMatch(/^[\w-]{22}$/);
-  const x25519 = generateKeyPairSync('x25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const { privateKey: x25519 } = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
   expect(() => keyPairFromPem(x25519)).toThrow('must be an Ed25519 key, got x25519');
   expect(() => keyPairFromPem('junk')).toThrow('PKCS 8 PEM');
 });
@@ -124,3 +127,9 @@ function hs256(): string {
   const signed = `${part({ ...HEADER, alg: 'HS256' })}.${part(CLAIMS)}`;
   return `${signed}.${createHmac('sha256', pair.publicKey).update(signed).digest('base64url')}`;
 }
+
+test('keys can be made by the thousand, with garbage collected at any moment', () => {
+  const made = new Set<string>();
+  for (let i = 0; i < 3000; i++) made.add(newKeyPair().publicKey);
+  expect(made.size).toBe(3000);
+});

@@ -1,12 +1,4 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  sign,
-  verify,
-} from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import { HiveError, quote } from '../kernel/errors.ts';
 import { isName } from '../kernel/names.ts';
 
@@ -78,7 +70,12 @@ export const tokenError = (reason: TokenFault, message: string, retryable = fals
 export const thumbprint = (publicKey: string): string =>
   createHash('sha256').update(Buffer.from(publicKey, 'base64url')).digest('base64url').slice(0, 22);
 
-export const newKeyPair = (): KeyPair => keyPairOf(generateKeyPairSync('ed25519').privateKey);
+/**
+ * Any 32 random bytes are an Ed25519 key (RFC 8032, 5.1.5). Not by `generateKeyPairSync`: the job that has made a key locks
+ * that key when it is collected as garbage, and in Node 20 a process stands still for ever when that happens while the
+ * same key is exported.
+ */
+export const newKeyPair = (): KeyPair => keyPairFromSeed(randomBytes(32));
 
 /** From PKCS 8 PEM. Throws INVALID_ARGUMENT for anything but an Ed25519 private key. */
 export function keyPairFromPem(pem: string): KeyPair {

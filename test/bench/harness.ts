@@ -86,3 +86,7 @@ export const median = (values: readonly number[]): number => {
 export const ms = (value: number): string => `${value.toFixed(value < 1 ? 3 : value < 100 ? 2 : 0)} ms`;
 export const perSecond = (value: number): string => `${Math.round(value).toLocaleString('en')}/s`;
 export const times = (value: number): string => `${value.toFixed(2)}x`;
+
+/** Jain's index of what each has got: 1 = all the same, 1/n = one has everything. */
+export const jain = (got: readonly number[]): number =>
+  got.reduce((sum, x) => sum + x, 0) ** 2 / (got.length * got.reduce((sum, x) => sum + x * x, 0));

@@ -15,6 +15,7 @@ import { machineText, markdown, missed, table } from './report.ts';
 import { takeoverRows } from './takeover.ts';
 import { taskRows } from './tasks.ts';
 import { tracingRows } from './tracing.ts';
+import { workloadRows } from './workload.ts';
 
 /**
  * Measures what was promised: npm run bench [-- NAME... --write]. A missed target is told and is no failure: it may be
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   grpc: grpcRows,
   tasks: taskRows,
   death: agentDeathRows,
+  workload: workloadRows,
 };
 
 const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
