@@ -31,6 +31,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "hivebus agent drain code/linter-1 --grace 10m --reason 'new disk'",
   ],
   'agent resume': ['hivebus agent resume code/linter-1'],
+  'agent migrate': [
+    'hivebus agent migrate code/linter-1 --to docs',
+    'hivebus agent migrate code/linter-1 --to docs --as-name linter-9 --grace 0s',
+  ],
+  'agent migrations': ['hivebus agent migrations', 'hivebus agent migrations --swarm code --all -o json'],
+  'agent stay': ["hivebus agent stay migration-3de8knasftcs --reason 'still needed'"],
   'task submit': [
     `hivebus task submit --swarm code --type linter --payload '{"file": "a.ts"}' --wait`,
     'hivebus task submit --swarm code --type shell --script @build.sh --timeout 5m --label commit=3f2a',

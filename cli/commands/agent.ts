@@ -10,15 +10,15 @@ import { createExecHandler } from '../../libs/sdk/exec.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { untilSettled } from '../../libs/sdk/retry.ts';
 import { keepAlive } from '../../libs/sdk/swarm.ts';
-import { action, untilAborted, withHive } from '../action.ts';
+import { action, untilAborted } from '../action.ts';
 import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
 import { keyPlace } from '../key-place.ts';
-import { AGENTS, agentName } from '../kinds/agents.ts';
-import { kindTable } from '../kinds/kind.ts';
+import { AGENTS } from '../kinds/agents.ts';
 import { plainLine } from '../printable.ts';
 import { ReadyFile } from '../ready-file.ts';
 import { ago, countingNumber, duration, list, wholeNumber } from '../values.ts';
+import { addAgentMoves } from './agent-moves.ts';
 import { addList } from './list.ts';
 
 interface RunOptions {
@@ -91,33 +91,7 @@ export function addAgent(program: Command): void {
     .argument('[command...]', 'the command and its arguments, after --')
     .addHelpText('after', HELP)
     .action(action(runAgent, { heedsSignal: true, traced: 'work' }));
-  agent
-    .command('drain')
-    .description('give an agent nothing new; what it runs may finish, then the rest is given to others')
-    .argument('<agent>', 'SWARM/NAME')
-    .option('--grace <duration>', 'how long what it runs may go on, at most 1h', duration, 60_000)
-    .option('--reason <text>', 'why', '')
-    .action(action(drainAgent));
-  agent
-    .command('resume')
-    .description('give an agent that was drained work again')
-    .argument('<agent>', 'SWARM/NAME')
-    .action(action(resumeAgent));
-}
-
-async function drainAgent(context: Context, agent: string, options: { grace: number; reason: string }): Promise<void> {
-  const request = { ...agentName(agent), graceMs: options.grace, reason: options.reason };
-  await withHive(context, async (hive) => {
-    const answer = await hive.pool.drainAgent(request);
-    context.output.data(answer, () => kindTable(AGENTS, answer.agent ? [answer.agent] : []));
-  });
-}
-
-async function resumeAgent(context: Context, agent: string): Promise<void> {
-  await withHive(context, async (hive) => {
-    const answer = await hive.pool.resumeAgent(agentName(agent));
-    context.output.data(answer, () => kindTable(AGENTS, answer.agent ? [answer.agent] : []));
-  });
+  addAgentMoves(agent);
 }
 
 async function runAgent(context: Context, words: string[], options: RunOptions): Promise<void> {
@@ -148,7 +122,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   await agent.stop(options.drain);
   end.abort();
   if (failure) throw failure;
-  output.note(`agent ${swarm}/${name} has left`);
+  output.note(`agent ${agent.swarm}/${agent.name} has left`);
 }
 
 function leaving(running: number, drainMs: number): string {

@@ -85,6 +85,7 @@ export const AGENTS: Kind<Agent> = {
     if (own !== '') return [own];
     switch (event.type) {
       case 'agent.registered':
+      case 'agent.migrated':
         return event.data?.agent ? [nameOf(event.data.agent)] : [];
       case 'lease.ended':
         return agentsOf(LEASES.get(hive, textOf(event, 'lease')), ({ agent }) => agent);

@@ -7,56 +7,22 @@ import { randomId } from '../kernel/ids.ts';
 import { agentNewsSubject, assignmentSubject, heartbeatSubject } from '../protocol/subjects.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
 import { responseSchema } from '../rpc/schema.ts';
-import type { AgentHeartbeat, Assignment, RegisterAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
+import type { AgentHeartbeat, AgentMove, Assignment } from '../wire/hivebus/pool/v1/pool.ts';
+import { type Agent, type AgentOptions, offerOf } from './agent-options.ts';
 import type { Hive } from './hive.ts';
+import { displaced, lastMove } from './moved.ts';
 import { unlessAborted, untilSettled } from './retry.ts';
 import { nameTaken, standingOf } from './standing.ts';
-import type { TaskHandler } from './task.ts';
+import { withTrace } from './trace-context.ts';
 import { Workbench } from './workbench.ts';
-
-export interface AgentOptions {
-  /** A connection whose home has the swarm's key; or a Swarm, see createSwarm. */
-  readonly hive: Hive;
-  readonly swarm: string;
-  /** Unique in the swarm. */
-  readonly name: string;
-  readonly type: string;
-  readonly capabilities?: readonly string[];
-  /** How many tasks at once; default 1. */
-  readonly slots?: number;
-  readonly allowScripts?: boolean;
-  readonly region?: string;
-  readonly priority?: number;
-  /** What tasks may ask for by key and value. */
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly specialisations?: readonly string[];
-  /** What a task costs, in whatever unit the federation counts; cheaper is preferred. */
-  readonly cost?: number;
-  readonly handler: TaskHandler;
-  /** How long a handler may go on after its signal has aborted, before it is left behind, in milliseconds. */
-  readonly abandonMs?: number;
-  /** What happens, in words, for a log: to single tasks, or to the agent, as when the pool cannot be reached. */
-  readonly onEvent?: (text: string, about: 'task' | 'agent') => void;
-  readonly clock?: Clock;
-}
-
-export interface Agent extends AsyncDisposable {
-  readonly swarm: string;
-  readonly name: string;
-  /** Names this run of the agent. */
-  readonly instance: string;
-  /** How many attempts run now. */
-  readonly running: number;
-  /** Resolves when the agent has ended: with the reason when it did not end by `stop`. */
-  readonly closed: Promise<HiveError | undefined>;
-  /** Takes nothing new, gives what runs `drainMs` (default 0) to finish, gives back the rest, and leaves the pool. */
-  stop(drainMs?: number): Promise<void>;
-}
 
 /** In doubt about what is ours, the agent asks; and so often without a doubt, in milliseconds. */
 const RESYNC_MS = 15_000;
 const DEFAULT_ABANDON_MS = 30_000;
 const LEAVE_MS = 2000;
+/** How long a registration in another swarm is tried, in milliseconds; then the agent stays. */
+const MOVE_MS = 5000;
+const MAX_REASON_CHARACTERS = 256;
 /** The longest grace time that the pool takes. */
 const MAX_GRACE_MS = 3_600_000;
 /** How long a first registration is tried: a pool may be a moment behind the registry, or be starting. */
@@ -72,15 +38,20 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   return agent;
 }
 
-class PoolAgent implements Agent {
+/** Who an agent is: another after a migration. */
+interface Place {
+  readonly hive: Hive;
   readonly swarm: string;
   readonly name: string;
+  readonly work: Workbench;
+}
+
+class PoolAgent implements Agent {
   readonly instance = randomId();
   readonly closed: Promise<HiveError | undefined>;
-  readonly #hive: Hive;
   readonly #options: AgentOptions;
   readonly #clock: Clock;
-  readonly #work: Workbench;
+  #place: Place;
   readonly #end = new AbortController();
   /** Aborts when nobody waits for the pool's answers any more. */
   readonly #calls = new AbortController();
@@ -92,40 +63,56 @@ class PoolAgent implements Agent {
   #connected = true;
   #comparing = false;
   #compareAgain = false;
+  #moving = false;
   #subscriptions: Subscription[] = [];
   #resolveClosed: (error: HiveError | undefined) => void = () => {};
 
   constructor(hive: Hive, options: AgentOptions) {
-    const { swarm, name, handler, slots = 1, abandonMs = DEFAULT_ABANDON_MS, clock = systemClock } = options;
-    this.swarm = swarm;
-    this.name = name;
-    this.#hive = hive;
     this.#options = options;
-    this.#clock = clock;
-    this.#work = new Workbench({
-      ...{ hive, agent: `${swarm}/${name}`, instance: this.instance, slots, handler, abandonMs, clock },
-      connected: () => this.#connected,
-      settled: (call) => this.#settled(call),
-      tell: (text) => this.#tell(text, 'task'),
-    });
+    this.#clock = options.clock ?? systemClock;
+    this.#place = this.#placeOf(hive, options.swarm, options.name);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
     setMaxListeners(0, this.#end.signal, this.#calls.signal); // every call that is tried again listens to them
   }
 
+  get swarm(): string {
+    return this.#place.swarm;
+  }
+
+  get name(): string {
+    return this.#place.name;
+  }
+
   get running(): number {
     return this.#work.size;
   }
 
+  get #hive(): Hive {
+    return this.#place.hive;
+  }
+
+  get #work(): Workbench {
+    return this.#place.work;
+  }
+
+  #placeOf(hive: Hive, swarm: string, name: string): Place {
+    const { handler, slots = 1, abandonMs = DEFAULT_ABANDON_MS } = this.#options;
+    const work = new Workbench({
+      ...{ hive, agent: `${swarm}/${name}`, instance: this.instance, slots, handler, abandonMs, clock: this.#clock },
+      connected: () => this.#connected,
+      settled: (call) => this.#settled(call),
+      tell: (text) => this.#tell(text, 'task'),
+    });
+    return { hive, swarm, name, work };
+  }
+
   async start(): Promise<void> {
-    const { federation } = this.#hive;
-    const { swarm, name, instance } = this;
     // Listening comes first: an assignment may follow the registration at once.
-    this.#listen(assignmentSubject(federation, swarm, name, instance), (message) => this.#delivered(message));
+    this.#listen(this.#place);
     try {
-      const heartbeatMs = await this.#register(START_MS);
-      this.#listen(agentNewsSubject(federation, swarm, name), (message) => this.#heardOf(message));
+      const heartbeatMs = await this.#register(START_MS).catch((cause) => this.#follow(HiveError.from(cause)));
       void this.#beat(heartbeatMs);
       void this.#resync();
       void this.#followConnection();
@@ -169,34 +156,83 @@ class PoolAgent implements Agent {
     await this.#hive.pool.drainAgent(request, { timeoutMs: drainMs + LEAVE_MS }).catch(() => {});
   }
 
-  #listen(subject: string, take: (message: Msg) => void): void {
-    const callback = (error: Error | null, message: Msg) => (error ? undefined : take(message));
-    this.#subscriptions.push(this.#hive.nc.subscribe(subject, { callback }));
+  /** Takes what the pool sends to this instance in a place, and what is told of the agent there. */
+  #listen({ hive, swarm, name, work }: Place): readonly Subscription[] {
+    const subscribe = (subject: string, take: (message: Msg) => void) =>
+      hive.nc.subscribe(subject, { callback: (error, message) => (error ? undefined : take(message)) });
+    const { federation } = hive;
+    const made = [
+      subscribe(assignmentSubject(federation, swarm, name, this.instance), (message) => this.#delivered(message, work)),
+      subscribe(agentNewsSubject(federation, swarm, name), (message) => this.#heardOf(message)),
+    ];
+    this.#subscriptions.push(...made);
+    return made;
   }
 
   async #register(giveUpMs?: number): Promise<number> {
-    const { type, capabilities = [], slots = 1, allowScripts = false, region = '', priority = 0 } = this.#options;
-    const { labels = {}, specialisations = [], cost = 0 } = this.#options;
-    const { swarm, name, instance } = this;
-    const request: RegisterAgentRequest = {
-      ...{ swarm, name, type, slots, instance, allowScripts, region, priority, cost },
-      capabilities: [...capabilities],
-      labels: { ...labels },
-      specialisations: [...specialisations],
-    };
-    const { heartbeatMs } = await this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
+    const request = offerOf(this.#options, this.swarm, this.name, this.instance);
+    const { heartbeatMs, move } = await this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
     this.#wasRegistered = true;
+    if (move) void this.#moveTo(move);
     return heartbeatMs;
+  }
+
+  /** The agent of this name has moved to another swarm, before this process began or while it did not hear it: goes there. */
+  async #follow(refusal: HiveError): Promise<number> {
+    if (refusal.reason !== 'MIGRATED') throw refusal;
+    const last = await this.#settled(() => lastMove(this.#hive, this.swarm, this.name));
+    if (!last) throw refusal;
+    return this.#enter(last.to, last.name, last.id);
+  }
+
+  /** Nothing runs here any more, and the pool says where to go. Who cannot go there says so, and stays. */
+  async #moveTo({ migration, swarm, name, traceparent, correlationId }: AgentMove): Promise<void> {
+    if (this.#moving || this.#leaving) return;
+    this.#moving = true;
+    try {
+      await withTrace({ traceparent, correlationId, hops: 0 }, () => this.#enter(swarm, name, migration));
+    } catch (cause) {
+      const { message } = HiveError.from(cause);
+      this.#tell(`cannot move to swarm ${swarm}: ${message}`);
+      const reason = message.slice(0, MAX_REASON_CHARACTERS);
+      // Was it done nevertheless, the pool does not know us here any more, and says where we are.
+      await this.#hive.pool.cancelMigration({ id: migration, reason }, { timeoutMs: MOVE_MS }).catch(() => {});
+    } finally {
+      this.#moving = false;
+    }
+  }
+
+  /** Registers in another swarm, with its key, and is that swarm's agent from then on. */
+  async #enter(swarm: string, name: string, migration: string): Promise<number> {
+    const hive = await this.#hive.as({ kind: 'agent', swarm, name });
+    const place = this.#placeOf(hive, swarm, name);
+    const before = this.#subscriptions;
+    const made = this.#listen(place);
+    try {
+      const request = { ...offerOf(this.#options, swarm, name, this.instance), migration };
+      const calling = { clock: this.#clock, signal: this.#calls.signal, giveUpMs: MOVE_MS };
+      const { heartbeatMs } = await untilSettled(() => hive.pool.registerAgent(request), calling);
+      for (const subscription of before) if (!made.includes(subscription)) subscription.unsubscribe();
+      this.#subscriptions = [...made];
+      this.#place = place;
+      this.#wasRegistered = true;
+      this.#tell(`has moved to swarm ${swarm}, as ${swarm}/${name}`);
+      return heartbeatMs;
+    } catch (error) {
+      for (const subscription of made) subscription.unsubscribe();
+      this.#subscriptions = before.filter((subscription) => !made.includes(subscription));
+      throw error;
+    }
   }
 
   /**
    * The pool's request: an answer, even an empty one, says that the assignment has arrived. An empty request asks
    * whether we are connected. What wants no answer is the event's announcement, made for others.
    */
-  #delivered(message: Msg): void {
+  #delivered(message: Msg, work: Workbench): void {
     if (!message.reply) return;
     const assignment = message.data.length === 0 ? undefined : this.#read(message);
-    if (message.data.length === 0 || (assignment && this.#work.accept(assignment))) message.respond();
+    if (message.data.length === 0 || (assignment && work.accept(assignment))) message.respond();
   }
 
   /** The pool has judged this agent, or has another instance of it: only a hint, which makes it ask what is still its own. */
@@ -217,9 +253,10 @@ class PoolAgent implements Agent {
   }
 
   async #beat(heartbeatMs: number): Promise<void> {
-    const { swarm, name, instance } = this;
-    const subject = heartbeatSubject(this.#hive.federation, swarm, name);
+    const { instance } = this;
     while (!this.#end.signal.aborted) {
+      const { swarm, name } = this;
+      const subject = heartbeatSubject(this.#hive.federation, swarm, name);
       const beat: AgentHeartbeat = { swarm, agent: name, instance, busy: this.running };
       this.#hive.publish(subject, 'hivebus.pool.v1.AgentHeartbeat', beat);
       await pause(this.#clock, heartbeatMs, this.#end.signal);
@@ -265,7 +302,7 @@ class PoolAgent implements Agent {
     const before = this.#work.attempts;
     const { swarm, name, instance } = this;
     try {
-      const { assignments } = await this.#settled(() =>
+      const { assignments, move } = await this.#settled(() =>
         this.#hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
       const owed = new Map(assignments.map((each) => [each.task, each.attempt]));
@@ -273,6 +310,7 @@ class PoolAgent implements Agent {
         if (owed.get(attempt.assignment.task) !== attempt.assignment.attempt) attempt.stop('superseded');
       }
       for (const assignment of assignments) this.#work.acceptAnswered(assignment);
+      if (move) void this.#moveTo(move);
     } catch (cause) {
       await this.#disowned(HiveError.from(cause));
     }
@@ -284,7 +322,8 @@ class PoolAgent implements Agent {
     if (error.code === 'NOT_FOUND') {
       this.#work.stopAll('superseded');
       this.#tell('the pool does not know this agent any more: registering again');
-      await this.#register().catch((cause) => this.#fail(HiveError.from(cause)));
+      const registering = this.#register().catch((cause) => this.#follow(HiveError.from(cause)));
+      await registering.catch((cause) => this.#fail(HiveError.from(cause)));
     } else if (error.code === 'ABORTED') await this.#fail(displaced(this.swarm, this.name, error));
     else if (error.code === 'PERMISSION_DENIED') await this.#fail(error);
     else this.#tell(`cannot ask for assignments: ${error.message}`);
@@ -344,9 +383,4 @@ class PoolAgent implements Agent {
   #tell(text: string, about: 'task' | 'agent' = 'agent'): void {
     this.#options.onEvent?.(text, about);
   }
-}
-
-function displaced(swarm: string, name: string, cause: HiveError): HiveError {
-  const message = `another instance took the place of agent ${swarm}/${name}: only one can have the name`;
-  return new HiveError('ABORTED', message, { cause, retryable: false, reason: 'DISPLACED' });
 }

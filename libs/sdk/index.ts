@@ -30,7 +30,8 @@ export { type Code, type ErrorJson, HiveError, type Violation } from '../kernel/
 export type { CallOptions, Client } from '../rpc/api.ts';
 export type { Agent as PoolAgent, Lease, Task, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 export type { Capability, Load, Swarm as SwarmInfo } from '../wire/hivebus/registry/v1/registry.ts';
-export { type Agent, type AgentOptions, createAgent } from './agent.ts';
+export { createAgent } from './agent.ts';
+export type { Agent, AgentOptions } from './agent-options.ts';
 export { type ConnectOptions, connect } from './connect.ts';
 export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts';
 export type { Hive, Identity } from './hive.ts';

@@ -2,6 +2,8 @@ import type { Journal } from '../../libs/journal/journal.ts';
 import type { PoolShape } from './core/state.ts';
 
 /** What was committed of an agent. */
+const MOVED = 'it has moved to another swarm';
+
 export interface News {
   readonly type: 'agent.registered' | 'agent.state' | 'agent.removed';
   /** Whose it is; empty = of whichever there was. */
@@ -26,6 +28,8 @@ export class AgentNews implements Disposable {
           this.#tell(`${swarm}/${name}`, { type, instance, reason: '' });
         } else if (type === 'agent.state') this.#tell(data.agent, { type, ...data });
         else if (type === 'agent.removed') this.#tell(data.agent, { type, instance: '', reason: data.reason });
+        else if (type === 'agent.migrated')
+          this.#tell(data.from, { type: 'agent.removed', instance: '', reason: MOVED });
       }
     });
   }

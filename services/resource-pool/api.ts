@@ -16,7 +16,14 @@ import { unrepeated } from './internal-call.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
 import type { TaskLogs } from './task-logs.ts';
-import { checkAgentList, checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
+import {
+  checkAgentList,
+  checkAgentName,
+  checkCancelMigration,
+  checkDrain,
+  checkMigration,
+  checkRegistration,
+} from './validation/agents.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
@@ -63,6 +70,19 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async resumeAgent(request, call) {
       checkAgentName(request);
       return journal.execute('resumeAgent', request, call);
+    },
+    async migrateAgent(request, call) {
+      checkMigration(request);
+      await lookUp(request.to, call);
+      return journal.execute('migrateAgent', request, call);
+    },
+    async cancelMigration(request, call) {
+      checkCancelMigration(request);
+      return journal.execute('cancelMigration', request, call);
+    },
+    async listMigrations(request, call) {
+      checkLeaseList(request);
+      return journal.query('listMigrations', request, call, atLeast(request));
     },
     async getAgent(request, call) {
       checkAgentName(request);

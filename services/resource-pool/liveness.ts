@@ -138,6 +138,7 @@ export class Liveness implements Disposable {
 
   #onEvent(event: EventOf<PoolShape>): void {
     if (event.type === 'agent.removed') this.#members.delete(event.data.agent);
+    if (event.type === 'agent.migrated') this.#members.delete(event.data.from);
     if (event.type === 'agent.registered') this.#members.delete(`${event.data.agent?.swarm}/${event.data.agent?.name}`);
   }
 

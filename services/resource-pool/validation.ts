@@ -1,6 +1,12 @@
 import type { CommandRules } from '../../libs/rpc/command-check.ts';
 import type * as rpc from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { checkAgentName, checkDrain, checkRegistration } from './validation/agents.ts';
+import {
+  checkAgentName,
+  checkCancelMigration,
+  checkDrain,
+  checkMigration,
+  checkRegistration,
+} from './validation/agents.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
@@ -26,6 +32,8 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   deregisterAgent: checkAgentName,
   drainAgent: checkDrain,
   resumeAgent: checkAgentName,
+  migrateAgent: checkMigration,
+  cancelMigration: checkCancelMigration,
   requestAgent: checkBorrowing,
   renewLease: ({ lease }) => checkId('lease', lease),
   withdrawAgentRequest: ({ id }) => checkId('id', id),

@@ -7,7 +7,7 @@ import type { HiveError } from '../../libs/kernel/errors.ts';
 import { bind } from '../../libs/rpc/binding.ts';
 import { createBusClient } from '../../libs/rpc/bus-client.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
-import type { Agent } from '../../libs/sdk/agent.ts';
+import type { Agent } from '../../libs/sdk/agent-options.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { readTaskLog } from '../../libs/sdk/read-log.ts';

@@ -1,13 +1,15 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
-import type { Agent, Outcome, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, registrationOf, requireAgent, requireService } from './access.ts';
+import { offerOf, rowOf } from './agent-rows.ts';
 import { loseAttempts } from './attempt.ts';
 import { replaced } from './delivery.ts';
 import { Plan } from './dispatch.ts';
 import { revokeLease, settled } from './lease.ts';
-import { NO_LABELS, NONE, sparing } from './need.ts';
-import { type AgentRow, agentKey, registered } from './rows.ts';
+import { arrive, refuseMoved } from './migration.ts';
+import { moveOf } from './migrations.ts';
+import { type AgentRow, agentKey } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { deleteAgent, dropOwed, putAgent } from './store.ts';
@@ -21,6 +23,7 @@ export const agentCommands = (
     requireAgent(ctx, { home: input.swarm, name: input.name, ownerKey }, 'register an agent');
     const key = agentKey(input.swarm, input.name);
     const before = state.agents.get(key);
+    if (!before) refuseMoved(state, key);
     if (!before && state.agents.size >= settings.maxAgents) throw tooMany(settings.maxAgents);
     const row = rowOf(input, ownerKey, registrationOf(ctx, input.swarm), before);
     const reply = () => {
@@ -29,8 +32,11 @@ export const agentCommands = (
         agent: now && agentView(now, state),
         heartbeatMs: settings.heartbeatMs,
         revision: String(ctx.revision),
+        move: now && moveOf(state, now),
       };
     };
+    const arrival = input.migration ? arrive(state, input.migration, row, ctx) : undefined;
+    if (arrival) return { events: arrival, reply };
     if (before && isSame(before, row)) return { events: [], reply };
     return { events: register(state, before, row, settings), reply };
   },
@@ -106,8 +112,16 @@ export function removeAgent(
   const why = `agent removed: ${reason}`;
   const lost = loseAttempts(state, row.key, why, plan, settings, outcome);
   const revoked = revokeLease(state, row, why, plan);
+  const migration = state.moving.of(row.key);
+  const stays: PoolEvent[] = migration ? [{ type: 'migration.cancelled', data: { migration, reason: why } }] : [];
   plan.remove(row.key);
-  return [...lost, ...revoked, { type: 'agent.removed', data: { agent: row.key, reason } }, ...settled(state, plan)];
+  return [
+    ...lost,
+    ...revoked,
+    ...stays,
+    { type: 'agent.removed', data: { agent: row.key, reason } },
+    ...settled(state, plan),
+  ];
 }
 
 function register(
@@ -129,59 +143,6 @@ function register(
   if (before && !stillFits(before, row)) events.push(...revokeLease(state, before, 'the agent offers less now', plan));
   return [...events, ...settled(state, plan)];
 }
-
-/** The agent's row as it will be; events of older journals lack the newer fields. A lease outlives a restart: what was lent is the agent, not its process. */
-const rowOf = (
-  agent: RegisterAgentRequest | Agent,
-  ownerKey: string,
-  registration: string,
-  before: AgentRow | undefined,
-): AgentRow => ({
-  key: agentKey(agent.swarm, agent.name),
-  home: agent.swarm,
-  name: agent.name,
-  type: agent.type,
-  capabilities: agent.capabilities,
-  slots: agent.slots || 1,
-  instance: agent.instance,
-  allowScripts: agent.allowScripts,
-  region: agent.region,
-  priority: agent.priority,
-  labels: sparing(agent.labels ?? NO_LABELS),
-  specialisations: agent.specialisations?.length > 0 ? agent.specialisations : NONE,
-  cost: agent.cost ?? 0,
-  ownerKey,
-  state: 'AGENT_STATE_READY',
-  stateSince: before?.stateSince ?? 0,
-  lease: before?.lease ?? '',
-  serving: before?.serving ?? agent.swarm,
-  draining: before?.draining ?? false,
-  revision: before?.revision ?? 0,
-  ...registered({ registration }),
-  // A drain is of one run of the agent.
-  ...(before?.lameDuck && before.instance === agent.instance ? { lameDuck: before.lameDuck } : {}),
-});
-
-/** The part that the event keeps; the rest follows from the journal. */
-const offerOf = (row: AgentRow): Agent => ({
-  swarm: row.home,
-  name: row.name,
-  type: row.type,
-  capabilities: [...row.capabilities],
-  slots: row.slots,
-  instance: row.instance,
-  allowScripts: row.allowScripts,
-  region: row.region,
-  priority: row.priority,
-  state: 'AGENT_STATE_UNSPECIFIED',
-  busy: 0,
-  lease: '',
-  serving: '',
-  revision: '0',
-  labels: { ...row.labels },
-  specialisations: [...row.specialisations],
-  cost: row.cost,
-});
 
 const isSame = (before: AgentRow, row: AgentRow): boolean => JSON.stringify(before) === JSON.stringify(row);
 

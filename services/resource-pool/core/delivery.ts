@@ -4,6 +4,7 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { TaskAssigned } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { Assignment } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent, requireService } from './access.ts';
+import { moveOf } from './migrations.ts';
 import { type AttemptRow, agentKey, currentAttempt, type DeliveryRow, type TaskRow } from './rows.ts';
 import type { PoolShape, PoolState } from './state.ts';
 import { deleteDelivery, putDelivery } from './store.ts';
@@ -69,7 +70,11 @@ export const deliveryCommands: Pick<Machine<PoolShape>['commands'], 'listAssignm
     if (agent.instance !== input.instance) throw replaced(agent.key, agent.instance, input.instance);
     return {
       events: [],
-      reply: () => ({ assignments: assignmentsOf(state, agent.key, ctx.epoch), revision: String(ctx.revision) }),
+      reply: () => ({
+        assignments: assignmentsOf(state, agent.key, ctx.epoch),
+        revision: String(ctx.revision),
+        move: moveOf(state, agent),
+      }),
     };
   },
 

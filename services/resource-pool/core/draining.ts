@@ -1,4 +1,4 @@
-import { notFound } from '../../../libs/kernel/errors.ts';
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
 import { requireAgent } from './access.ts';
 import { endAttempt } from './attempt.ts';
@@ -25,7 +25,8 @@ export const drainingCommands = (
       throw replaced(row.key, row.instance, input.instance);
     }
     const plan = new Plan(state);
-    const events = [...drain(state, row, input, plan, settings), ...settled(state, plan)];
+    const { graceMs, reason } = input;
+    const events = [...drain(state, row, { graceMs, reason }, plan, settings), ...settled(state, plan)];
     return { events, reply: () => answer(state, row.key, ctx) };
   },
 
@@ -33,6 +34,7 @@ export const drainingCommands = (
     const row = find(state, input, ctx, 'resume an agent');
     const reply = () => answer(state, row.key, ctx);
     if (!row.lameDuck) return { events: [], reply };
+    if (row.lameDuck.migration !== undefined) throw moves(row.key, row.lameDuck.migration);
     const plan = new Plan(state);
     return { events: [...resume(row, plan), ...settled(state, plan)], reply };
   },
@@ -42,9 +44,10 @@ export const drainingEvents = (
   settings: PoolSettings,
 ): Pick<Machine<PoolShape>['events'], 'agent.draining' | 'agent.drained' | 'agent.resumed'> => ({
   'agent.draining': {
-    apply(state, { agent, graceMs, reason }, at) {
+    apply(state, { agent, graceMs, reason, migration }, at) {
       const row = state.agents.get(agent);
-      if (row) putAgent(state, asLameDuck(row, { since: at.time, graceMs, isDrained: false, reason }), settings);
+      const by = migration ? { migration } : {};
+      if (row) putAgent(state, asLameDuck(row, { since: at.time, graceMs, isDrained: false, reason, ...by }), settings);
     },
     key: (data) => data.agent.replace('/', '.'),
   },
@@ -67,27 +70,30 @@ export const drainingEvents = (
 });
 
 /** Takes an agent out of service, from its lease, too; again: with the new grace time from now on. */
-function drain(
+export function drain(
   state: PoolState,
   row: AgentRow,
-  { graceMs, reason }: Pick<LameDuck, 'graceMs' | 'reason'>,
+  { graceMs, reason, migration = row.lameDuck?.migration }: Pick<LameDuck, 'graceMs' | 'reason' | 'migration'>,
   plan: Plan,
   settings: PoolSettings,
 ): readonly PoolEvent[] {
-  plan.changeRow(asLameDuck(row, { since: 0, graceMs, isDrained: false, reason }));
+  plan.changeRow(asLameDuck(row, { since: 0, graceMs, isDrained: false, reason, ...(migration ? { migration } : {}) }));
   const moved = moveAway(state, row, reason, plan, settings, isNotBegun);
   const lease = state.leases.get(row.lease);
   const isHeld = lease?.state === 'LEASE_STATE_ACTIVE';
   const why = outOfService(reason);
   const ends = isHeld ? endLease(state, lease, 'LEASE_STATE_REVOKED', why, plan, { noticeMs: graceMs }) : [];
-  const draining: PoolEvent = { type: 'agent.draining', data: { agent: row.key, graceMs, reason } };
+  const draining: PoolEvent = {
+    type: 'agent.draining',
+    data: { agent: row.key, graceMs, reason, migration: migration ?? '' },
+  };
   return [draining, ...moved, ...ends];
 }
 
 /** What it has not confirmed it has not begun, and one that leaves takes no more of it. */
 const isNotBegun = (task: TaskRow): boolean => task.state === 'TASK_STATE_ASSIGNED';
 
-function resume(row: AgentRow, plan: Plan): readonly PoolEvent[] {
+export function resume(row: AgentRow, plan: Plan): readonly PoolEvent[] {
   plan.changeRow(inService(row));
   return [{ type: 'agent.resumed', data: { agent: row.key } }];
 }
@@ -136,3 +142,8 @@ function answer(state: PoolState, key: string, ctx: Ctx) {
   const row = state.agents.get(key);
   return { agent: row && agentView(row, state), revision: String(ctx.revision) };
 }
+
+const moves = (agent: string, migration: string): HiveError =>
+  new HiveError('FAILED_PRECONDITION', `agent ${quote(agent)} moves by ${quote(migration)}: cancel that instead`, {
+    reason: 'MIGRATING',
+  });

@@ -1,5 +1,5 @@
 import { claimOver } from './claim.ts';
-import { type AgentRow, type LeaseRow, queuedSince, type RequestRow, type TaskRow } from './rows.ts';
+import { type AgentRow, type LeaseRow, type MigrationRow, queuedSince, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import { hasEnded } from './task-states.ts';
 
@@ -51,6 +51,13 @@ export function leaseDue(lease: LeaseRow, epochStart: number): number | undefine
   if (lease.state === 'LEASE_STATE_ACTIVE') return Math.max(lease.since, epochStart) + lease.termMs;
   if (lease.state !== 'LEASE_STATE_DRAINING' || !lease.notice) return undefined;
   return Math.max(lease.notice.since, epochStart) + lease.notice.ms;
+}
+
+/** When a migration that nobody goes on with is cancelled. */
+export function migrationDue(row: MigrationRow, epochStart: number, settings: PoolSettings): number | undefined {
+  const since = Math.max(row.since, epochStart);
+  if (row.state === 'MIGRATION_STATE_PROPOSED') return since + settings.proposalMs;
+  return row.state === 'MIGRATION_STATE_TRANSFERRING' ? since + settings.transferMs : undefined;
 }
 
 /** When a waiting request is refused. */

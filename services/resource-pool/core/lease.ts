@@ -235,6 +235,8 @@ function drained(plan: Plan): PoolEvent[] {
     if (!row.lameDuck || row.lameDuck.isDrained || busy > 0) continue;
     plan.changeRow({ ...row, lameDuck: { ...row.lameDuck, isDrained: true } });
     events.push({ type: 'agent.drained', data: { agent: row.key } });
+    const { migration } = row.lameDuck;
+    if (migration !== undefined) events.push({ type: 'migration.transferring', data: { migration } });
   }
   return events;
 }

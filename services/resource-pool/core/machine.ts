@@ -8,6 +8,7 @@ import { drainingCommands, drainingEvents } from './draining.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
 import { lendingCommands, lendingEvents } from './lending-policy.ts';
 import { limitsCommands, limitsEvents } from './limits.ts';
+import { migrationCommands, migrationEvents } from './migration.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
 import { requestCommands, requestEvents } from './request.ts';
@@ -27,11 +28,13 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...{ agents, leases, tasks, deliveries, requests },
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
     ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
+    ...{ migrations: more.migrations },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
     ...agentCommands(settings),
     ...drainingCommands(settings),
+    ...migrationCommands(settings),
     ...leaseCommands,
     ...requestCommands(settings),
     ...taskCommands(settings),
@@ -47,6 +50,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
   events: {
     ...agentEvents(settings),
     ...drainingEvents(settings),
+    ...migrationEvents(settings),
     ...leaseEvents(settings),
     ...requestEvents,
     ...taskEvents(settings),

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { checkOffers, checkRequests, isAtLimit, Pool, wanted } from './fixtures.ts';
+import { agent, checkOffers, checkRequests, isAtLimit, Pool, queen, wanted } from './fixtures.ts';
 import { meets, wishOf } from './need.ts';
-import { currentAttempt, isDelayed } from './rows.ts';
+import { currentAttempt, isDelayed, type MigrationRow } from './rows.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
@@ -98,6 +98,19 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('resume' as const), swarm, agent: agentIndex }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('migrate' as const),
+      swarm,
+      to: swarm,
+      agent: agentIndex,
+      by: fc.constantFrom('a', 'b', 'c', 'ada'),
+      graceMs: fc.constantFrom(0, 3000),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('arrive' as const), migration: fc.nat({ max: 5 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('stay' as const), migration: fc.nat({ max: 5 }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('ask' as const), swarm, type, capabilities }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
@@ -177,6 +190,23 @@ class Model {
       }
       case 'resume':
         return void run.execute('resumeAgent', { swarm: one.swarm, name: `n${one.agent}` });
+      case 'migrate': {
+        const { swarm, to, agent, by, graceMs } = one;
+        const input = { swarm, name: `n${agent}`, to, newName: `n${agent + 4}`, graceMs, reason: '' };
+        const principal = by === 'ada' ? pool.operator : queen(by);
+        return void (to !== swarm && run.execute('migrateAgent', input, { principal, now: pool.now }));
+      }
+      case 'arrive': {
+        const move = this.#migration(one.migration);
+        const before = run.state.agents.get(move?.agent ?? '');
+        if (!move || !before) return;
+        const { type, slots, instance, capabilities, allowScripts } = before;
+        const offer = { swarm: move.to, type, slots, instance, capabilities: [...capabilities], allowScripts };
+        const input = { ...agent(move.name, offer), migration: move.id };
+        return void run.execute('registerAgent', input, { now: pool.now });
+      }
+      case 'stay':
+        return void run.execute('cancelMigration', { id: this.#migration(one.migration)?.id ?? '', reason: '' });
       case 'borrow':
         return void run.execute('requestAgent', wanted({ ...one, termMs: 20_000 }));
       case 'ask':
@@ -199,6 +229,11 @@ class Model {
   #lease(index: number): string {
     const all = [...this.pool.run.state.leases.keys()];
     return all[index % Math.max(1, all.length)] ?? 'none';
+  }
+
+  #migration(index: number): MigrationRow | undefined {
+    const all = [...this.pool.run.state.migrations.values()];
+    return all[index % Math.max(1, all.length)];
   }
 
   #report(id: string, outcome: Outcome): void {
@@ -248,6 +283,7 @@ class Model {
     this.#checkDispatch();
     checkRequests(state);
     checkOffers(state);
+    this.#checkMigrations();
     this.#checkDeliveries();
     this.#checkContinuity();
   }
@@ -302,6 +338,24 @@ class Model {
     }
     for (const lease of state.leases.values()) {
       if (lease.endedAt === 0) expect(state.agents.get(lease.agent)?.lease).toBe(lease.id);
+    }
+  }
+
+  /** An agent is drained for the migration that it is in, and for none that is over or not agreed yet. */
+  #checkMigrations(): void {
+    const { state } = this.pool.run;
+    const drainedFor = new Map<string, string>();
+    for (const agent of state.agents.values()) {
+      if (agent.lameDuck?.migration) drainedFor.set(agent.lameDuck.migration, agent.key);
+    }
+    for (const move of state.migrations.values()) {
+      const isUnderWay = move.state === 'MIGRATION_STATE_DRAINING' || move.state === 'MIGRATION_STATE_TRANSFERRING';
+      expect(drainedFor.get(move.id)).toBe(isUnderWay ? move.agent : undefined);
+      if (!isUnderWay) continue;
+      const isDrained = state.agents.get(move.agent)?.lameDuck?.isDrained;
+      expect(isDrained).toBe(move.state === 'MIGRATION_STATE_TRANSFERRING');
+      expect(move.given && move.taken).toBe(true);
+      expect(state.moving.of(move.agent)).toBe(move.id);
     }
   }
 

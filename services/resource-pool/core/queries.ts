@@ -6,9 +6,9 @@ import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
-import { type AgentRow, agentKey, type LeaseRow, type TaskRow } from './rows.ts';
+import { type AgentRow, agentKey, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
-import { agentView, leaseView, requestView, taskView } from './view.ts';
+import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';
 
 export const queries: Machine<PoolShape>['queries'] = {
   getAgent(state, input, view) {
@@ -56,6 +56,15 @@ export const queries: Machine<PoolShape>['queries'] = {
       (row) => taskView(row, state),
     );
     return { tasks, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  listMigrations(state, input, view) {
+    const { swarm, includeEnded } = input;
+    const isMeant = (row: MigrationRow) =>
+      (includeEnded || row.endedAt === 0) && (swarm === '' || row.from === swarm || row.to === swarm);
+    const found = filter(state.migrations.values(), isMeant).sort((a, b) => a.order - b.order);
+    const { items: migrations, nextPageToken } = page(found, input, (row) => row.order, migrationView);
+    return { migrations, nextPageToken, total: found.length, revision: String(view.revision) };
   },
 
   listAgentRequests(state, input, view) {

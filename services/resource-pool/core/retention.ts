@@ -8,8 +8,9 @@ import type { EndedOnes, PoolEvent, PoolState } from './state.ts';
 export function retentionDue(state: PoolState, settings: PoolSettings): number | undefined {
   const tasks = endedDue(state.endedTasks, settings.keepTasks, settings);
   const leases = endedDue(state.endedLeases, settings.keepLeases, settings);
-  if (tasks === undefined || leases === undefined) return tasks ?? leases;
-  return Math.min(tasks, leases);
+  const migrations = endedDue(state.endedMigrations, settings.keepMigrations, settings);
+  const first = Math.min(tasks ?? Infinity, leases ?? Infinity, migrations ?? Infinity);
+  return first === Infinity ? undefined : first;
 }
 
 function endedDue(ended: EndedOnes, keep: number, settings: PoolSettings): number | undefined {
@@ -24,6 +25,8 @@ export function forgettable(state: PoolState, now: number, settings: PoolSetting
   if (tasks.length > 0) events.push({ type: 'task.forgotten', data: { tasks } });
   const leases = oldest(state.endedLeases, settings.keepLeases, now, settings);
   if (leases.length > 0) events.push({ type: 'lease.forgotten', data: { leases } });
+  const migrations = oldest(state.endedMigrations, settings.keepMigrations, now, settings);
+  if (migrations.length > 0) events.push({ type: 'migration.forgotten', data: { migrations } });
   return events;
 }
 

@@ -4,6 +4,7 @@ import type {
   AgentState,
   LeaseState,
   LendingPolicy,
+  MigrationState,
   Outcome,
   Policy,
   RequestAgentRequest,
@@ -64,6 +65,33 @@ export interface LameDuck {
   /** Nothing of it runs any more. */
   readonly isDrained: boolean;
   readonly reason: string;
+  /** It moves to another swarm then. */
+  readonly migration?: string;
+}
+
+/** An agent's move to another swarm; `registration` is the other swarm's. */
+export interface MigrationRow extends Registered {
+  readonly id: string;
+  readonly agent: string;
+  readonly from: string;
+  readonly to: string;
+  /** Its name there. */
+  readonly name: string;
+  readonly state: MigrationState;
+  readonly graceMs: number;
+  readonly reason: string;
+  /** Which of the two swarms agree. */
+  readonly given: boolean;
+  readonly taken: boolean;
+  readonly startedAt: number;
+  /** When it came into its state. */
+  readonly since: number;
+  readonly endedAt: number;
+  readonly traceparent: string;
+  readonly correlationId: string;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  readonly revision: number;
 }
 
 export interface LeaseRow extends Registered {

@@ -22,6 +22,10 @@ export interface PoolSettings {
   readonly claimMs: number;
   /** A registered agent that was unreachable for so long, in ms, is removed. */
   readonly removeUnreachableMs: number;
+  /** A migration that one swarm has asked for is cancelled when the other has not agreed for so long, in ms. */
+  readonly proposalMs: number;
+  /** A drained agent that has not registered in the swarm that it moves to for so long, in ms, stays where it is. */
+  readonly transferMs: number;
   /** Agents of one federation; more are refused. */
   readonly maxAgents: number;
   /** Waiting tasks of one federation; more are refused. */
@@ -34,7 +38,9 @@ export interface PoolSettings {
   readonly keepTasks: number;
   /** Ended leases that are kept, at least. */
   readonly keepLeases: number;
-  /** Ended tasks and leases leave after so long, in ms, at the latest. */
+  /** Ended migrations that are kept, at least. */
+  readonly keepMigrations: number;
+  /** Ended tasks, leases and migrations leave after so long, in ms, at the latest. */
   readonly keepMs: number;
   readonly retentionBatch: number;
   /**
@@ -53,12 +59,15 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   cancelGraceMs: 15_000,
   claimMs: 15_000,
   removeUnreachableMs: 3_600_000,
+  proposalMs: 3_600_000,
+  transferMs: 60_000,
   maxAgents: 100_000,
   maxQueued: 100_000,
   maxRequests: 10_000,
   maxCheckpointBytes: 64 << 20,
   keepTasks: 10_000,
   keepLeases: 1000,
+  keepMigrations: 1000,
   keepMs: 86_400_000,
   retentionBatch: 256,
   keptScores: 3,

@@ -4,6 +4,7 @@ import type { EventOf } from '../../../libs/protocol/machine.ts';
 import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { FairShare } from './fair-share.ts';
+import { Migrations } from './migrations.ts';
 import { Stealing } from './offered.ts';
 import { Queue } from './queue.ts';
 import { type Placed, Ranked } from './ranked.ts';
@@ -16,6 +17,7 @@ import type {
   LendingRow,
   LimitsRow,
   MeasureRow,
+  MigrationRow,
   NormRow,
   PolicyRow,
   RateRow,
@@ -57,12 +59,15 @@ export interface PoolState {
   readonly rates: Table<RateRow>;
   /** What swarms lend, by swarm. */
   readonly lending: Table<LendingRow>;
+  readonly migrations: Table<MigrationRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
   readonly fair: FairShare;
   readonly asking: Requests;
   readonly usage: Usage;
   readonly stealing: Stealing;
+  readonly moving: Migrations;
+  readonly endedMigrations: EndedOnes;
   readonly workers: Workers;
   readonly queue: Queue;
   /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
@@ -134,6 +139,9 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     limits,
     rates: new Table(),
     lending: new Table(),
+    migrations: new Table(),
+    moving: new Migrations(),
+    endedMigrations: new EndedOnes(),
     fair: new FairShare(shares, limits),
     asking: new Requests(),
     usage: new Usage(),
@@ -195,6 +203,8 @@ export interface PoolShape {
     deregisterAgent: Command<wire.DeregisterAgentRequest, wire.DeregisterAgentResponse>;
     drainAgent: Command<wire.DrainAgentRequest, wire.DrainAgentResponse>;
     resumeAgent: Command<wire.ResumeAgentRequest, wire.ResumeAgentResponse>;
+    migrateAgent: Command<wire.MigrateAgentRequest, wire.MigrateAgentResponse>;
+    cancelMigration: Command<wire.CancelMigrationRequest, wire.CancelMigrationResponse>;
     requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
     renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
     withdrawAgentRequest: Command<wire.WithdrawAgentRequestRequest, wire.WithdrawAgentRequestResponse>;
@@ -220,6 +230,7 @@ export interface PoolShape {
   queries: {
     getAgent: Command<wire.GetAgentRequest, wire.GetAgentResponse>;
     listAgents: Command<wire.ListAgentsRequest, wire.ListAgentsResponse>;
+    listMigrations: Command<wire.ListMigrationsRequest, wire.ListMigrationsResponse>;
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
@@ -242,6 +253,12 @@ export interface PoolShape {
     'agent.draining': events.AgentDraining;
     'agent.drained': events.AgentDrained;
     'agent.resumed': events.AgentResumed;
+    'agent.migrated': events.AgentMigrated;
+    'migration.proposed': events.MigrationProposed;
+    'migration.draining': events.MigrationDraining;
+    'migration.transferring': events.MigrationTransferring;
+    'migration.cancelled': events.MigrationCancelled;
+    'migration.forgotten': events.MigrationForgotten;
     'request.queued': events.AgentRequestQueued;
     'request.ended': events.AgentRequestEnded;
     'lease.granted': events.LeaseGranted;

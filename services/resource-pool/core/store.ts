@@ -1,5 +1,5 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
-import { agentDue, leaseDue, requestDue, taskDue } from './due.ts';
+import { agentDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
 import { asksOf, isOffered, offerDue } from './offered.ts';
 import {
   type AgentRow,
@@ -10,6 +10,7 @@ import {
   isDelayed,
   type LeaseRow,
   type MeasureRow,
+  type MigrationRow,
   POLICY_KEY,
   type PolicyRow,
   type RequestRow,
@@ -99,6 +100,24 @@ export function deleteLease(state: PoolState, id: string): void {
   state.endedLeases.delete(id);
 }
 
+export function putMigration(state: PoolState, row: MigrationRow, settings: PoolSettings): void {
+  state.migrations.set(row.id, row);
+  indexMigration(state, row, settings);
+}
+
+function indexMigration(state: PoolState, row: MigrationRow, settings: PoolSettings): void {
+  state.moving.put(row);
+  schedule(state.due, `migration/${row.id}`, migrationDue(row, 0, settings));
+  if (row.endedAt > 0) state.endedMigrations.add(row);
+}
+
+export function deleteMigration(state: PoolState, id: string): void {
+  const row = state.migrations.get(id);
+  if (row) state.moving.delete(row);
+  state.migrations.delete(id);
+  state.endedMigrations.delete(id);
+}
+
 export function putRequest(state: PoolState, row: RequestRow): void {
   state.requests.set(row.id, row);
   indexRequest(state, row);
@@ -185,6 +204,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.agents.values()) putAgent(state, currentAgent(row), settings);
   for (const row of state.leases.values()) indexLease(state, row);
   for (const row of state.requests.values()) indexRequest(state, row);
+  for (const row of state.migrations.values()) indexMigration(state, row, settings);
   for (const row of state.tasks.values()) {
     const holder = currentAttempt(row)?.agent;
     if (holder) state.workers.hold(holder, row.id, true);

@@ -3,8 +3,9 @@ import { removeAgent } from './agent.ts';
 import { endAttempt, overdue, overdueInQueue } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { giveBack } from './draining.ts';
-import { agentDue, cancelDue, leaseDue, requestDue, taskDue } from './due.ts';
+import { agentDue, cancelDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
+import { lateMigration } from './migration.ts';
 import { offerDue } from './offered.ts';
 import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
@@ -50,6 +51,10 @@ function rowDue(state: PoolState, key: string, epochStart: number, settings: Poo
   if (table === 'request') {
     const request = state.requests.get(id);
     return request && requestDue(request, epochStart);
+  }
+  if (table === 'migration') {
+    const migration = state.migrations.get(id);
+    return migration && migrationDue(migration, epochStart, settings);
   }
   if (table === 'offer') {
     const task = state.tasks.get(id);
@@ -127,6 +132,10 @@ function rowEvents(
     if (lease.state === 'LEASE_STATE_DRAINING') return moveTasks(state, lease, plan, settings);
     const reason = `its term of ${formatDuration(lease.termMs)} ran out`;
     return endLease(state, lease, 'LEASE_STATE_EXPIRED', reason, plan);
+  }
+  if (table === 'migration') {
+    const migration = state.migrations.get(id);
+    return migration ? lateMigration(migration, plan, settings) : [];
   }
   if (table === 'request') {
     const request = state.requests.get(id);

@@ -5,6 +5,7 @@ import type {
   Attempt,
   Checkpoint,
   Lease,
+  Migration,
   Performance,
   Task,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -19,6 +20,7 @@ import type {
   LameDuck,
   LeaseRow,
   MeasureRow,
+  MigrationRow,
   RequestRow,
   TaskRow,
 } from './rows.ts';
@@ -77,6 +79,15 @@ export const leaseView = (row: LeaseRow, epochStart: number): Lease => ({
   endedAt: timeOrNone(row.endedAt),
   reason: row.reason,
   task: row.task ?? '',
+});
+
+export const migrationView = (row: MigrationRow): Migration => ({
+  ...{ id: row.id, agent: row.agent, from: row.from, to: row.to, name: row.name, state: row.state },
+  ...{ graceMs: row.graceMs, reason: row.reason, given: row.given, taken: row.taken },
+  startedAt: time(row.startedAt),
+  stateSince: time(row.since),
+  endedAt: timeOrNone(row.endedAt),
+  revision: String(row.revision),
 });
 
 export const requestView = (row: RequestRow): AgentRequest => ({

@@ -12,6 +12,7 @@ export function checkRegistration(request: rpc.RegisterAgentRequest): void {
   checks.names('capabilities', request.capabilities);
   checks.range('slots', request.slots, 0, 256);
   checks.name('instance', request.instance);
+  checks.nameOrEmpty('migration', request.migration ?? '');
   checks.nameOrEmpty('region', request.region);
   checks.range('priority', request.priority, 0, 1000);
   labels(checks, 'labels', request.labels, MAX_AGENT_LABEL);
@@ -35,6 +36,26 @@ export function checkDrain(request: rpc.DrainAgentRequest): void {
   checks.nameOrEmpty('instance', request.instance);
   checks.range('graceMs', request.graceMs, 0, MAX_WAIT_MS);
   checks.text('reason', request.reason, 256);
+  checks.done();
+}
+
+export function checkMigration(request: rpc.MigrateAgentRequest): void {
+  const checks = new Checks();
+  const { swarm, name, to, newName, graceMs, reason } = request;
+  checks.name('swarm', swarm);
+  checks.name('name', name);
+  checks.name('to', to);
+  checks.rule(to !== swarm, 'to', to, 'must be another swarm than the one that it leaves');
+  checks.nameOrEmpty('newName', newName);
+  checks.range('graceMs', graceMs, 0, MAX_WAIT_MS);
+  checks.text('reason', reason, 256);
+  checks.done();
+}
+
+export function checkCancelMigration({ id, reason }: rpc.CancelMigrationRequest): void {
+  const checks = new Checks();
+  checks.name('id', id);
+  checks.text('reason', reason, 256);
   checks.done();
 }
 

@@ -28,7 +28,9 @@ export function borrowing(checks: Checks, request: rpc.RequestAgentRequest): voi
   checks.range('priority', request.priority, 0, 1000);
 }
 
-export function checkLeaseList(request: rpc.ListLeasesRequest | rpc.ListAgentRequestsRequest): void {
+export function checkLeaseList(
+  request: rpc.ListLeasesRequest | rpc.ListAgentRequestsRequest | rpc.ListMigrationsRequest,
+): void {
   const checks = new Checks();
   checks.nameOrEmpty('swarm', request.swarm);
   page(checks, request.pageSize, request.pageToken, /^\d+$/);

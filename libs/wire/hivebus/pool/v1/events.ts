@@ -76,6 +76,78 @@ export interface AgentDraining {
   graceMs: number;
   /** Why, for people. */
   reason: string;
+  /** The migration that it is drained for; empty = for none. */
+  migration: string;
+}
+
+/** migration.proposed: an agent shall move to another swarm, or another has agreed to that; key = <from>.<agent>. */
+export interface MigrationProposed {
+  /** The migration's id. */
+  migration: string;
+  /** The agent, as `swarm/name`. */
+  agent: string;
+  /** The swarm that it moves to. */
+  to: string;
+  /** Its name there. */
+  name: string;
+  /** How long what it runs may go on, in milliseconds. */
+  graceMs: number;
+  /** Why, for people. */
+  reason: string;
+  /** Who asked. */
+  by: string;
+  /** The leaving swarm's owner agrees, or an operator. */
+  given: boolean;
+  /** The other swarm's owner agrees, or an operator. */
+  taken: boolean;
+  /** Which registration of the other swarm has part in it, as in AgentRegistered. */
+  registration: string;
+  /** W3C trace context of the request. */
+  traceparent: string;
+  /** Correlation id of the request. */
+  correlationId: string;
+}
+
+/** migration.draining: both agree, and the agent is given nothing new; key = <from>.<agent>. */
+export interface MigrationDraining {
+  /** The migration's id. */
+  migration: string;
+}
+
+/** migration.transferring: nothing runs on the agent any more, and it is told to move; key = <from>.<agent>. */
+export interface MigrationTransferring {
+  /** The migration's id. */
+  migration: string;
+}
+
+/** migration.cancelled: the agent stays where it is; key = <from>.<agent>. */
+export interface MigrationCancelled {
+  /** The migration's id. */
+  migration: string;
+  /** Why, for people. */
+  reason: string;
+}
+
+/** migration.forgotten: ended migrations left the state by the retention rule; no key. */
+export interface MigrationForgotten {
+  /** The migrations' ids. */
+  migrations: string[];
+}
+
+/** agent.migrated: an agent has registered in the swarm that it moved to, and is gone where it was; key = <to>.<agent>. */
+export interface AgentMigrated {
+  /** The migration's id. */
+  migration: string;
+  /** The agent as it was, as `swarm/name`. */
+  from: string;
+  /** The agent, as in AgentRegistered. */
+  agent?:
+    | Agent
+    | undefined;
+  /** As in AgentRegistered. */
+  ownerKey: string;
+  /** As in AgentRegistered. */
+  registration: string;
 }
 
 /** agent.drained: nothing runs any more on an agent that is given nothing new; key = <swarm>.<agent>. */
@@ -642,7 +714,7 @@ export const AgentStateChanged: MessageFns<AgentStateChanged> = {
 };
 
 function createBaseAgentDraining(): AgentDraining {
-  return { agent: "", graceMs: 0, reason: "" };
+  return { agent: "", graceMs: 0, reason: "", migration: "" };
 }
 
 export const AgentDraining: MessageFns<AgentDraining> = {
@@ -655,6 +727,9 @@ export const AgentDraining: MessageFns<AgentDraining> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.migration !== "") {
+      writer.uint32(34).string(message.migration);
     }
     return writer;
   },
@@ -696,6 +771,14 @@ export const AgentDraining: MessageFns<AgentDraining> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -717,6 +800,7 @@ export const AgentDraining: MessageFns<AgentDraining> = {
         ? globalThis.Number(object.grace_ms)
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : "",
     };
   },
 
@@ -730,6 +814,632 @@ export const AgentDraining: MessageFns<AgentDraining> = {
     }
     if (message.reason !== "") {
       obj.reason = message.reason;
+    }
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrationProposed(): MigrationProposed {
+  return {
+    migration: "",
+    agent: "",
+    to: "",
+    name: "",
+    graceMs: 0,
+    reason: "",
+    by: "",
+    given: false,
+    taken: false,
+    registration: "",
+    traceparent: "",
+    correlationId: "",
+  };
+}
+
+export const MigrationProposed: MessageFns<MigrationProposed> = {
+  encode(message: MigrationProposed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    if (message.agent !== "") {
+      writer.uint32(18).string(message.agent);
+    }
+    if (message.to !== "") {
+      writer.uint32(26).string(message.to);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(40).uint32(message.graceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.by !== "") {
+      writer.uint32(58).string(message.by);
+    }
+    if (message.given !== false) {
+      writer.uint32(64).bool(message.given);
+    }
+    if (message.taken !== false) {
+      writer.uint32(72).bool(message.taken);
+    }
+    if (message.registration !== "") {
+      writer.uint32(82).string(message.registration);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(90).string(message.traceparent);
+    }
+    if (message.correlationId !== "") {
+      writer.uint32(98).string(message.correlationId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrationProposed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrationProposed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.given = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.taken = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.correlationId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrationProposed {
+    return {
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : "",
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      to: isSet(object.to) ? globalThis.String(object.to) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      given: isSet(object.given) ? globalThis.Boolean(object.given) : false,
+      taken: isSet(object.taken) ? globalThis.Boolean(object.taken) : false,
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+      traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
+      correlationId: isSet(object.correlationId)
+        ? globalThis.String(object.correlationId)
+        : isSet(object.correlation_id)
+        ? globalThis.String(object.correlation_id)
+        : "",
+    };
+  },
+
+  toJSON(message: MigrationProposed): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.to !== "") {
+      obj.to = message.to;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.given !== false) {
+      obj.given = message.given;
+    }
+    if (message.taken !== false) {
+      obj.taken = message.taken;
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
+    }
+    if (message.traceparent !== "") {
+      obj.traceparent = message.traceparent;
+    }
+    if (message.correlationId !== "") {
+      obj.correlationId = message.correlationId;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrationDraining(): MigrationDraining {
+  return { migration: "" };
+}
+
+export const MigrationDraining: MessageFns<MigrationDraining> = {
+  encode(message: MigrationDraining, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrationDraining {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrationDraining();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrationDraining {
+    return { migration: isSet(object.migration) ? globalThis.String(object.migration) : "" };
+  },
+
+  toJSON(message: MigrationDraining): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrationTransferring(): MigrationTransferring {
+  return { migration: "" };
+}
+
+export const MigrationTransferring: MessageFns<MigrationTransferring> = {
+  encode(message: MigrationTransferring, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrationTransferring {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrationTransferring();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrationTransferring {
+    return { migration: isSet(object.migration) ? globalThis.String(object.migration) : "" };
+  },
+
+  toJSON(message: MigrationTransferring): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrationCancelled(): MigrationCancelled {
+  return { migration: "", reason: "" };
+}
+
+export const MigrationCancelled: MessageFns<MigrationCancelled> = {
+  encode(message: MigrationCancelled, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrationCancelled {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrationCancelled();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrationCancelled {
+    return {
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: MigrationCancelled): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrationForgotten(): MigrationForgotten {
+  return { migrations: [] };
+}
+
+export const MigrationForgotten: MessageFns<MigrationForgotten> = {
+  encode(message: MigrationForgotten, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.migrations) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrationForgotten {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrationForgotten();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migrations.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrationForgotten {
+    return {
+      migrations: globalThis.Array.isArray(object?.migrations)
+        ? object.migrations.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: MigrationForgotten): unknown {
+    const obj: any = {};
+    if (message.migrations?.length) {
+      obj.migrations = message.migrations;
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentMigrated(): AgentMigrated {
+  return { migration: "", from: "", agent: undefined, ownerKey: "", registration: "" };
+}
+
+export const AgentMigrated: MessageFns<AgentMigrated> = {
+  encode(message: AgentMigrated, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    if (message.from !== "") {
+      writer.uint32(18).string(message.from);
+    }
+    if (message.agent !== undefined) {
+      Agent.encode(message.agent, writer.uint32(26).fork()).join();
+    }
+    if (message.ownerKey !== "") {
+      writer.uint32(34).string(message.ownerKey);
+    }
+    if (message.registration !== "") {
+      writer.uint32(42).string(message.registration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentMigrated {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentMigrated();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.agent = Agent.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ownerKey = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentMigrated {
+    return {
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : "",
+      from: isSet(object.from) ? globalThis.String(object.from) : "",
+      agent: isSet(object.agent) ? Agent.fromJSON(object.agent) : undefined,
+      ownerKey: isSet(object.ownerKey)
+        ? globalThis.String(object.ownerKey)
+        : isSet(object.owner_key)
+        ? globalThis.String(object.owner_key)
+        : "",
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+    };
+  },
+
+  toJSON(message: AgentMigrated): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    if (message.from !== "") {
+      obj.from = message.from;
+    }
+    if (message.agent !== undefined) {
+      obj.agent = Agent.toJSON(message.agent);
+    }
+    if (message.ownerKey !== "") {
+      obj.ownerKey = message.ownerKey;
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
     }
     return obj;
   },

@@ -401,6 +401,96 @@ export function outcomeToNumber(object: Outcome): number {
   }
 }
 
+/** Where a migration is in its life. */
+export const MigrationState = {
+  /** MIGRATION_STATE_UNSPECIFIED - Never set in answers. */
+  MIGRATION_STATE_UNSPECIFIED: "MIGRATION_STATE_UNSPECIFIED",
+  /** MIGRATION_STATE_PROPOSED - One of the two swarms has asked; the other has not yet. */
+  MIGRATION_STATE_PROPOSED: "MIGRATION_STATE_PROPOSED",
+  /** MIGRATION_STATE_DRAINING - The agent is given nothing new and finishes what it runs, or gives it back. */
+  MIGRATION_STATE_DRAINING: "MIGRATION_STATE_DRAINING",
+  /** MIGRATION_STATE_TRANSFERRING - Nothing of it runs any more: it is told to register in the other swarm. */
+  MIGRATION_STATE_TRANSFERRING: "MIGRATION_STATE_TRANSFERRING",
+  /** MIGRATION_STATE_ACTIVE - It is the other swarm's. */
+  MIGRATION_STATE_ACTIVE: "MIGRATION_STATE_ACTIVE",
+  /** MIGRATION_STATE_CANCELLED - It stays where it was. */
+  MIGRATION_STATE_CANCELLED: "MIGRATION_STATE_CANCELLED",
+} as const;
+
+export type MigrationState = typeof MigrationState[keyof typeof MigrationState];
+
+export namespace MigrationState {
+  export type MIGRATION_STATE_UNSPECIFIED = typeof MigrationState.MIGRATION_STATE_UNSPECIFIED;
+  export type MIGRATION_STATE_PROPOSED = typeof MigrationState.MIGRATION_STATE_PROPOSED;
+  export type MIGRATION_STATE_DRAINING = typeof MigrationState.MIGRATION_STATE_DRAINING;
+  export type MIGRATION_STATE_TRANSFERRING = typeof MigrationState.MIGRATION_STATE_TRANSFERRING;
+  export type MIGRATION_STATE_ACTIVE = typeof MigrationState.MIGRATION_STATE_ACTIVE;
+  export type MIGRATION_STATE_CANCELLED = typeof MigrationState.MIGRATION_STATE_CANCELLED;
+}
+
+export function migrationStateFromJSON(object: any): MigrationState {
+  switch (object) {
+    case 0:
+    case "MIGRATION_STATE_UNSPECIFIED":
+      return MigrationState.MIGRATION_STATE_UNSPECIFIED;
+    case 1:
+    case "MIGRATION_STATE_PROPOSED":
+      return MigrationState.MIGRATION_STATE_PROPOSED;
+    case 2:
+    case "MIGRATION_STATE_DRAINING":
+      return MigrationState.MIGRATION_STATE_DRAINING;
+    case 3:
+    case "MIGRATION_STATE_TRANSFERRING":
+      return MigrationState.MIGRATION_STATE_TRANSFERRING;
+    case 4:
+    case "MIGRATION_STATE_ACTIVE":
+      return MigrationState.MIGRATION_STATE_ACTIVE;
+    case 5:
+    case "MIGRATION_STATE_CANCELLED":
+      return MigrationState.MIGRATION_STATE_CANCELLED;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum MigrationState");
+  }
+}
+
+export function migrationStateToJSON(object: MigrationState): string {
+  switch (object) {
+    case MigrationState.MIGRATION_STATE_UNSPECIFIED:
+      return "MIGRATION_STATE_UNSPECIFIED";
+    case MigrationState.MIGRATION_STATE_PROPOSED:
+      return "MIGRATION_STATE_PROPOSED";
+    case MigrationState.MIGRATION_STATE_DRAINING:
+      return "MIGRATION_STATE_DRAINING";
+    case MigrationState.MIGRATION_STATE_TRANSFERRING:
+      return "MIGRATION_STATE_TRANSFERRING";
+    case MigrationState.MIGRATION_STATE_ACTIVE:
+      return "MIGRATION_STATE_ACTIVE";
+    case MigrationState.MIGRATION_STATE_CANCELLED:
+      return "MIGRATION_STATE_CANCELLED";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum MigrationState");
+  }
+}
+
+export function migrationStateToNumber(object: MigrationState): number {
+  switch (object) {
+    case MigrationState.MIGRATION_STATE_UNSPECIFIED:
+      return 0;
+    case MigrationState.MIGRATION_STATE_PROPOSED:
+      return 1;
+    case MigrationState.MIGRATION_STATE_DRAINING:
+      return 2;
+    case MigrationState.MIGRATION_STATE_TRANSFERRING:
+      return 3;
+    case MigrationState.MIGRATION_STATE_ACTIVE:
+      return 4;
+    case MigrationState.MIGRATION_STATE_CANCELLED:
+      return 5;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum MigrationState");
+  }
+}
+
 /** Where a line came from. */
 export const LogStream = {
   /** LOG_STREAM_UNSPECIFIED - Never set in answers. */
@@ -791,6 +881,11 @@ export interface RegisterAgentRequest {
   specialisations: string[];
   /** What a task on it costs, in whatever unit the federation counts, 0 to 1000000. */
   cost: number;
+  /**
+   * The migration by which it comes from another swarm: what it was there ends with this registration, by the same
+   * instance. Unset = it comes by none.
+   */
+  migration?: string | undefined;
 }
 
 export interface RegisterAgentRequest_LabelsEntry {
@@ -807,6 +902,127 @@ export interface RegisterAgentResponse {
   heartbeatMs: number;
   /** The pool's revision of this answer. */
   revision: string;
+  /** Set when it shall register in another swarm now. */
+  move?: AgentMove | undefined;
+}
+
+/** To an agent on which nothing runs any more: register in another swarm, with that swarm's key and the migration's id. */
+export interface AgentMove {
+  /** The migration. */
+  migration: string;
+  /** The swarm that it moves to. */
+  swarm: string;
+  /** Its name there. */
+  name: string;
+  /** W3C trace context of the migration. */
+  traceparent: string;
+  /** Correlation id of the migration. */
+  correlationId: string;
+}
+
+/** An agent's move from one swarm to another. */
+export interface Migration {
+  /** Its id. */
+  id: string;
+  /** The agent as it was, as `swarm/name`. */
+  agent: string;
+  /** The swarm that it leaves. */
+  from: string;
+  /** The swarm that it moves to. */
+  to: string;
+  /** Its name there. */
+  name: string;
+  /** Where it is in its life. */
+  state: MigrationState;
+  /** How long what the agent runs may go on, in milliseconds. */
+  graceMs: number;
+  /** Why it was asked for, or how it ended, for people. */
+  reason: string;
+  /** The leaving swarm's owner agrees, or an operator. */
+  given: boolean;
+  /** The other swarm's owner agrees, or an operator. */
+  taken: boolean;
+  /** When it was asked for. */
+  startedAt?:
+    | string
+    | undefined;
+  /** Since when it is in its state. */
+  stateSince?:
+    | string
+    | undefined;
+  /** When it ended; unset while it has not. */
+  endedAt?:
+    | string
+    | undefined;
+  /** The journal's revision at its last change. */
+  revision: string;
+}
+
+export interface MigrateAgentRequest {
+  /** The agent's home swarm. */
+  swarm: string;
+  /** The agent's name. */
+  name: string;
+  /** The swarm that it shall move to. */
+  to: string;
+  /** Its name there; empty = the same. */
+  newName: string;
+  /**
+   * How long what it runs may go on, in milliseconds, up to 3600000; 0 = it moves to other agents at once, where it goes
+   * on from its last checkpoint. Of the two swarms' the giving one's counts.
+   */
+  graceMs: number;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface MigrateAgentResponse {
+  /** The migration. */
+  migration?:
+    | Migration
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface CancelMigrationRequest {
+  /** The migration's id. */
+  id: string;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface CancelMigrationResponse {
+  /** The migration. */
+  migration?:
+    | Migration
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ListMigrationsRequest {
+  /** Only those from or to this swarm; empty = all. */
+  swarm: string;
+  /** Also those that have ended, as long as they are kept. */
+  includeEnded: boolean;
+  /** How many at most, 1 to 1000; 0 = 100. */
+  pageSize: number;
+  /** The next_page_token of the page before; empty = the first page. */
+  pageToken: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface ListMigrationsResponse {
+  /** The migrations. */
+  migrations: Migration[];
+  /** The pool's revision of this answer. */
+  revision: string;
+  /** Token of the next page; empty = this is the last one. */
+  nextPageToken: string;
+  /** How many match. */
+  total: number;
 }
 
 export interface DeregisterAgentRequest {
@@ -1471,6 +1687,8 @@ export interface ListAssignmentsResponse {
   assignments: Assignment[];
   /** The pool's revision of this answer. */
   revision: string;
+  /** Set when it shall register in another swarm now. */
+  move?: AgentMove | undefined;
 }
 
 export interface ConfirmAssignmentRequest {
@@ -4243,6 +4461,7 @@ function createBaseRegisterAgentRequest(): RegisterAgentRequest {
     labels: {},
     specialisations: [],
     cost: 0,
+    migration: undefined,
   };
 }
 
@@ -4283,6 +4502,9 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
     }
     if (message.cost !== 0) {
       writer.uint32(96).uint32(message.cost);
+    }
+    if (message.migration !== undefined) {
+      writer.uint32(106).string(message.migration);
     }
     return writer;
   },
@@ -4399,6 +4621,14 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
             message.cost = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4446,6 +4676,7 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
         ? object.specialisations.map((e: any) => globalThis.String(e))
         : [],
       cost: isSet(object.cost) ? globalThis.Number(object.cost) : 0,
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : undefined,
     };
   },
 
@@ -4492,6 +4723,9 @@ export const RegisterAgentRequest: MessageFns<RegisterAgentRequest> = {
     }
     if (message.cost !== 0) {
       obj.cost = Math.round(message.cost);
+    }
+    if (message.migration !== undefined) {
+      obj.migration = message.migration;
     }
     return obj;
   },
@@ -4573,7 +4807,7 @@ export const RegisterAgentRequest_LabelsEntry: MessageFns<RegisterAgentRequest_L
 };
 
 function createBaseRegisterAgentResponse(): RegisterAgentResponse {
-  return { agent: undefined, heartbeatMs: 0, revision: "0" };
+  return { agent: undefined, heartbeatMs: 0, revision: "0", move: undefined };
 }
 
 export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
@@ -4586,6 +4820,9 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(24).uint64(message.revision);
+    }
+    if (message.move !== undefined) {
+      AgentMove.encode(message.move, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -4627,6 +4864,14 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.move = AgentMove.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4648,6 +4893,7 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
         ? globalThis.Number(object.heartbeat_ms)
         : 0,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
     };
   },
 
@@ -4661,6 +4907,1034 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.move !== undefined) {
+      obj.move = AgentMove.toJSON(message.move);
+    }
+    return obj;
+  },
+};
+
+function createBaseAgentMove(): AgentMove {
+  return { migration: "", swarm: "", name: "", traceparent: "", correlationId: "" };
+}
+
+export const AgentMove: MessageFns<AgentMove> = {
+  encode(message: AgentMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== "") {
+      writer.uint32(10).string(message.migration);
+    }
+    if (message.swarm !== "") {
+      writer.uint32(18).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(34).string(message.traceparent);
+    }
+    if (message.correlationId !== "") {
+      writer.uint32(42).string(message.correlationId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.correlationId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AgentMove {
+    return {
+      migration: isSet(object.migration) ? globalThis.String(object.migration) : "",
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
+      correlationId: isSet(object.correlationId)
+        ? globalThis.String(object.correlationId)
+        : isSet(object.correlation_id)
+        ? globalThis.String(object.correlation_id)
+        : "",
+    };
+  },
+
+  toJSON(message: AgentMove): unknown {
+    const obj: any = {};
+    if (message.migration !== "") {
+      obj.migration = message.migration;
+    }
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.traceparent !== "") {
+      obj.traceparent = message.traceparent;
+    }
+    if (message.correlationId !== "") {
+      obj.correlationId = message.correlationId;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigration(): Migration {
+  return {
+    id: "",
+    agent: "",
+    from: "",
+    to: "",
+    name: "",
+    state: MigrationState.MIGRATION_STATE_UNSPECIFIED,
+    graceMs: 0,
+    reason: "",
+    given: false,
+    taken: false,
+    startedAt: undefined,
+    stateSince: undefined,
+    endedAt: undefined,
+    revision: "0",
+  };
+}
+
+export const Migration: MessageFns<Migration> = {
+  encode(message: Migration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.agent !== "") {
+      writer.uint32(18).string(message.agent);
+    }
+    if (message.from !== "") {
+      writer.uint32(26).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(34).string(message.to);
+    }
+    if (message.name !== "") {
+      writer.uint32(42).string(message.name);
+    }
+    if (message.state !== MigrationState.MIGRATION_STATE_UNSPECIFIED) {
+      writer.uint32(48).int32(migrationStateToNumber(message.state));
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(56).uint32(message.graceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(66).string(message.reason);
+    }
+    if (message.given !== false) {
+      writer.uint32(72).bool(message.given);
+    }
+    if (message.taken !== false) {
+      writer.uint32(80).bool(message.taken);
+    }
+    if (message.startedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.startedAt), writer.uint32(90).fork()).join();
+    }
+    if (message.stateSince !== undefined) {
+      Timestamp.encode(toTimestamp(message.stateSince), writer.uint32(98).fork()).join();
+    }
+    if (message.endedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.endedAt), writer.uint32(106).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(112).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Migration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.state = migrationStateFromJSON(reader.int32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.given = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.taken = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.startedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.stateSince = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.endedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Migration {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      from: isSet(object.from) ? globalThis.String(object.from) : "",
+      to: isSet(object.to) ? globalThis.String(object.to) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      state: isSet(object.state) ? migrationStateFromJSON(object.state) : MigrationState.MIGRATION_STATE_UNSPECIFIED,
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      given: isSet(object.given) ? globalThis.Boolean(object.given) : false,
+      taken: isSet(object.taken) ? globalThis.Boolean(object.taken) : false,
+      startedAt: isSet(object.startedAt)
+        ? globalThis.String(object.startedAt)
+        : isSet(object.started_at)
+        ? globalThis.String(object.started_at)
+        : undefined,
+      stateSince: isSet(object.stateSince)
+        ? globalThis.String(object.stateSince)
+        : isSet(object.state_since)
+        ? globalThis.String(object.state_since)
+        : undefined,
+      endedAt: isSet(object.endedAt)
+        ? globalThis.String(object.endedAt)
+        : isSet(object.ended_at)
+        ? globalThis.String(object.ended_at)
+        : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: Migration): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.from !== "") {
+      obj.from = message.from;
+    }
+    if (message.to !== "") {
+      obj.to = message.to;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.state !== MigrationState.MIGRATION_STATE_UNSPECIFIED) {
+      obj.state = migrationStateToJSON(message.state);
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.given !== false) {
+      obj.given = message.given;
+    }
+    if (message.taken !== false) {
+      obj.taken = message.taken;
+    }
+    if (message.startedAt !== undefined) {
+      obj.startedAt = message.startedAt;
+    }
+    if (message.stateSince !== undefined) {
+      obj.stateSince = message.stateSince;
+    }
+    if (message.endedAt !== undefined) {
+      obj.endedAt = message.endedAt;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrateAgentRequest(): MigrateAgentRequest {
+  return { swarm: "", name: "", to: "", newName: "", graceMs: 0, reason: "" };
+}
+
+export const MigrateAgentRequest: MessageFns<MigrateAgentRequest> = {
+  encode(message: MigrateAgentRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.to !== "") {
+      writer.uint32(26).string(message.to);
+    }
+    if (message.newName !== "") {
+      writer.uint32(34).string(message.newName);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(40).uint32(message.graceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrateAgentRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrateAgentRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.newName = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrateAgentRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      to: isSet(object.to) ? globalThis.String(object.to) : "",
+      newName: isSet(object.newName)
+        ? globalThis.String(object.newName)
+        : isSet(object.new_name)
+        ? globalThis.String(object.new_name)
+        : "",
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: MigrateAgentRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.to !== "") {
+      obj.to = message.to;
+    }
+    if (message.newName !== "") {
+      obj.newName = message.newName;
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseMigrateAgentResponse(): MigrateAgentResponse {
+  return { migration: undefined, revision: "0" };
+}
+
+export const MigrateAgentResponse: MessageFns<MigrateAgentResponse> = {
+  encode(message: MigrateAgentResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== undefined) {
+      Migration.encode(message.migration, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigrateAgentResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigrateAgentResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = Migration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigrateAgentResponse {
+    return {
+      migration: isSet(object.migration) ? Migration.fromJSON(object.migration) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: MigrateAgentResponse): unknown {
+    const obj: any = {};
+    if (message.migration !== undefined) {
+      obj.migration = Migration.toJSON(message.migration);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseCancelMigrationRequest(): CancelMigrationRequest {
+  return { id: "", reason: "" };
+}
+
+export const CancelMigrationRequest: MessageFns<CancelMigrationRequest> = {
+  encode(message: CancelMigrationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelMigrationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelMigrationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CancelMigrationRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: CancelMigrationRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseCancelMigrationResponse(): CancelMigrationResponse {
+  return { migration: undefined, revision: "0" };
+}
+
+export const CancelMigrationResponse: MessageFns<CancelMigrationResponse> = {
+  encode(message: CancelMigrationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== undefined) {
+      Migration.encode(message.migration, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelMigrationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelMigrationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = Migration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CancelMigrationResponse {
+    return {
+      migration: isSet(object.migration) ? Migration.fromJSON(object.migration) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: CancelMigrationResponse): unknown {
+    const obj: any = {};
+    if (message.migration !== undefined) {
+      obj.migration = Migration.toJSON(message.migration);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListMigrationsRequest(): ListMigrationsRequest {
+  return { swarm: "", includeEnded: false, pageSize: 0, pageToken: "", minRevision: "0" };
+}
+
+export const ListMigrationsRequest: MessageFns<ListMigrationsRequest> = {
+  encode(message: ListMigrationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.includeEnded !== false) {
+      writer.uint32(16).bool(message.includeEnded);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(24).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(40).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMigrationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMigrationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.includeEnded = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListMigrationsRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      includeEnded: isSet(object.includeEnded)
+        ? globalThis.Boolean(object.includeEnded)
+        : isSet(object.include_ended)
+        ? globalThis.Boolean(object.include_ended)
+        : false,
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: ListMigrationsRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.includeEnded !== false) {
+      obj.includeEnded = message.includeEnded;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListMigrationsResponse(): ListMigrationsResponse {
+  return { migrations: [], revision: "0", nextPageToken: "", total: 0 };
+}
+
+export const ListMigrationsResponse: MessageFns<ListMigrationsResponse> = {
+  encode(message: ListMigrationsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.migrations) {
+      Migration.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(26).string(message.nextPageToken);
+    }
+    if (message.total !== 0) {
+      writer.uint32(32).uint32(message.total);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListMigrationsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListMigrationsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migrations.push(Migration.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListMigrationsResponse {
+    return {
+      migrations: globalThis.Array.isArray(object?.migrations)
+        ? object.migrations.map((e: any) => Migration.fromJSON(e))
+        : [],
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+    };
+  },
+
+  toJSON(message: ListMigrationsResponse): unknown {
+    const obj: any = {};
+    if (message.migrations?.length) {
+      obj.migrations = message.migrations.map((e) => Migration.toJSON(e));
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
     }
     return obj;
   },
@@ -10473,7 +11747,7 @@ export const ListAssignmentsRequest: MessageFns<ListAssignmentsRequest> = {
 };
 
 function createBaseListAssignmentsResponse(): ListAssignmentsResponse {
-  return { assignments: [], revision: "0" };
+  return { assignments: [], revision: "0", move: undefined };
 }
 
 export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
@@ -10483,6 +11757,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    if (message.move !== undefined) {
+      AgentMove.encode(message.move, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -10516,6 +11793,14 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.move = AgentMove.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -10534,6 +11819,7 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
         ? object.assignments.map((e: any) => Assignment.fromJSON(e))
         : [],
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
     };
   },
 
@@ -10544,6 +11830,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.move !== undefined) {
+      obj.move = AgentMove.toJSON(message.move);
     }
     return obj;
   },
@@ -13566,6 +14855,45 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: ResumeAgentResponse): Buffer => Buffer.from(ResumeAgentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResumeAgentResponse => ResumeAgentResponse.decode(value),
   },
+  /**
+   * Moves an agent to another swarm for good: it is drained, then registers there, with the other swarm's key, and both
+   * happens or neither. Asked for by one of the two swarms it waits for an hour until the other asks for the same; an
+   * operator speaks for both, as far as the giving swarm's lending policy allows. A repeat is answered like the first.
+   */
+  migrateAgent: {
+    path: "/hivebus.pool.v1.ResourcePoolService/MigrateAgent" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MigrateAgentRequest): Buffer => Buffer.from(MigrateAgentRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MigrateAgentRequest => MigrateAgentRequest.decode(value),
+    responseSerialize: (value: MigrateAgentResponse): Buffer =>
+      Buffer.from(MigrateAgentResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MigrateAgentResponse => MigrateAgentResponse.decode(value),
+  },
+  /** Ends a migration that is not over: the agent stays where it is. By either swarm, the agent or an operator. */
+  cancelMigration: {
+    path: "/hivebus.pool.v1.ResourcePoolService/CancelMigration" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CancelMigrationRequest): Buffer =>
+      Buffer.from(CancelMigrationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CancelMigrationRequest => CancelMigrationRequest.decode(value),
+    responseSerialize: (value: CancelMigrationResponse): Buffer =>
+      Buffer.from(CancelMigrationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CancelMigrationResponse => CancelMigrationResponse.decode(value),
+  },
+  /** Migrations, oldest first, filtered and in pages. */
+  listMigrations: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ListMigrations" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListMigrationsRequest): Buffer =>
+      Buffer.from(ListMigrationsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListMigrationsRequest => ListMigrationsRequest.decode(value),
+    responseSerialize: (value: ListMigrationsResponse): Buffer =>
+      Buffer.from(ListMigrationsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListMigrationsResponse => ListMigrationsResponse.decode(value),
+  },
   /** One agent. */
   getAgent: {
     path: "/hivebus.pool.v1.ResourcePoolService/GetAgent" as const,
@@ -13936,6 +15264,16 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   drainAgent: handleUnaryCall<DrainAgentRequest, DrainAgentResponse>;
   /** Undoes DrainAgent: the agent is given work again. So does a new instance of it. By the same. */
   resumeAgent: handleUnaryCall<ResumeAgentRequest, ResumeAgentResponse>;
+  /**
+   * Moves an agent to another swarm for good: it is drained, then registers there, with the other swarm's key, and both
+   * happens or neither. Asked for by one of the two swarms it waits for an hour until the other asks for the same; an
+   * operator speaks for both, as far as the giving swarm's lending policy allows. A repeat is answered like the first.
+   */
+  migrateAgent: handleUnaryCall<MigrateAgentRequest, MigrateAgentResponse>;
+  /** Ends a migration that is not over: the agent stays where it is. By either swarm, the agent or an operator. */
+  cancelMigration: handleUnaryCall<CancelMigrationRequest, CancelMigrationResponse>;
+  /** Migrations, oldest first, filtered and in pages. */
+  listMigrations: handleUnaryCall<ListMigrationsRequest, ListMigrationsResponse>;
   /** One agent. */
   getAgent: handleUnaryCall<GetAgentRequest, GetAgentResponse>;
   /** Agents by swarm and name, filtered and in pages. */
@@ -14100,6 +15438,58 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResumeAgentResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves an agent to another swarm for good: it is drained, then registers there, with the other swarm's key, and both
+   * happens or neither. Asked for by one of the two swarms it waits for an hour until the other asks for the same; an
+   * operator speaks for both, as far as the giving swarm's lending policy allows. A repeat is answered like the first.
+   */
+  migrateAgent(
+    request: MigrateAgentRequest,
+    callback: (error: ServiceError | null, response: MigrateAgentResponse) => void,
+  ): ClientUnaryCall;
+  migrateAgent(
+    request: MigrateAgentRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MigrateAgentResponse) => void,
+  ): ClientUnaryCall;
+  migrateAgent(
+    request: MigrateAgentRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MigrateAgentResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends a migration that is not over: the agent stays where it is. By either swarm, the agent or an operator. */
+  cancelMigration(
+    request: CancelMigrationRequest,
+    callback: (error: ServiceError | null, response: CancelMigrationResponse) => void,
+  ): ClientUnaryCall;
+  cancelMigration(
+    request: CancelMigrationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CancelMigrationResponse) => void,
+  ): ClientUnaryCall;
+  cancelMigration(
+    request: CancelMigrationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CancelMigrationResponse) => void,
+  ): ClientUnaryCall;
+  /** Migrations, oldest first, filtered and in pages. */
+  listMigrations(
+    request: ListMigrationsRequest,
+    callback: (error: ServiceError | null, response: ListMigrationsResponse) => void,
+  ): ClientUnaryCall;
+  listMigrations(
+    request: ListMigrationsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListMigrationsResponse) => void,
+  ): ClientUnaryCall;
+  listMigrations(
+    request: ListMigrationsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListMigrationsResponse) => void,
   ): ClientUnaryCall;
   /** One agent. */
   getAgent(

@@ -1,0 +1,61 @@
+import type { Agent, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { NO_LABELS, NONE, sparing } from './need.ts';
+import { type AgentRow, agentKey, registered } from './rows.ts';
+
+/** Agents as they are kept, and as events tell them. */
+
+/** The agent's row as it will be; events of older journals lack the newer fields. A lease outlives a restart: what was lent is the agent, not its process. */
+export const rowOf = (
+  agent: RegisterAgentRequest | Agent,
+  ownerKey: string,
+  registration: string,
+  before: AgentRow | undefined,
+): AgentRow => ({
+  key: agentKey(agent.swarm, agent.name),
+  home: agent.swarm,
+  name: agent.name,
+  type: agent.type,
+  capabilities: agent.capabilities,
+  slots: agent.slots || 1,
+  instance: agent.instance,
+  allowScripts: agent.allowScripts,
+  region: agent.region,
+  priority: agent.priority,
+  labels: sparing(agent.labels ?? NO_LABELS),
+  specialisations: agent.specialisations?.length > 0 ? agent.specialisations : NONE,
+  cost: agent.cost ?? 0,
+  ownerKey,
+  state: 'AGENT_STATE_READY',
+  stateSince: before?.stateSince ?? 0,
+  lease: before?.lease ?? '',
+  serving: before?.serving ?? agent.swarm,
+  draining: before?.draining ?? false,
+  revision: before?.revision ?? 0,
+  ...registered({ registration }),
+  ...(before?.lameDuck && outlasts(before, agent.instance) ? { lameDuck: before.lameDuck } : {}),
+});
+
+/** The part that the event keeps; the rest follows from the journal. */
+export const offerOf = (row: AgentRow): Agent => ({
+  swarm: row.home,
+  name: row.name,
+  type: row.type,
+  capabilities: [...row.capabilities],
+  slots: row.slots,
+  instance: row.instance,
+  allowScripts: row.allowScripts,
+  region: row.region,
+  priority: row.priority,
+  state: 'AGENT_STATE_UNSPECIFIED',
+  busy: 0,
+  lease: '',
+  serving: '',
+  revision: '0',
+  labels: { ...row.labels },
+  specialisations: [...row.specialisations],
+  cost: row.cost,
+});
+
+/** A drain is of one run of the agent, but a migration is of the agent. */
+const outlasts = ({ instance, lameDuck }: AgentRow, next: string): boolean =>
+  instance === next || lameDuck?.migration !== undefined;
