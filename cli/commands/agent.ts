@@ -31,6 +31,7 @@ interface RunOptions {
   priority: number;
   exec?: string;
   allowScripts?: boolean;
+  data?: string;
   grace?: number;
   drain: number;
   quiet?: boolean;
@@ -51,6 +52,7 @@ For each task the command runs in a process group of its own:
   result           the last line of standard output that is JSON
   checkpoints      of a task that resumes: HIVEBUS_CHECKPOINT has the last one, and each line of JSON that is written
                    to descriptor 3 is the next (echo '{"done": 5}' >&3)
+  volumes          of a task that has some, with --data: HIVEBUS_VOLUME_<NAME> is the folder
   exit code        0 = succeeded; 64 (usage) or 65 (bad data) = failed for good;
                    any other, 75 (try again) or death by a signal = this attempt failed, try again
   cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time; SIGKILL at once when a claim is over
@@ -79,6 +81,7 @@ export function addAgent(program: Command): void {
     .option('--priority <n>', 'higher is preferred, 0 to 1000', wholeNumber, 0)
     .option('--exec <command>', 'the command, run by sh -c')
     .option('--allow-scripts', 'run tasks that are shell scripts')
+    .option('--data <folder>', 'keep the volumes of tasks there; agents with the same folder take over from each other')
     .option('--grace <duration>', 'between SIGTERM and SIGKILL (default: 5s)', duration)
     .option(
       '--drain <duration>',
@@ -110,6 +113,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
     capabilities: options.capability,
     allowScripts: options.allowScripts ?? false,
     handler: exec.handler,
+    ...(options.data !== undefined && { dataFolder: options.data }),
     abandonMs: graceMs + 2000,
     onEvent: (text, about) => (options.quiet && about === 'task') || output.note(plainLine(text)),
   });

@@ -24,6 +24,7 @@ import {
   wholeNumber,
   word,
 } from '../values.ts';
+import { deadLetters, replay } from './dead-letters.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
@@ -43,6 +44,14 @@ export function addTask(program: Command): void {
     .option('--timeout <duration>', 'how long one attempt may run (default: 10m)', duration)
     .option('--max-attempts <n>', 'how often it may be tried (default: 3)', wholeNumber)
     .option('--priority <n>', 'higher goes first, 0 to 1000 (default: 0)', wholeNumber)
+    .option(
+      '--volume <name>',
+      'a folder that it keeps between attempts, on the host of the first; may be repeated',
+      list,
+      [],
+    )
+    .option('--spend <units>', 'a budget: what it and all that it delegates may use together', countingNumber)
+    .option('--hops <n>', 'a budget: how deep may be delegated, 1 to 16', countingNumber)
     .option('--resume', 'a later attempt goes on from the last checkpoint of the one before')
     .option(
       '--claim',
@@ -71,6 +80,18 @@ export function addTask(program: Command): void {
     .option('--reason <text>', 'for people', '')
     .action(action(cancel));
   task
+    .command('dead-letters')
+    .description('tasks that have failed, kept for a week: all of them, or one with all that is known of it')
+    .argument('[id]')
+    .option('--swarm <name>', 'only of this swarm', '')
+    .action(action(deadLetters, { names: true }));
+  task
+    .command('replay')
+    .description('submit the work of a dead letter again, as a new task')
+    .argument('<id>')
+    .option('--id <id>', "the new task's id, so that a repeat does nothing", '')
+    .action(action(replay, { names: true }));
+  task
     .command('checkpoint')
     .description('how far a task has come: the last checkpoint that it has stored')
     .argument('<id>')
@@ -96,6 +117,9 @@ interface SubmitOptions {
   script?: string;
   timeout?: number;
   id: string;
+  volume: string[];
+  spend?: number;
+  hops?: number;
   resume?: boolean;
   claim?: boolean;
   wait?: boolean;
@@ -160,8 +184,15 @@ async function specOf(options: SubmitOptions): Promise<TaskSpec> {
     payload: options.payload === undefined ? manifest?.payload : await jsonOf('--payload', options.payload),
     script: options.script === undefined ? (manifest?.script ?? '') : await textOf(options.script),
     ...continuityOf(options, manifest?.continuity),
+    ...volumesOf(options.volume, manifest),
+    ...(options.spend || options.hops ? { budget: { spend: options.spend ?? 0, hops: options.hops ?? 0 } } : {}),
   };
 }
+
+const volumesOf = (names: string[], manifest: TaskSpec | undefined): Pick<TaskSpec, 'volumes'> => {
+  const volumes = names.length > 0 ? { names } : manifest?.volumes;
+  return volumes ? { volumes } : {};
+};
 
 /** Left out where it says nothing. */
 function continuityOf(options: SubmitOptions, manifest?: TaskContinuity): Pick<TaskSpec, 'continuity'> {

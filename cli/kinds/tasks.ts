@@ -1,5 +1,12 @@
 import type { Hive } from '../../libs/sdk/hive.ts';
-import type { Checkpoint, Task, TaskContinuity, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  BudgetUse,
+  Checkpoint,
+  Task,
+  TaskContinuity,
+  TaskOrigin,
+  TaskState,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { facts, table } from '../output.ts';
 import { plainLine, printable } from '../printable.ts';
 import { allTasks } from '../queries.ts';
@@ -61,7 +68,10 @@ export function taskDetails(found: Task): string {
     ['reason', task.reason],
     ['swarm', spec?.swarm ?? ''],
     ['needs', [spec?.type, ...(spec?.capabilities ?? [])].join(' ')],
+    ['volumes', spec?.volumes?.names.join(' ') ?? ''],
     ['continuity', continuityText(spec?.continuity)],
+    ['budget', budgetText(task.budgetUse)],
+    ['made from', originText(task.origin)],
     ['checkpoint', checkpointText(task.checkpoint)],
     ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
     ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
@@ -75,6 +85,18 @@ export function taskDetails(found: Task): string {
 
 const continuityText = (given: TaskContinuity | undefined): string =>
   [given?.resume ? 'resumes' : '', given?.claim ? 'has a claim' : ''].filter(Boolean).join(', ');
+
+function budgetText(use: BudgetUse | undefined): string {
+  if (!use) return '';
+  const { spend = 0, hops = 0 } = use.budget ?? {};
+  const units = spend === 0 ? `${use.used} units used` : `${use.used} of ${spend} units used`;
+  return `${units}${hops > 0 ? `, ${hops} hops` : ''}, of task ${use.task}`;
+}
+
+const originText = (from: TaskOrigin | undefined): string =>
+  [from?.parent && `task ${from.parent}`, from?.replayOf && `the dead letter ${from.replayOf}`]
+    .filter(Boolean)
+    .join(', ');
 
 const checkpointText = (found: Checkpoint | undefined): string =>
   found ? `${found.number}, of attempt ${found.attempt}, ${found.bytes} bytes, ${ago(found.savedAt)}` : '';

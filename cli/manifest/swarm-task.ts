@@ -17,6 +17,7 @@ const PATHS: Readonly<Record<string, string>> = {
   'spec.timeoutMs': 'spec.timeout',
   'spec.labels': 'metadata.labels',
   'spec.continuity': 'spec.resume',
+  'spec.volumes.names': 'spec.persistentVolumes',
 };
 
 /** What is left out is empty, 0 or, of swarm and type, as `defaults` say. */
@@ -36,9 +37,6 @@ export function taskSpecOf(
   if ((spec.task === '') === (spec.payload === undefined)) {
     document.fault(faults, 'spec.task', 'a script here, or a payload, must be given, and not both');
   }
-  if (spec.persistentVolumes.length > 0) {
-    document.fault(faults, 'spec.persistentVolumes', 'are not supported yet; leave them out', 'UNIMPLEMENTED');
-  }
   return {
     swarm: spec.clusterRef || (defaults.swarm ?? ''),
     type: spec.type || (defaults.type ?? ''),
@@ -50,6 +48,7 @@ export function taskSpecOf(
     priority: spec.priority,
     labels: document.manifest.metadata?.labels ?? {},
     title: spec.title || name,
+    ...(spec.persistentVolumes.length > 0 && { volumes: { names: spec.persistentVolumes.map(({ name }) => name) } }),
     ...(spec.resume || spec.claim ? { continuity: { resume: spec.resume, claim: spec.claim } } : {}),
   };
 }

@@ -12,6 +12,7 @@ export interface DigestedSpec {
   readonly priority: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly title: string;
+  readonly volumes?: { readonly names: readonly string[] } | undefined;
   readonly continuity?: { readonly resume: boolean; readonly claim: boolean } | undefined;
 }
 
@@ -25,9 +26,10 @@ export function specDigest(spec: DigestedSpec): string {
   const { swarm, type, capabilities, payload, script, timeoutMs, maxAttempts, priority, labels, title } = spec;
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   const fields = [swarm, type, capabilities, payload ?? null, script, timeoutMs, maxAttempts, priority, sorted, title];
-  const { continuity } = spec;
-  if (!continuity) return `v1:${hash(fields)}`;
-  return `v2:${hash([...fields, [continuity.resume, continuity.claim]])}`;
+  const { continuity, volumes } = spec;
+  if (!continuity && !volumes) return `v1:${hash(fields)}`;
+  const { resume = false, claim = false } = continuity ?? {};
+  return `v2:${hash([...fields, [resume, claim], volumes?.names ?? []])}`;
 }
 
 const hash = (fields: readonly unknown[]): string =>

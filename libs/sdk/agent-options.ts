@@ -23,6 +23,8 @@ export interface AgentOptions {
   /** What a task costs, in whatever unit the federation counts; cheaper is preferred. */
   readonly cost?: number;
   readonly handler: TaskHandler;
+  /** A folder for what tasks keep between attempts; left out: the agent gets no tasks with volumes. */
+  readonly dataFolder?: string;
   /** How long a handler may go on after its signal has aborted, before it is left behind, in milliseconds. */
   readonly abandonMs?: number;
   /** What happens, in words, for a log: to single tasks, or to the agent, as when the pool cannot be reached. */

@@ -14,10 +14,13 @@ import { displaced, lastMove } from './moved.ts';
 import { unlessAborted, untilSettled } from './retry.ts';
 import { nameTaken, standingOf } from './standing.ts';
 import { withTrace } from './trace-context.ts';
+import { Volumes } from './volumes.ts';
 import { Workbench } from './workbench.ts';
 
 /** In doubt about what is ours, the agent asks; and so often without a doubt, in milliseconds. */
 const RESYNC_MS = 15_000;
+/** How often folders are looked at whose tasks may have ended, in milliseconds. */
+const SWEEP_MS = 600_000;
 const DEFAULT_ABANDON_MS = 30_000;
 const LEAVE_MS = 2000;
 /** How long a registration in another swarm is tried, in milliseconds; then the agent stays. */
@@ -33,7 +36,9 @@ const ASSIGNMENT = responseSchema('hivebus.pool.v1.Assignment');
 /** Registers an agent and runs `handler` for each task that it is given. Rejects when the pool refuses it. */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const hive = await options.hive.as({ kind: 'agent', swarm: options.swarm, name: options.name });
-  const agent = new PoolAgent(hive, options);
+  const { dataFolder, labels = {} } = options;
+  const volumes = dataFolder === undefined ? undefined : await Volumes.open(dataFolder, hive.federation);
+  const agent = new PoolAgent(hive, { ...options, labels: { ...labels, ...volumes?.labels } }, volumes);
   await agent.start();
   return agent;
 }
@@ -50,6 +55,7 @@ class PoolAgent implements Agent {
   readonly instance = randomId();
   readonly closed: Promise<HiveError | undefined>;
   readonly #options: AgentOptions;
+  readonly #volumes: Volumes | undefined;
   readonly #clock: Clock;
   #place: Place;
   readonly #end = new AbortController();
@@ -67,8 +73,9 @@ class PoolAgent implements Agent {
   #subscriptions: Subscription[] = [];
   #resolveClosed: (error: HiveError | undefined) => void = () => {};
 
-  constructor(hive: Hive, options: AgentOptions) {
+  constructor(hive: Hive, options: AgentOptions, volumes: Volumes | undefined) {
     this.#options = options;
+    this.#volumes = volumes;
     this.#clock = options.clock ?? systemClock;
     this.#place = this.#placeOf(hive, options.swarm, options.name);
     this.closed = new Promise((resolve) => {
@@ -101,6 +108,7 @@ class PoolAgent implements Agent {
     const { handler, slots = 1, abandonMs = DEFAULT_ABANDON_MS } = this.#options;
     const work = new Workbench({
       ...{ hive, agent: `${swarm}/${name}`, instance: this.instance, slots, handler, abandonMs, clock: this.#clock },
+      volumes: this.#volumes,
       connected: () => this.#connected,
       settled: (call) => this.#settled(call),
       tell: (text) => this.#tell(text, 'task'),
@@ -116,6 +124,7 @@ class PoolAgent implements Agent {
       void this.#beat(heartbeatMs);
       void this.#resync();
       void this.#followConnection();
+      void this.#sweep();
     } catch (error) {
       this.#close(undefined);
       throw error;
@@ -267,6 +276,16 @@ class PoolAgent implements Agent {
     while (!this.#end.signal.aborted) {
       await pause(this.#clock, RESYNC_MS, this.#end.signal);
       if (!this.#end.signal.aborted) await this.#compare();
+    }
+  }
+
+  /** Folders of tasks that have ended without this agent leave by and by. */
+  async #sweep(): Promise<void> {
+    while (this.#volumes && !this.#end.signal.aborted) {
+      await this.#volumes.sweep(this.#hive.pool).catch((error) => {
+        this.#tell(`volumes of ended tasks cannot be removed: ${HiveError.from(error).message}`);
+      });
+      await pause(this.#clock, SWEEP_MS, this.#end.signal);
     }
   }
 

@@ -2,6 +2,7 @@ import { type Clock, pause } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import { withTask } from './delegation.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 import type { TaskLog } from './task-log.ts';
 import { traceOfTask, withTrace } from './trace-context.ts';
@@ -10,7 +11,7 @@ import { traceOfTask, withTrace } from './trace-context.ts';
 export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped' | 'claim-over';
 
 /** What a handler is given besides the task and its signal. */
-export interface Given extends Pick<TaskRun, 'checkpoint' | 'claim'> {
+export interface Given extends Pick<TaskRun, 'checkpoint' | 'claim' | 'volumes'> {
   readonly log: TaskLog;
 }
 
@@ -85,6 +86,7 @@ export class Attempt {
       signal: this.signal,
       checkpoint: given.checkpoint,
       claim: given.claim,
+      volumes: given.volumes,
       log: (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text),
     });
     const settled = new AbortController();
@@ -109,7 +111,9 @@ export class Attempt {
 
 async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<TaskHandler>[1]): Promise<Ending> {
   try {
-    return succeeded(await withTrace(traceOfTask(task), () => handler(task, run)));
+    const { federation, id } = task;
+    const handle = () => withTask({ federation, task: id }, () => handler(task, run));
+    return succeeded(await withTrace(traceOfTask(task), handle));
   } catch (cause) {
     const error = HiveError.from(cause);
     const terminal = cause instanceof HiveError && !error.retryable;

@@ -45,6 +45,7 @@ test('whatever decides what an agent does changes the digest', () => {
     { swarm: 'b' },
     { continuity: { resume: true, claim: false } },
     { continuity: { resume: false, claim: true } },
+    { volumes: { names: ['a'] } },
   ];
   for (const other of others) expect(specDigest({ ...spec, ...other })).not.toBe(specDigest(spec));
 });

@@ -16,6 +16,7 @@ import { followTraces } from '../telemetry/observe.ts';
 import { ResourcePoolServiceService } from '../wire/hivebus/pool/v1/pool.ts';
 import { RegistryServiceService } from '../wire/hivebus/registry/v1/registry.ts';
 import { TelemetryServiceService } from '../wire/hivebus/telemetry/v1/telemetry.ts';
+import { delegating, type Handled, taskOfEnvironment } from './delegation.ts';
 import type { Hive, Identity } from './hive.ts';
 import { defaultHome, operatorKeyFile, readKey, swarmKeyFile } from './keys.ts';
 import { SwarmKey } from './swarm-key.ts';
@@ -59,10 +60,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Hive> {
   const { access = readBusAccess(env) } = options;
   const nc = await connectBus({ servers, access, name: `hivebus-${labelOf(identity)}`, jetStream: false });
   const outer = traceOfEnvironment(env);
+  const task = taskOfEnvironment(env);
   const close = async () => {
     if (!nc.isClosed()) await nc.drain();
   };
-  return new BusHive({ nc, federation, home, outer, close }, identity, credentials);
+  return new BusHive({ nc, federation, home, outer, task, close }, identity, credentials);
 }
 
 /** What all identities on one connection share. */
@@ -72,6 +74,8 @@ interface Link {
   readonly home: string;
   /** The trace that this process was started in. */
   readonly outer: Trace | undefined;
+  /** The task that this process was started for. */
+  readonly task: Handled | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -97,7 +101,8 @@ class BusHive implements Hive {
     const options = { federation, token, clientId, trace: () => this.#trace(), observe: followTraces };
     const registry = createBusClient(link.nc, 'registry', RegistryServiceService, options);
     this.registry = swarmKey ? swarmKey.keepingWith(registry) : registry;
-    this.pool = createBusClient(link.nc, 'pool', ResourcePoolServiceService, options);
+    const pool = createBusClient(link.nc, 'pool', ResourcePoolServiceService, options);
+    this.pool = delegating(pool, federation, link.task);
     this.telemetry = createBusClient(link.nc, 'telemetry', TelemetryServiceService, options);
     this.sendSpans = spanSender(link.nc, { federation, token });
   }

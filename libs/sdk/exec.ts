@@ -82,7 +82,8 @@ async function execute(
 ): Promise<unknown> {
   const command = commandOf(task, settings);
   const resumes = task.continuity?.resume === true;
-  const child = guardian.spawn(command, { env: environment(task, settings.env), cwd: settings.cwd, resumes });
+  const env = environment(task, settings.env, run.volumes);
+  const child = guardian.spawn(command, { env, cwd: settings.cwd, resumes });
   if (child.pid === undefined) {
     const [error] = await new Promise<[Error]>((resolve) => child.once('error', (...args) => resolve(args)));
     throw new HiveError('UNAVAILABLE', `cannot start ${command[0]}: ${error.message}`, { cause: error });
@@ -177,9 +178,10 @@ function parseJson(line: string): unknown {
   }
 }
 
-function environment(task: AgentTask, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function environment(task: AgentTask, base: NodeJS.ProcessEnv, volumes: TaskRun['volumes'] = {}): NodeJS.ProcessEnv {
   return {
     ...base,
+    ...Object.fromEntries(Object.entries(volumes).map(([name, path]) => [volumeVariable(name), path])),
     HIVEBUS_FEDERATION: task.federation,
     HIVEBUS_TASK_ID: task.id,
     HIVEBUS_ATTEMPT: String(task.attempt),
@@ -195,6 +197,9 @@ function environment(task: AgentTask, base: NodeJS.ProcessEnv): NodeJS.ProcessEn
     ...environmentOfTrace(task),
   };
 }
+
+/** E.g. HIVEBUS_VOLUME_BUILD_CACHE of `build-cache`. */
+const volumeVariable = (name: string): string => `HIVEBUS_VOLUME_${name.toUpperCase().replaceAll('-', '_')}`;
 
 /** bash where it is found on the PATH, else sh. */
 function shell(env: NodeJS.ProcessEnv): string {

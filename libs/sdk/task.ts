@@ -31,6 +31,8 @@ export interface TaskRun {
    * that does not resume nothing is stored.
    */
   checkpoint(data: unknown): Promise<void>;
+  /** Of a task with volumes: its folders by name, which it finds again at its next attempt. */
+  readonly volumes?: Readonly<Record<string, string>> | undefined;
   /** Of a task with a claim. `signal` aborts when it is over, too. */
   readonly claim?: TaskClaim | undefined;
 }

@@ -8,7 +8,7 @@ import type { Hive } from './hive.ts';
 const ENDED: ReadonlySet<TaskState> = new Set(['TASK_STATE_SUCCEEDED', 'TASK_STATE_FAILED', 'TASK_STATE_CANCELLED']);
 
 /** Has it its one outcome? */
-export const isEnded = (task: Task): boolean => ENDED.has(task.state);
+export const isEnded = (task: Pick<Task, 'state'>): boolean => ENDED.has(task.state);
 
 /** Which tasks to follow: one, or all of a swarm. */
 export type TaskFilter = { readonly id: string } | { readonly swarm: string };

@@ -18,6 +18,8 @@ import { LogSender } from './log-sender.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
 import { TaskLog } from './task-log.ts';
 import { withTrace } from './trace-context.ts';
+import type { Volumes } from './volumes.ts';
+import { isEnded } from './wait.ts';
 
 export interface WorkbenchOptions {
   readonly hive: Hive;
@@ -28,6 +30,8 @@ export interface WorkbenchOptions {
   readonly handler: TaskHandler;
   readonly abandonMs: number;
   readonly clock: Clock;
+  /** Where tasks keep folders; undefined = this agent keeps none. */
+  readonly volumes?: Volumes | undefined;
   /** Whether lines can be sent now. */
   readonly connected: () => boolean;
   /** Calls until it is accepted or refused for good. */
@@ -259,12 +263,28 @@ export class Workbench {
     const log = this.#logOf(task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
     const checkpoint = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
-    const ending = await attempt.run(handler, task, { log, checkpoint, claim }, clock, abandonMs);
+    const ending = await this.#withVolumes(task, (volumes) =>
+      attempt.run(handler, task, { log, checkpoint, claim, volumes }, clock, abandonMs),
+    );
     log.end();
     saver.close();
     // What it said last is what the next attempt goes on from.
     if (ending.outcome !== 'OUTCOME_SUCCEEDED') await Promise.race([saver.flushed(), pause(clock, FLUSH_MS)]);
     return ending;
+  }
+
+  async #withVolumes(
+    { id, volumes: wanted }: AgentTask,
+    run: (volumes?: Readonly<Record<string, string>>) => Promise<Ending>,
+  ): Promise<Ending> {
+    const { volumes } = this.#options;
+    if (!wanted) return run();
+    if (!volumes) return { outcome: 'OUTCOME_FAILED', reason: 'this agent keeps no volumes: it has no data folder' };
+    try {
+      return await run(await volumes.of(id, wanted.names));
+    } catch (error) {
+      return { outcome: 'OUTCOME_FAILED', reason: `its volumes cannot be made: ${HiveError.from(error).message}` };
+    }
   }
 
   async #lastCheckpoint({ checkpoint, assignment, revision }: ConfirmedAt): Promise<unknown> {
@@ -289,8 +309,9 @@ export class Workbench {
 
   async #report(attempt: Attempt, ending: Ending): Promise<void> {
     const { task, attempt: number } = attempt.assignment;
-    const { hive, instance, settled, tell } = this.#options;
-    await settled(() => hive.pool.reportTask({ task, attempt: number, instance, ...ending }));
+    const { hive, instance, settled, tell, volumes } = this.#options;
+    const { state } = await settled(() => hive.pool.reportTask({ task, attempt: number, instance, ...ending }));
+    if (attempt.assignment.spec?.volumes && isEnded({ state })) await volumes?.remove(task);
     tell(`task ${task} attempt ${number} ${WORDS[ending.outcome]}${ending.reason && `: ${ending.reason}`}`);
   }
 

@@ -31,8 +31,10 @@ import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
 import {
   checkCancel,
+  checkDeadLetterList,
   checkEvents,
   checkExplain,
+  checkReplay,
   checkSubmission,
   checkTaskList,
   checkWatch,
@@ -151,6 +153,18 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async listTasks(request, call) {
       checkTaskList(request);
       return journal.query('listTasks', request, call, atLeast(request));
+    },
+    async listDeadLetters(request, call) {
+      checkDeadLetterList(request);
+      return journal.query('listDeadLetters', request, call, atLeast(request));
+    },
+    async getDeadLetter(request, call) {
+      checkId('task', request.task);
+      return journal.query('getDeadLetter', request, call, atLeast(request));
+    },
+    async replayTask(request, call) {
+      checkReplay(request);
+      return journal.execute('replayTask', request, call);
     },
     async cancelTask(request, call) {
       checkCancel(request);

@@ -1,6 +1,8 @@
 import type { Perform } from '../../libs/journal/effects.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
+import type { DeadLetter } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { AgentLine } from './agent-line.ts';
+import { burial } from './core/dead-letter.ts';
 import { deliveryMessage } from './core/delivery.ts';
 import type { PoolShape } from './core/state.ts';
 import { internalCall } from './internal-call.ts';
@@ -8,6 +10,8 @@ import { internalCall } from './internal-call.ts';
 export interface DeliverDeps {
   readonly journal: () => Journal<PoolShape>;
   readonly line: AgentLine;
+  /** Publishes a dead letter; `id` is the same at each repeat. */
+  readonly publishLetter: (letter: DeadLetter, id: string) => Promise<void>;
   /** The instance's connection seems to be closed: finds out, and tells the pool. */
   readonly lostConnection: (agent: string, instance: string) => Promise<void>;
 }
@@ -22,10 +26,18 @@ const CONFIRM_PATIENCE_MS = 2000;
  * come; a cancel until the agent has received it. The state may be ahead of the journal here, but what is sent of a
  * task never changes, and an effect that was taken away meanwhile is not sent.
  */
-export function deliverer({ journal, line, lostConnection }: DeliverDeps): Perform {
+export function deliverer({ journal, line, lostConnection, publishLetter }: DeliverDeps): Perform {
+  const settle = (effect: string, signal: AbortSignal) =>
+    journal().execute('settleDelivery', { effect }, internalCall(journal().federation, 'delivery', signal));
   return async (effect, { epoch, signal }) => {
-    const { state, federation } = journal();
+    const { state } = journal();
     const row = state.deliveries.get(effect.id);
+    if (row?.kind === 'bury') {
+      const letter = burial(state, effect.id);
+      if (letter) await publishLetter(letter, effect.id);
+      if (!signal.aborted) await settle(effect.id, signal);
+      return undefined;
+    }
     const message = deliveryMessage(state, effect.id, epoch);
     if (!row || !message) return undefined;
     const heard = await line.send(message, effect.id, ANSWER_MS, signal);
@@ -35,8 +47,7 @@ export function deliverer({ journal, line, lostConnection }: DeliverDeps): Perfo
       return undefined;
     }
     if (row.kind === 'assign') return CONFIRM_PATIENCE_MS;
-    const call = internalCall(federation, 'delivery', signal);
-    await journal().execute('settleDelivery', { effect: row.id }, call);
+    await settle(row.id, signal);
     return undefined;
   };
 }

@@ -15,6 +15,7 @@ import { type PoolApi, poolApi } from './api.ts';
 import { createPoolMachine } from './core/machine.ts';
 import type { PoolSettings } from './core/settings.ts';
 import type { PoolShape } from './core/state.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { deliverer } from './deliver.ts';
 import { listenToHeartbeats } from './heartbeats.ts';
 import { Liveness, type LivenessOptions } from './liveness.ts';
@@ -61,6 +62,7 @@ export async function openFederation(
 ): Promise<FederationUnit> {
   const { federation, nc, clock, log, authenticate } = options;
   const logs = await TaskLogs.open(nc, federation, options.journal.replicas ?? 1, clock);
+  const dead = await DeadLetters.open(nc, federation, options.journal.replicas ?? 1);
   const line = new AgentLine(nc, federation, clock);
   const onError = (error: HiveError) =>
     log('debug', 'a change was not told to the machine yet', { federation, why: error.message });
@@ -77,7 +79,12 @@ export async function openFederation(
       if (swarm !== '') await follower.lookUp(swarm, { trace: BACKGROUND, signal: AbortSignal.timeout(LOOK_UP_MS) });
     },
     settings: options.journal,
-    perform: deliverer({ journal: () => journal, line, lostConnection }),
+    perform: deliverer({
+      journal: () => journal,
+      line,
+      lostConnection,
+      publishLetter: (letter, id) => dead.publish(letter, id),
+    }),
     log: (level, message, fields) => log(level, message, fields),
   });
   try {

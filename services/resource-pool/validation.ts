@@ -11,7 +11,7 @@ import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } fro
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
-import { checkCancel, checkSubmission } from './validation/tasks.ts';
+import { checkCancel, checkReplay, checkSubmission } from './validation/tasks.ts';
 
 /**
  * The edge: each request is checked once, all its faults are reported together (INVALID_ARGUMENT), and what comes
@@ -40,6 +40,7 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   releaseLease: ({ lease }) => checkId('lease', lease),
   submitTask: checkSubmission,
   cancelTask: checkCancel,
+  replayTask: checkReplay,
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
   saveCheckpoint: checkCheckpoint,

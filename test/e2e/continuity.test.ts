@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
@@ -81,3 +81,44 @@ test('a task with a claim never runs twice at a time, when its agent hangs and c
   await inState(next, 'TASK_STATE_FAILED');
   expect((await get(id)).attempts).toHaveLength(2);
 }, 180_000);
+
+test('a folder follows its task to the next agent of its host, and leaves with its end', async () => {
+  const data = join(playground.folder, 'data');
+  const command = [
+    'cd "$HIVEBUS_VOLUME_BUILD_CACHE"',
+    '[ -e half ] || { touch half; sleep 600; }',
+    'echo "{\\"attempt\\": $HIVEBUS_ATTEMPT, \\"files\\": \\"$(ls)\\"}"',
+  ].join('\n');
+  const args = ['--type', 'builder', '--data', data, '--exec', command];
+  const first = await playground.agent(args);
+  const id = await submit('builder', ['--volume', 'build-cache', '--max-attempts', '2']);
+  const folder = join(data, 'volumes', 'main', id, 'build-cache');
+  await until(() => existsSync(join(folder, 'half')), PATIENCE_MS);
+  await playground.agent(['--type', 'builder', '--data', join(playground.folder, 'elsewhere'), '--exec', 'exit 65']);
+  await playground.agent(['--type', 'builder', '--exec', 'exit 65']);
+  first.child.kill('SIGKILL');
+  await until(async () => (await get(id)).waitingFor.includes('where its volumes are'), PATIENCE_MS);
+  await playground.agent(args);
+  expect((await inState(id, 'TASK_STATE_SUCCEEDED')).result).toEqual({ attempt: 2, files: 'half' });
+  await until(() => !existsSync(folder), PATIENCE_MS);
+}, 120_000);
+
+test('a task that fails is a dead letter, and its work can be submitted again', async () => {
+  const file = join(playground.folder, 'mended');
+  await playground.agent([
+    '--type',
+    'fixer',
+    '--exec',
+    `[ -e '${file}' ] || { echo broken >&2; exit 65; }; echo '"ok"'`,
+  ]);
+  const id = await submit('fixer', ['--payload', '{"n": 1}']);
+  await inState(id, 'TASK_STATE_FAILED');
+  const letters = (await playground.run(['task', 'dead-letters', '--swarm', 'code'])).stdout;
+  expect(letters).toContain(id);
+  expect(letters).toContain('broken');
+  writeFileSync(file, '');
+  const replayed = await playground.json<Task>(['task', 'replay', id, '--id', 'again']);
+  expect(replayed).toMatchObject({ id: 'again', origin: { replayOf: id }, spec: { payload: { n: 1 } } });
+  expect((await inState('again', 'TASK_STATE_SUCCEEDED')).result).toBe('ok');
+  expect((await playground.run(['task', 'dead-letters', id])).stdout).toContain('replayed as again');
+}, 120_000);

@@ -4,7 +4,8 @@ import type { Ctx, Decision, Machine } from '../../../libs/protocol/machine.ts';
 import { specDigest } from '../../../libs/protocol/spec-digest.ts';
 import type { ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent } from './access.ts';
-import { endAttempt } from './attempt.ts';
+import { type Ending, endAttempt } from './attempt.ts';
+import { startCharge } from './budget.ts';
 import { isClaimed } from './claim.ts';
 import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
@@ -36,14 +37,18 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
       claimMs: isClaimed(task) ? settings.claimMs : 0,
     });
     if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
-    if (!cancel)
-      return {
-        events: [{ type: 'task.started', data: { task: task.id, attempt: attempt.number, logKey: input.logKey } }],
-        reply,
-      };
-    const plan = new Plan(state);
-    const end = endAttempt(task, { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled' }, plan, settings);
-    return { events: [end, ...settled(state, plan)], reply };
+    const charge = startCharge(state, task, attempt.agent);
+    const end = (ending: Ending) => {
+      const plan = new Plan(state);
+      return [endAttempt(task, ending, plan, settings), ...settled(state, plan)];
+    };
+    if (cancel) return { events: end({ outcome: 'OUTCOME_CANCELLED', reason: 'cancelled' }), reply };
+    if (charge.why !== undefined) {
+      const events = end({ outcome: 'OUTCOME_TERMINAL', reason: `RESOURCE_EXHAUSTED: ${charge.why}` });
+      return { events, reply: () => ({ ...reply(), cancel: true }) };
+    }
+    const data = { task: task.id, attempt: attempt.number, logKey: input.logKey };
+    return { events: [{ type: 'task.started', data }, ...charge.events], reply };
   },
 
   reportTask(state, input, ctx) {

@@ -1,9 +1,10 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
+import { HOST_LABEL } from '../../../libs/protocol/volumes.ts';
 import { oweAssignment, settleAttempt } from './delivery.ts';
 import { learn } from './measure.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
-import type { PoolShape } from './state.ts';
+import type { PoolShape, PoolState } from './state.ts';
 import { putTask } from './store.ts';
 import { next } from './task-states.ts';
 
@@ -45,7 +46,7 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       if (!to) return;
       const { logKey } = data;
       const attempts = withLast(task, { startedAt: at.time, ...(logKey ? { logKey } : {}) });
-      putTask(state, { ...task, state: to, attempts, revision: at.revision }, settings);
+      putTask(state, { ...task, ...hostOf(state, task), state: to, attempts, revision: at.revision }, settings);
       settleAttempt(state, data.task, data.attempt, 'assign');
     },
     key: (data, state) => taskKey(state, data.task),
@@ -80,6 +81,12 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
     key: (data, state) => taskKey(state, data.task),
   },
 });
+
+/** Where the volumes of a task that starts are from now on. */
+function hostOf(state: PoolState, { spec, host, attempts }: TaskRow): Pick<TaskRow, 'host'> {
+  const label = spec.volumes && state.agents.get(attempts.at(-1)?.agent ?? '')?.labels[HOST_LABEL];
+  return host !== undefined || label === undefined ? {} : { host: label };
+}
 
 /** The attempts with the last one changed. */
 export const withLast = (task: TaskRow, change: Partial<AttemptRow>): readonly AttemptRow[] =>

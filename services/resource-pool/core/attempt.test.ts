@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { deliveryMessage } from './delivery.ts';
-import { agentPrincipal, Pool, queen } from './fixtures.ts';
+import { agentPrincipal, Pool, queen, shell } from './fixtures.ts';
 
 const THREE_TRIES = { maxAttempts: 3 };
 
@@ -123,9 +123,9 @@ describe('tries', () => {
       reason: 'attempt 1 of 1: over its time limit of 1s: its agent had not reported it after 2s',
     });
     const owed = [...pool.run.state.deliveries.keys()];
-    expect(owed).toEqual(['t1.1.stop']);
+    expect(owed).toEqual(['t1.bury', 't1.1.stop']);
     expect(deliveryMessage(pool.run.state, 't1.1.stop', 7)).toMatchObject({ cancel: true, attempt: 1, epoch: '7' });
-    pool.run.execute('settleDelivery', { effect: 't1.1.stop' }, { principal: { kind: 'service', name: 'pool' } });
+    for (const effect of owed) pool.run.execute('settleDelivery', { effect }, { principal: shell });
     expect(pool.run.state.deliveries.size).toBe(0);
   });
 

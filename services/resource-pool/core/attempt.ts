@@ -37,7 +37,15 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
       data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs, claimMs },
     };
   }
-  const data = { task: task.id, state: verdict.state, attempt, outcome, reason: verdict.reason, stopAgent };
+  const data = {
+    task: task.id,
+    state: verdict.state,
+    attempt,
+    outcome,
+    reason: verdict.reason,
+    stopAgent,
+    dead: verdict.state === 'TASK_STATE_FAILED',
+  };
   return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };
 }
 
@@ -127,7 +135,7 @@ export function overdueInQueue(task: TaskRow, now: number, epochStart: number, p
   }
   plan.unqueue(task.id);
   const waited = `waited longer than ${formatDuration(task.spec.limits?.queuedMs ?? 0)} for an agent`;
-  const how = { attempt: 0, outcome: 'OUTCOME_UNSPECIFIED', stopAgent: false } as const;
+  const how = { attempt: 0, outcome: 'OUTCOME_UNSPECIFIED', stopAgent: false, dead: true } as const;
   const data = {
     task: task.id,
     state: 'TASK_STATE_FAILED',

@@ -14,7 +14,7 @@ import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
 import { FairShare, planned } from './fair-share.ts';
 import { leaseOf } from './lender.ts';
-import { wishOf } from './need.ts';
+import { wishOf, wishOfTask } from './need.ts';
 import { offerDue } from './offered.ts';
 import { type Demand, placementOf } from './placement.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
@@ -57,11 +57,11 @@ function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocke
   return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at) }];
 }
 
-const demandOf = ({ spec }: TaskRow): Demand => ({
+const demandOf = ({ spec, host }: TaskRow): Demand => ({
   kind: 'task',
   swarm: spec.swarm,
   type: spec.type,
-  need: wishOf(spec).need,
+  need: wishOfTask({ spec, host }).need,
   lender: '',
 });
 

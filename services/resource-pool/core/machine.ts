@@ -2,7 +2,9 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import { agentCommands, agentEvents } from './agent.ts';
 import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
+import { budgetEvents } from './budget.ts';
 import { checkpointCommands, checkpointEvents } from './checkpoint.ts';
+import { deadLetterCommands, deadLetterEvents } from './dead-letter.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { drainingCommands, drainingEvents } from './draining.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
@@ -29,6 +31,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
     ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
     ...{ migrations: more.migrations },
+    ...{ budgets: more.budgets, deadLetters: more.deadLetters },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
@@ -40,6 +43,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...taskCommands(settings),
     ...attemptCommands(settings),
     ...checkpointCommands(settings),
+    ...deadLetterCommands(settings),
     ...deliveryCommands,
     ...retireCommands(settings),
     ...policyCommands,
@@ -56,6 +60,8 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...taskEvents(settings),
     ...attemptEvents(settings),
     ...checkpointEvents,
+    ...deadLetterEvents,
+    ...budgetEvents,
     ...deliveryEvents,
     ...stealingEvents(settings),
     ...policyEvents,

@@ -1,3 +1,4 @@
+import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
 import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -53,6 +54,23 @@ export const wishOf = ({ swarm, capabilities, script = '', selector }: Wanted): 
   region: selector?.region ?? '',
   specialisations: selector?.specialisations ?? NONE,
 });
+
+/**
+ * What a task that waits demands: one with volumes an agent that keeps such, and, once they are somewhere, there. Hosts are
+ * labels, so agents of one host are a class by themselves, but only where agents keep volumes.
+ */
+export function wishOfTask(task: Housed): Wish {
+  const wish = wishOf(task.spec);
+  if (!task.spec.volumes) return wish;
+  return { ...wish, need: { ...wish.need, labels: { ...wish.need.labels, ...housing(task) } } };
+}
+
+/** A task, and the host that its volumes are on; undefined = nowhere yet. */
+type Housed = { readonly spec: TaskSpec; readonly host?: string | undefined };
+
+/** What the agents must have that a task with volumes is given to. */
+export const housing = ({ host }: Housed): Labels =>
+  host === undefined ? { [KEEPS_VOLUMES]: 'yes' } : { [KEEPS_VOLUMES]: 'yes', [HOST_LABEL]: host };
 
 /** What a task and a request for an agent say of the agent in common. */
 export type Wanted = Pick<TaskSpec, 'swarm' | 'capabilities' | 'selector'> & Partial<Pick<TaskSpec, 'script'>>;

@@ -1,3 +1,5 @@
+import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { housing } from './need.ts';
 import { type Asks, Requests } from './requests.ts';
 import { isDelayed, type LeaseRow, queuedSince, type TaskRow } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS } from './settings.ts';
@@ -40,7 +42,14 @@ export function offerDue(task: TaskRow, epochStart: number, afterMs: number): nu
 }
 
 /** A waiting task, as a request for an agent of another swarm. */
-export const asksOf = ({ id, spec, submittedAt, order }: TaskRow): Asks => ({
-  ...{ id, queuedAt: submittedAt, order },
-  wish: { ...spec, lender: '', termMs: DEFAULT_LEASE_TERM_MS },
+export const asksOf = (task: TaskRow): Asks => ({
+  ...{ id: task.id, queuedAt: task.submittedAt, order: task.order },
+  wish: { ...task.spec, ...housed(task), lender: '', termMs: DEFAULT_LEASE_TERM_MS },
 });
+
+/** The selector of one with volumes asks for agents where these can be. */
+function housed(task: TaskRow): Partial<Pick<TaskSpec, 'selector'>> {
+  if (!task.spec.volumes) return {};
+  const { labels = {}, specialisations = [], region = '' } = task.spec.selector ?? {};
+  return { selector: { labels: { ...labels, ...housing(task) }, specialisations, region } };
+}

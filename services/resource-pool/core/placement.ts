@@ -1,4 +1,5 @@
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
+import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
 import type { Condition, Placement, Unblocker } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Plan } from './dispatch.ts';
 import { leaseDue } from './due.ts';
@@ -114,10 +115,16 @@ const ableRules = ({ script, capabilities, labels }: Need): Rule[] => [
   ...Object.entries(labels).map(([key, value]) => ({
     name: 'label',
     value: `${key}=${value}`,
-    text: `has the label ${key}=${value}`,
+    text: VOLUME_TEXTS[key]?.(value) ?? `has the label ${key}=${value}`,
     holds: (row: AgentRow) => row.labels[key] === value,
   })),
 ];
+
+/** What the labels of agents that keep volumes mean. */
+const VOLUME_TEXTS: Readonly<Partial<Record<string, (value: string) => string>>> = {
+  [KEEPS_VOLUMES]: () => 'keeps volumes',
+  [HOST_LABEL]: (host) => `is on host ${host}, where its volumes are`,
+};
 
 const aliveRules: readonly Rule[] = [
   { name: 'reachable', value: '', text: 'can be reached', holds: (row) => row.state !== 'AGENT_STATE_UNREACHABLE' },

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
-import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { agent, checkOffers, checkRequests, isAtLimit, Pool, queen, wanted } from './fixtures.ts';
-import { meets, wishOf } from './need.ts';
+import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
+import type { Outcome, TaskVolumes } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { agent, checkOffers, checkRequests, isAtLimit, Pool, queen, spec, wanted } from './fixtures.ts';
+import { meets, wishOfTask } from './need.ts';
 import { currentAttempt, isDelayed, type MigrationRow } from './rows.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import type { PoolState } from './state.ts';
@@ -23,6 +24,8 @@ const OUTCOMES: readonly Outcome[] = [
   'OUTCOME_LOST',
 ];
 
+const hostLabels = (host: string) => ({ [KEEPS_VOLUMES]: 'yes', [HOST_LABEL]: host });
+const KEPT_LETTERS = 5;
 const CONTINUITIES = [
   { resume: true, claim: false },
   { resume: true, claim: true },
@@ -46,6 +49,8 @@ const step = fc.oneof(
       slots: fc.integer({ min: 1, max: 3 }),
       instance: fc.constantFrom('i1', 'i2', 'i3'),
       allowScripts: fc.boolean(),
+      cost: fc.constantFrom(0, 3),
+      labels: fc.constantFrom({}, hostLabels('h1'), hostLabels('h2')),
     }),
   },
   {
@@ -58,6 +63,9 @@ const step = fc.oneof(
       script: fc.constantFrom('', '', 'true'),
       priority: fc.nat({ max: 2 }),
       continuity: fc.constantFrom(undefined, ...CONTINUITIES),
+      budget: fc.constantFrom(undefined, undefined, { spend: 5, hops: 0 }, { spend: 40, hops: 2 }),
+      parent: fc.option(taskIndex),
+      volumes: fc.constantFrom<(TaskVolumes | undefined)[]>(undefined, undefined, { names: ['w'] }),
     }),
   },
   {
@@ -125,7 +133,13 @@ const step = fc.oneof(
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 class Model {
-  readonly pool = new Pool({ keepTasks: 8, retentionBatch: 4, maxUnconfirmed: 3, removeUnreachableMs: 100_000 });
+  readonly pool = new Pool({
+    keepDeadLetters: KEPT_LETTERS,
+    keepTasks: 8,
+    retentionBatch: 4,
+    maxUnconfirmed: 3,
+    removeUnreachableMs: 100_000,
+  });
   readonly submitted: string[] = [];
 
   constructor(stealAfterMs: number) {
@@ -163,7 +177,10 @@ class Model {
         const id = `t${this.submitted.length}`;
         const limits = { queuedMs: 0, totalMs: this.submitted.length % 3 === 0 ? 60_000 : 0 };
         const retry = { backoffMs: this.submitted.length % 2 === 0 ? 2000 : 0, maxBackoffMs: 0 };
-        pool.submit(id, { ...one, maxAttempts: 2, timeoutMs: 8000, limits, retry });
+        const { do: _, parent, ...rest } = one;
+        const wanted = spec({ ...rest, maxAttempts: 2, timeoutMs: 8000, limits, retry });
+        const origin = parent === null ? undefined : { parent: this.#task(parent), replayOf: '' };
+        run.execute('submitTask', { id, spec: wanted, origin }, { principal: pool.operator, now: pool.now });
         this.submitted.push(id);
         return;
       }
@@ -286,9 +303,13 @@ class Model {
     this.#checkMigrations();
     this.#checkDeliveries();
     this.#checkContinuity();
+    this.#checkBudgets();
+    this.#checkDeadLetters();
   }
 
   #seen = 0;
+  /** Tasks that have failed, oldest first. */
+  readonly #failed: string[] = [];
   readonly #ended = new Set<string>();
   #checkEvents(): void {
     const { events } = this.pool.run;
@@ -297,6 +318,12 @@ class Model {
       if (event?.type === 'task.ended') {
         expect(this.#ended.has(event.data.task), `${event.data.task} ended twice`).toBe(false);
         this.#ended.add(event.data.task);
+      }
+      if (event?.type === 'task.ended' && event.data.state === 'TASK_STATE_FAILED') this.#failed.push(event.data.task);
+      if (event?.type === 'budget.charged') {
+        const { budgets } = this.pool.run.state;
+        for (let row = budgets.get(event.data.budget); row; row = budgets.get(row.parent))
+          this.#charged.set(row.task, (this.#charged.get(row.task) ?? 0) + event.data.units);
       }
       if (event?.type === 'task.forgotten') {
         for (const id of event.data.tasks) {
@@ -368,7 +395,7 @@ class Model {
         const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining && !agent.lameDuck;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
-        const couldRun = isOpen && fits && meets(offerOf(agent), wishOf(task.spec).need) && busy < agent.slots;
+        const couldRun = isOpen && fits && meets(offerOf(agent), wishOfTask(task).need) && busy < agent.slots;
         expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
       }
     }
@@ -381,6 +408,7 @@ class Model {
         expect(state.deliveries.has(`${task.id}.${task.attempts.length}.assign`)).toBe(true);
     }
     for (const row of state.deliveries.values()) {
+      if (row.kind === 'bury') continue;
       expect(state.agents.get(row.agent)?.instance).toBe(row.instance);
       if (row.kind === 'assign') expect(state.tasks.get(row.task)?.state).toBe('TASK_STATE_ASSIGNED');
     }
@@ -401,6 +429,35 @@ class Model {
         if (isHeld) expect(begun).toBeGreaterThanOrEqual(last.endedAt + DEFAULT_SETTINGS.claimMs);
       }
     }
+  }
+
+  readonly #charged = new Map<string, number>();
+  /** What is used of a budget is what was charged to it and to those below it, and never more than it has. */
+  #checkBudgets(): void {
+    const { budgets, budgetRefs, tasks } = this.pool.run.state;
+    const referrers = new Map<string, number>();
+    const count = (budget: string | undefined) => budget && referrers.set(budget, (referrers.get(budget) ?? 0) + 1);
+    for (const task of tasks.values()) count(task.budget);
+    for (const row of budgets.values()) {
+      count(row.parent);
+      if (row.spend > 0) expect(row.used).toBeLessThanOrEqual(row.spend);
+      expect(row.used).toBe(this.#charged.get(row.task) ?? 0);
+    }
+    expect(budgetRefs).toEqual(referrers);
+    expect([...budgets.keys()].sort()).toEqual([...referrers.keys()].sort());
+    for (const task of tasks.values()) {
+      const row = budgets.get(task.budget ?? '');
+      if (row && row.hops > 0) expect((task.depth ?? 0) - row.depth).toBeLessThanOrEqual(row.hops);
+    }
+  }
+
+  /** The newest failures, in order. */
+  #checkDeadLetters(): void {
+    const { deadLetters, deadBytes } = this.pool.run.state;
+    const letters = [...deadLetters.values()];
+    expect(letters.every(({ row }) => row.state === 'TASK_STATE_FAILED')).toBe(true);
+    expect(letters.map(({ row }) => row.id)).toEqual(this.#failed.slice(-KEPT_LETTERS));
+    expect(deadBytes.value).toBe(letters.reduce((sum, { size }) => sum + size, 0));
   }
 
   finish(): void {
@@ -427,13 +484,10 @@ class Model {
     for (const home of SWARMS) {
       for (const kind of ['lint', 'test']) {
         const skills = ['ts', 'js'];
-        pool.register(`last-${kind}`, {
-          swarm: home,
-          type: kind,
-          capabilities: skills,
-          slots: 200,
-          allowScripts: true,
-        });
+        for (const host of ['h1', 'h2']) {
+          const all = { capabilities: skills, slots: 200, allowScripts: true, labels: hostLabels(host) };
+          pool.register(`last-${kind}-${host}`, { swarm: home, type: kind, ...all });
+        }
       }
     }
     for (let round = 0; round < 40; round++) {

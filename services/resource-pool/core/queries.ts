@@ -1,6 +1,7 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { checkpointQueries } from './checkpoint.ts';
+import { deadLetterQueries } from './dead-letter.ts';
 import { explain } from './explain.ts';
 import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
@@ -86,6 +87,7 @@ export const queries: Machine<PoolShape>['queries'] = {
 
   explain,
   ...checkpointQueries,
+  ...deadLetterQueries,
   getLendingPolicy: (state, { swarm }, view) => ({
     policy: lendingOf(state, swarm),
     lent: state.usage.lent.of(swarm),

@@ -1,4 +1,4 @@
-import { meets, type Need, needKey, type Offer, poolKey, type Wish, wishOf } from './need.ts';
+import { meets, type Need, needKey, type Offer, poolKey, type Wish, wishOf, wishOfTask } from './need.ts';
 import { type Placed, Ranked } from './ranked.ts';
 import type { TaskRow } from './rows.ts';
 import { DEFAULT_AGEING_MS } from './score.ts';
@@ -18,12 +18,12 @@ export interface Waiting extends Placed {
 }
 
 /** What a waiting task is made of. */
-export type Waiter = Pick<TaskRow, 'id' | 'spec' | 'submittedAt' | 'order' | 'attempts'>;
+export type Waiter = Pick<TaskRow, 'id' | 'spec' | 'host' | 'submittedAt' | 'order' | 'attempts'>;
 
-export const waitingOf = ({ id, spec, submittedAt, order, attempts }: Waiter): Waiting => ({
+export const waitingOf = ({ id, spec, host, submittedAt, order, attempts }: Waiter): Waiting => ({
   id,
   type: spec.type,
-  wish: wishOf(spec),
+  wish: spec.volumes ? wishOfTask({ spec, host }) : wishOf(spec),
   priority: spec.priority,
   submittedAt,
   order,

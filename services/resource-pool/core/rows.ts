@@ -9,6 +9,7 @@ import type {
   Policy,
   RequestAgentRequest,
   SwarmLimits,
+  TaskOrigin,
   TaskSpec,
   TaskState,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -174,6 +175,14 @@ export interface TaskRow extends Registered {
   readonly traceparent: string;
   readonly correlationId: string;
   readonly hops: number;
+  /** The host that its volumes are on; not there when it has none, or none yet. */
+  readonly host?: string;
+  /** What it was made from; not there when from nothing. */
+  readonly origin?: TaskOrigin;
+  /** The task whose budget counts for it, itself or one above; not there when none does. */
+  readonly budget?: string;
+  /** How many hops of delegation it is below the topmost task that has a budget. */
+  readonly depth?: number;
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;
@@ -181,7 +190,8 @@ export interface TaskRow extends Registered {
 
 /** Owed to an agent's instance: the news of an assignment, or that it must end an attempt. */
 export interface DeliveryRow extends Effect {
-  readonly kind: 'assign' | 'cancel';
+  /** bury: owed to the dead-letter stream, and to no agent. */
+  readonly kind: 'assign' | 'cancel' | 'bury';
   readonly task: string;
   readonly attempt: number;
   readonly agent: string;
@@ -199,6 +209,31 @@ export interface CheckpointRow {
   /** The size of the data as JSON. */
   readonly bytes: number;
   readonly savedAt: number;
+}
+
+/** What is used of a task's budget; see budget.ts. It stays as long as a task refers to it. */
+export interface BudgetRow {
+  readonly task: string;
+  /** The budget that it is a part of; empty = of none. */
+  readonly parent: string;
+  /** Units; 0 = no limit. */
+  readonly spend: number;
+  /** Hops below its task; 0 = no limit. */
+  readonly hops: number;
+  readonly used: number;
+  /** Its task's. */
+  readonly depth: number;
+}
+
+/** A task that has failed, as it ended. */
+export interface DeadLetterRow {
+  readonly row: TaskRow;
+  /** About how large it is, in characters. */
+  readonly size: number;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  /** The tasks that were made from it. */
+  readonly replays: readonly string[];
 }
 
 /** How well an agent has done; it has no row before its first attempt has ended. All are integers. */

@@ -34,6 +34,10 @@ export interface PoolSettings {
   readonly maxRequests: number;
   /** Bytes of all checkpoints of one federation; beyond it they are refused. */
   readonly maxCheckpointBytes: number;
+  /** Dead letters that are kept: the newest, up to about so many bytes, and no longer than so long, in ms. */
+  readonly keepDeadLetters: number;
+  readonly maxDeadBytes: number;
+  readonly keepDeadMs: number;
   /** Ended tasks that are kept, at least; `retentionBatch` more are tolerated, so that many leave at once. */
   readonly keepTasks: number;
   /** Ended leases that are kept, at least. */
@@ -65,6 +69,9 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   maxQueued: 100_000,
   maxRequests: 10_000,
   maxCheckpointBytes: 64 << 20,
+  keepDeadLetters: 1000,
+  maxDeadBytes: 32 << 20,
+  keepDeadMs: 7 * 86_400_000,
   keepTasks: 10_000,
   keepLeases: 1000,
   keepMigrations: 1000,

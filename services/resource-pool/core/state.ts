@@ -11,7 +11,9 @@ import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
 import type {
   AgentRow,
+  BudgetRow,
   CheckpointRow,
+  DeadLetterRow,
   DeliveryRow,
   LeaseRow,
   LendingRow,
@@ -60,6 +62,10 @@ export interface PoolState {
   /** What swarms lend, by swarm. */
   readonly lending: Table<LendingRow>;
   readonly migrations: Table<MigrationRow>;
+  /** By task, of those that have one and are referred to. */
+  readonly budgets: Table<BudgetRow>;
+  /** By task, the oldest first. */
+  readonly deadLetters: Table<DeadLetterRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
   readonly fair: FairShare;
@@ -76,6 +82,10 @@ export interface PoolState {
   readonly endedLeases: EndedOnes;
   /** The size of all checkpoints. */
   readonly checkpointBytes: { value: number };
+  /** About the size of all dead letters. */
+  readonly deadBytes: { value: number };
+  /** How many tasks and budgets refer to each budget. */
+  readonly budgetRefs: Map<string, number>;
   /** Deliveries by agent, for agents that are owed any. */
   readonly owed: Map<string, Set<string>>;
   /** The setting, where plans find it. */
@@ -130,6 +140,8 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     tasks: new Table(),
     deliveries: new Table(),
     checkpoints: new Table(),
+    budgets: new Table(),
+    deadLetters: new Table(),
     measures: new Table(),
     norms: new Table(),
     policies: new Table(),
@@ -152,6 +164,8 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     endedTasks: new EndedOnes(),
     endedLeases: new EndedOnes(),
     checkpointBytes: { value: 0 },
+    deadBytes: { value: 0 },
+    budgetRefs: new Map(),
     owed: new Map(),
     keptScores,
   };
@@ -210,6 +224,7 @@ export interface PoolShape {
     withdrawAgentRequest: Command<wire.WithdrawAgentRequestRequest, wire.WithdrawAgentRequestResponse>;
     releaseLease: Command<wire.ReleaseLeaseRequest, wire.ReleaseLeaseResponse>;
     submitTask: Command<Submission, wire.SubmitTaskResponse>;
+    replayTask: Command<wire.ReplayTaskRequest, wire.ReplayTaskResponse>;
     cancelTask: Command<wire.CancelTaskRequest, wire.CancelTaskResponse>;
     /** A command without events, because its answer carries the leader's epoch and must not be stale. */
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
@@ -234,6 +249,8 @@ export interface PoolShape {
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
+    listDeadLetters: Command<wire.ListDeadLettersRequest, wire.ListDeadLettersResponse>;
+    getDeadLetter: Command<wire.GetDeadLetterRequest, wire.GetDeadLetterResponse>;
     getCheckpoint: Command<wire.GetCheckpointRequest, wire.GetCheckpointResponse>;
     getLendingPolicy: Command<wire.GetLendingPolicyRequest, wire.GetLendingPolicyResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
@@ -275,6 +292,8 @@ export interface PoolShape {
     'task.offered': events.TaskOffered;
     'task.cancel-requested': events.TaskCancelRequested;
     'task.ended': events.TaskEnded;
+    'task.replayed': events.TaskReplayed;
+    'budget.charged': events.BudgetCharged;
     'task.forgotten': events.TaskForgotten;
     'delivery.settled': events.DeliverySettled;
     'policy.set': events.PolicySet;

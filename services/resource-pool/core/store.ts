@@ -3,9 +3,11 @@ import { agentDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts'
 import { asksOf, isOffered, offerDue } from './offered.ts';
 import {
   type AgentRow,
+  type BudgetRow,
   type CheckpointRow,
   currentAgent,
   currentAttempt,
+  type DeadLetterRow,
   type DeliveryRow,
   isDelayed,
   type LeaseRow,
@@ -143,6 +145,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
   const from = before && currentAttempt(before)?.agent;
   const to = currentAttempt(row)?.agent;
   if (before) state.usage.task(before, -1);
+  else referToBudget(state, row.budget, 1);
   if (before?.state === 'TASK_STATE_QUEUED') state.queue.delete(row.id);
   if (before && isOffered(before)) state.stealing.tasks.delete(row.id);
   if (from && from !== to) state.workers.hold(from, row.id, false);
@@ -160,8 +163,39 @@ function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void
 }
 
 export function deleteTask(state: PoolState, id: string): void {
+  referToBudget(state, state.tasks.get(id)?.budget, -1);
   state.tasks.delete(id);
   state.endedTasks.delete(id);
+}
+
+export function putDeadLetter(state: PoolState, row: DeadLetterRow): void {
+  state.deadBytes.value += row.size - (state.deadLetters.get(row.row.id)?.size ?? 0);
+  state.deadLetters.set(row.row.id, row);
+}
+
+export function deleteDeadLetter(state: PoolState, task: string): void {
+  const row = state.deadLetters.get(task);
+  if (!row) return;
+  state.deadLetters.delete(task);
+  state.deadBytes.value -= row.size;
+}
+
+/** One task more (1) or less (-1) refers to a budget; one that nobody refers to leaves, and refers to none above. */
+function referToBudget(state: PoolState, budget: string | undefined, by: 1 | -1): void {
+  if (budget === undefined || budget === '') return;
+  const count = (state.budgetRefs.get(budget) ?? 0) + by;
+  if (count > 0) state.budgetRefs.set(budget, count);
+  else {
+    const parent = state.budgets.get(budget)?.parent;
+    state.budgetRefs.delete(budget);
+    state.budgets.delete(budget);
+    referToBudget(state, parent, -1);
+  }
+}
+
+export function putBudget(state: PoolState, row: BudgetRow): void {
+  state.budgets.set(row.task, row);
+  referToBudget(state, row.parent, 1);
 }
 
 export function putCheckpoint(state: PoolState, row: CheckpointRow): void {
@@ -209,7 +243,10 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
     const holder = currentAttempt(row)?.agent;
     if (holder) state.workers.hold(holder, row.id, true);
     indexTask(state, row, settings);
+    referToBudget(state, row.budget, 1);
   }
+  for (const row of state.budgets.values()) referToBudget(state, row.parent, 1);
+  for (const row of state.deadLetters.values()) state.deadBytes.value += row.size;
   for (const row of state.deliveries.values()) putDelivery(state, row);
   for (const row of state.checkpoints.values()) state.checkpointBytes.value += row.bytes;
 }

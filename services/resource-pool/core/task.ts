@@ -1,11 +1,13 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import { sameJson } from '../../../libs/kernel/json.ts';
-import type { Machine, Stamp } from '../../../libs/protocol/machine.ts';
+import type { Ctx, Decision, Machine, Stamp } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { TaskSubmitted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { SubmitTaskResponse, TaskOrigin, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, registrationOf, requireMember, requireRegistration, requireSwarm } from './access.ts';
 import { taskKey, withLast } from './attempt-events.ts';
+import { type Lineage, lineageOf, newBudget, requireBudget, submissionCharge } from './budget.ts';
+import { bury } from './burial.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
@@ -13,44 +15,15 @@ import { countSubmission, requireRoomToSubmit } from './limits.ts';
 import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
 import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
-import type { PoolEvent, PoolShape, PoolState } from './state.ts';
-import { deleteCheckpoint, deleteTask, putTask } from './store.ts';
+import type { PoolEvent, PoolShape, PoolSoft, PoolState, Submission } from './state.ts';
+import { deleteCheckpoint, deleteTask, putBudget, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
 import { taskView } from './view.ts';
 
 export const taskCommands = (
   settings: PoolSettings,
 ): Pick<Machine<PoolShape>['commands'], 'submitTask' | 'cancelTask'> => ({
-  submitTask(state, input, ctx) {
-    const spec = withDefaults(input.spec as TaskSpec);
-    requireMember(ctx, spec.swarm, 'submit a task');
-    keyOfSwarm(ctx, spec.swarm);
-    const id = input.id || ctx.id('task');
-    const revision = String(ctx.revision);
-    const known = state.tasks.get(id);
-    if (known) {
-      if (!input.idempotent || !sameJson(known.spec, spec)) throw taken(id, input.idempotent);
-      return { events: [], reply: () => ({ task: viewOf(state, id), revision, created: false, agent: '' }) };
-    }
-    if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
-    requireRoomToSubmit(state, spec.swarm, ctx.now);
-    const plan = new Plan(state);
-    plan.queue({ id, spec, submittedAt: ctx.now, order: Number.MAX_SAFE_INTEGER, attempts: [] });
-    const { traceparent, correlationId, hops } = ctx.trace;
-    const submittedBy = describePrincipal(ctx.principal);
-    const registration = registrationOf(ctx, spec.swarm);
-    const data = { task: id, spec, submittedBy, traceparent, correlationId, hops, registration };
-    const assignments = settled(state, plan);
-    if (input.dryRun) {
-      const task = taskView(newRow(data, { revision: 0, index: 0, time: ctx.now }), state);
-      const agent = assignments.flatMap((event) => (event.type === 'task.assigned' ? [event.data.agent] : []))[0] ?? '';
-      return { events: [], reply: () => ({ task, revision, created: true, agent }) };
-    }
-    return {
-      events: [{ type: 'task.submitted', data }, ...assignments],
-      reply: () => ({ task: viewOf(state, id), revision, created: true, agent: '' }),
-    };
-  },
+  submitTask: (state, input, ctx) => submission(state, input, input.origin, ctx, settings),
 
   cancelTask(state, input, ctx) {
     const task = state.tasks.get(input.id);
@@ -67,6 +40,45 @@ export const taskCommands = (
   },
 });
 
+/** Accepts a task. `origin`: what it is made from. */
+export function submission(
+  state: PoolState,
+  input: Submission,
+  origin: TaskOrigin | undefined,
+  ctx: Ctx<PoolSoft>,
+  settings: PoolSettings,
+): Decision<PoolShape, SubmitTaskResponse> {
+  const spec = withDefaults(input.spec as TaskSpec);
+  requireMember(ctx, spec.swarm, 'submit a task');
+  keyOfSwarm(ctx, spec.swarm);
+  const id = input.id || ctx.id('task');
+  const revision = String(ctx.revision);
+  const known = state.tasks.get(id);
+  if (known) {
+    if (!input.idempotent || !sameJson(known.spec, spec)) throw taken(id, input.idempotent);
+    return { events: [], reply: () => ({ task: viewOf(state, id), revision, created: false, agent: '' }) };
+  }
+  if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
+  requireRoomToSubmit(state, spec.swarm, ctx.now);
+  const lineage = requireBudget(state, ctx, id, spec.budget, origin?.parent ?? '');
+  const plan = new Plan(state);
+  plan.queue({ id, spec, submittedAt: ctx.now, order: Number.MAX_SAFE_INTEGER, attempts: [] });
+  const { traceparent, correlationId, hops } = ctx.trace;
+  const submittedBy = describePrincipal(ctx.principal);
+  const registration = registrationOf(ctx, spec.swarm);
+  const data = { task: id, spec, submittedBy, traceparent, correlationId, hops, registration, origin };
+  const assignments = settled(state, plan);
+  if (input.dryRun) {
+    const task = taskView(newRow(data, lineage, { revision: 0, index: 0, time: ctx.now }), state);
+    const agent = assignments.flatMap((event) => (event.type === 'task.assigned' ? [event.data.agent] : []))[0] ?? '';
+    return { events: [], reply: () => ({ task, revision, created: true, agent }) };
+  }
+  return {
+    events: [{ type: 'task.submitted', data }, ...submissionCharge(lineage, id), ...assignments],
+    reply: () => ({ task: viewOf(state, id), revision, created: true, agent: '' }),
+  };
+}
+
 /** Cancels a task that has not ended: one that waits ends at once, for one that runs the agent is told. */
 export function cancellation(task: TaskRow, by: string, reason: string): PoolEvent {
   if (currentAttempt(task)) return { type: 'task.cancel-requested', data: { task: task.id, by, reason } };
@@ -77,6 +89,7 @@ export function cancellation(task: TaskRow, by: string, reason: string): PoolEve
     outcome: 'OUTCOME_UNSPECIFIED',
     reason,
     stopAgent: false,
+    dead: false,
   } as const;
   return { type: 'task.ended', data };
 }
@@ -89,7 +102,10 @@ export const taskEvents = (
 > => ({
   'task.submitted': {
     apply(state, data, at) {
-      putTask(state, newRow(data, at), settings);
+      const row = newRow(data, lineageOf(state, data), at);
+      putTask(state, row, settings);
+      const budget = newBudget(state, row);
+      if (budget) putBudget(state, budget);
       countSubmission(state, data.spec?.swarm ?? '', at.time);
     },
     key: (data) => `${data.spec?.swarm ?? 'unknown'}.${data.task}`,
@@ -126,6 +142,7 @@ export const taskEvents = (
       };
       putTask(state, data.result === undefined ? ended : { ...ended, result: data.result }, settings);
       deleteCheckpoint(state, task.id);
+      if (data.dead) bury(state, ended, at, settings);
       if (attempt) settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
     },
     key: (data, state) => taskKey(state, data.task),
@@ -139,7 +156,7 @@ export const taskEvents = (
   },
 });
 
-const newRow = (data: TaskSubmitted, at: Stamp): TaskRow => ({
+const newRow = (data: TaskSubmitted, lineage: Lineage, at: Stamp): TaskRow => ({
   id: data.task,
   spec: data.spec as TaskSpec,
   state: 'TASK_STATE_QUEUED',
@@ -155,6 +172,8 @@ const newRow = (data: TaskSubmitted, at: Stamp): TaskRow => ({
   order: orderOf(at),
   revision: at.revision,
   ...registered(data),
+  ...lineage,
+  ...(data.origin ? { origin: data.origin } : {}),
 });
 
 const withDefaults = (spec: TaskSpec): TaskSpec => ({

@@ -9,10 +9,11 @@ import type {
   Performance,
   Task,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { budgetUse } from './budget.ts';
 import { obstaclesText, otherTypesText } from './candidates.ts';
 import { claimOver } from './claim.ts';
 import { leaseDue, requestDue } from './due.ts';
-import { meets, wishOf } from './need.ts';
+import { meets, wishOfTask } from './need.ts';
 import type {
   AgentRow,
   AttemptRow,
@@ -114,6 +115,8 @@ export const taskView = (row: TaskRow, state: PoolState): Task => ({
   hops: row.hops,
   revision: String(row.revision),
   checkpoint: checkpointOf(row, state),
+  origin: row.origin,
+  budgetUse: row.budget === undefined ? undefined : budgetUse(state, row),
   waitingFor: row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '',
 });
 
@@ -154,7 +157,7 @@ function waitingFor(task: TaskRow, state: PoolState): string {
   const max = state.limits.get(swarm)?.maxRunning ?? 0;
   const running = state.usage.running.of(swarm);
   if (max > 0 && running >= max) return `an end of one of the ${running} tasks of swarm ${swarm}, which is its limit`;
-  const { need } = wishOf(task.spec);
+  const { need } = wishOfTask(task);
   const counts = { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0, unfit: 0 };
   for (const offer of state.workers.ofType(type)) {
     if (offer.home !== swarm) continue;
@@ -165,6 +168,8 @@ function waitingFor(task: TaskRow, state: PoolState): string {
   const { free: _, unfit, ...taken } = counts;
   const obstacles = { ...taken, 'lacking a capability': unfit };
   const own = Object.values(obstacles).reduce((sum, count) => sum + count, 0);
-  if (own > 0) return `a free agent of type ${type} for swarm ${swarm}: ${own} of its own${obstaclesText(obstacles)}`;
-  return `an agent of type ${type}: swarm ${swarm} has none of its own${otherTypesText(state.workers.ofHome(swarm))}`;
+  const where = task.host === undefined ? '' : ` on host ${task.host}, where its volumes are,`;
+  if (own > 0)
+    return `a free agent of type ${type}${where} for swarm ${swarm}: ${own} of its own${obstaclesText(obstacles)}`;
+  return `an agent of type ${type}${where}: swarm ${swarm} has none of its own${otherTypesText(state.workers.ofHome(swarm))}`;
 }

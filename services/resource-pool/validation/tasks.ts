@@ -1,4 +1,5 @@
 import { Checks } from '../../../libs/kernel/checks.ts';
+import { MAX_HOPS } from '../../../libs/protocol/envelope.ts';
 import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { borrowing } from './leases.ts';
 import { bounded, DAY_MS, jsonBytes, labels, MAX_PAYLOAD_BYTES, MAX_WAIT_MS, page, selector, stated } from './parts.ts';
@@ -6,11 +7,17 @@ import { bounded, DAY_MS, jsonBytes, labels, MAX_PAYLOAD_BYTES, MAX_WAIT_MS, pag
 /** Tasks as their submitters see them, and what is explained and watched of them. */
 
 const MAX_SCRIPT_BYTES = 64 * 1024;
+const MAX_VOLUMES = 16;
+/** Of a budget, in units. */
+const MAX_SPEND = 1_000_000_000;
 const WEEK_MS = 7 * DAY_MS;
 
-export function checkSubmission({ id, spec }: rpc.SubmitTaskRequest): void {
+export function checkSubmission({ id, spec, origin }: rpc.SubmitTaskRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('id', id);
+  checks.nameOrEmpty('origin.parent', origin?.parent ?? '');
+  const { replayOf = '' } = origin ?? {};
+  checks.rule(replayOf === '', 'origin.replayOf', replayOf, 'must be empty; ReplayTask makes replays');
   checks.rule(spec !== undefined, 'spec', spec, 'must be there');
   if (spec) checkSpec(checks, spec);
   checks.done();
@@ -41,6 +48,23 @@ function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
     checks.rule(isGood, `spec.limits.${field}`, limitMs, `must be 100 to ${WEEK_MS}, or 0 for none`);
   }
   if (spec.selector) selector(checks, 'spec.selector', spec.selector);
+  if (spec.volumes) {
+    const { names } = spec.volumes;
+    checks.names('spec.volumes.names', names, MAX_VOLUMES);
+    const isGood = names.length > 0 && new Set(names).size === names.length;
+    checks.rule(isGood, 'spec.volumes.names', names, 'must be there, each once');
+  }
+  if (spec.budget) {
+    const { spend, hops } = spec.budget;
+    checks.range('spec.budget.spend', spend, 0, MAX_SPEND);
+    checks.range('spec.budget.hops', hops, 0, MAX_HOPS);
+    checks.rule(
+      spend > 0 || hops > 0,
+      'spec.budget',
+      spec.budget,
+      'must limit spend or hops; leave it out for no limit',
+    );
+  }
 }
 
 export function checkTaskList(request: rpc.ListTasksRequest): void {
@@ -48,6 +72,20 @@ export function checkTaskList(request: rpc.ListTasksRequest): void {
   checks.nameOrEmpty('swarm', request.swarm);
   stated(checks, request.states, 'TASK_STATE_UNSPECIFIED');
   labels(checks, 'labels', request.labels);
+  page(checks, request.pageSize, request.pageToken, /^\d+$/);
+  checks.done();
+}
+
+export function checkReplay({ task, id }: rpc.ReplayTaskRequest): void {
+  const checks = new Checks();
+  checks.name('task', task);
+  checks.nameOrEmpty('id', id);
+  checks.done();
+}
+
+export function checkDeadLetterList(request: rpc.ListDeadLettersRequest): void {
+  const checks = new Checks();
+  checks.nameOrEmpty('swarm', request.swarm);
   page(checks, request.pageSize, request.pageToken, /^\d+$/);
   checks.done();
 }

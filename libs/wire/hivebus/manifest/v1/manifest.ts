@@ -50,7 +50,10 @@ export interface TaskManifest {
   type: string;
   /** Whether it goes on from a checkpoint when it is tried again. */
   resume: boolean;
-  /** Disks that it needs. Not supported yet. */
+  /**
+   * Folders that it keeps from one attempt to the next, on the host of the first. They are found by their names, in
+   * HIVEBUS_VOLUME_<NAME>: nothing is mounted at `mount_path`, and `size` is no limit.
+   */
   persistentVolumes: PersistentVolume[];
   /** What the agent must be able to do; at most 32, following the rule for names. */
   capabilities: string[];

@@ -25,6 +25,7 @@ import {
   Policy,
   RequestAgentRequest,
   SwarmLimits,
+  TaskOrigin,
   TaskSpec,
   TaskState,
   taskStateFromJSON,
@@ -292,6 +293,20 @@ export interface TaskSubmitted {
   hops: number;
   /** Which registration of its swarm it belongs to, as in AgentRegistered. */
   registration: string;
+  /** What it was made from; unset = nothing. */
+  origin?: TaskOrigin | undefined;
+}
+
+/** budget.charged: something was used of a task's budget, and of those that it is a part of; key = <swarm>.<task>. */
+export interface BudgetCharged {
+  /** The task that has the budget. */
+  budget: string;
+  /** The task that uses it. */
+  task: string;
+  /** The attempt that starts; 0 = the task's submission. */
+  attempt: number;
+  /** Units. */
+  units: number;
 }
 
 /** task.assigned: key = <swarm>.<agent>.<instance>, the instance that it is given to. */
@@ -397,6 +412,16 @@ export interface TaskEnded {
   reason: string;
   /** True: the pool ended it, so the agent must still be told to stop. */
   stopAgent: boolean;
+  /** True: it failed, and is kept among the dead letters. */
+  dead: boolean;
+}
+
+/** task.replayed: a dead letter's work was submitted again; key = <swarm>.<task> of the dead letter. */
+export interface TaskReplayed {
+  /** The dead letter's task. */
+  task: string;
+  /** The new task. */
+  replay: string;
 }
 
 /** task.forgotten: ended tasks left the state by the retention rule; no key. */
@@ -2496,7 +2521,16 @@ export const LeaseForgotten: MessageFns<LeaseForgotten> = {
 };
 
 function createBaseTaskSubmitted(): TaskSubmitted {
-  return { task: "", spec: undefined, submittedBy: "", traceparent: "", correlationId: "", hops: 0, registration: "" };
+  return {
+    task: "",
+    spec: undefined,
+    submittedBy: "",
+    traceparent: "",
+    correlationId: "",
+    hops: 0,
+    registration: "",
+    origin: undefined,
+  };
 }
 
 export const TaskSubmitted: MessageFns<TaskSubmitted> = {
@@ -2521,6 +2555,9 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
     }
     if (message.registration !== "") {
       writer.uint32(58).string(message.registration);
+    }
+    if (message.origin !== undefined) {
+      TaskOrigin.encode(message.origin, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -2594,6 +2631,14 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
             message.registration = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.origin = TaskOrigin.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2623,6 +2668,7 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
         : "",
       hops: isSet(object.hops) ? globalThis.Number(object.hops) : 0,
       registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+      origin: isSet(object.origin) ? TaskOrigin.fromJSON(object.origin) : undefined,
     };
   },
 
@@ -2648,6 +2694,114 @@ export const TaskSubmitted: MessageFns<TaskSubmitted> = {
     }
     if (message.registration !== "") {
       obj.registration = message.registration;
+    }
+    if (message.origin !== undefined) {
+      obj.origin = TaskOrigin.toJSON(message.origin);
+    }
+    return obj;
+  },
+};
+
+function createBaseBudgetCharged(): BudgetCharged {
+  return { budget: "", task: "", attempt: 0, units: 0 };
+}
+
+export const BudgetCharged: MessageFns<BudgetCharged> = {
+  encode(message: BudgetCharged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.budget !== "") {
+      writer.uint32(10).string(message.budget);
+    }
+    if (message.task !== "") {
+      writer.uint32(18).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(24).uint32(message.attempt);
+    }
+    if (message.units !== 0) {
+      writer.uint32(32).uint32(message.units);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BudgetCharged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBudgetCharged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.budget = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.units = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BudgetCharged {
+    return {
+      budget: isSet(object.budget) ? globalThis.String(object.budget) : "",
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      units: isSet(object.units) ? globalThis.Number(object.units) : 0,
+    };
+  },
+
+  toJSON(message: BudgetCharged): unknown {
+    const obj: any = {};
+    if (message.budget !== "") {
+      obj.budget = message.budget;
+    }
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.units !== 0) {
+      obj.units = Math.round(message.units);
     }
     return obj;
   },
@@ -3387,6 +3541,7 @@ function createBaseTaskEnded(): TaskEnded {
     result: undefined,
     reason: "",
     stopAgent: false,
+    dead: false,
   };
 }
 
@@ -3412,6 +3567,9 @@ export const TaskEnded: MessageFns<TaskEnded> = {
     }
     if (message.stopAgent !== false) {
       writer.uint32(56).bool(message.stopAgent);
+    }
+    if (message.dead !== false) {
+      writer.uint32(64).bool(message.dead);
     }
     return writer;
   },
@@ -3485,6 +3643,14 @@ export const TaskEnded: MessageFns<TaskEnded> = {
             message.stopAgent = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.dead = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3510,6 +3676,7 @@ export const TaskEnded: MessageFns<TaskEnded> = {
         : isSet(object.stop_agent)
         ? globalThis.Boolean(object.stop_agent)
         : false,
+      dead: isSet(object.dead) ? globalThis.Boolean(object.dead) : false,
     };
   },
 
@@ -3535,6 +3702,84 @@ export const TaskEnded: MessageFns<TaskEnded> = {
     }
     if (message.stopAgent !== false) {
       obj.stopAgent = message.stopAgent;
+    }
+    if (message.dead !== false) {
+      obj.dead = message.dead;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskReplayed(): TaskReplayed {
+  return { task: "", replay: "" };
+}
+
+export const TaskReplayed: MessageFns<TaskReplayed> = {
+  encode(message: TaskReplayed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.replay !== "") {
+      writer.uint32(18).string(message.replay);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskReplayed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskReplayed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.replay = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskReplayed {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      replay: isSet(object.replay) ? globalThis.String(object.replay) : "",
+    };
+  },
+
+  toJSON(message: TaskReplayed): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.replay !== "") {
+      obj.replay = message.replay;
     }
     return obj;
   },

@@ -711,12 +711,44 @@ export interface TaskSpec {
     | TaskTimeLimits
     | undefined;
   /** What holds from one attempt to the next; unset = nothing: each attempt begins anew. */
-  continuity?: TaskContinuity | undefined;
+  continuity?:
+    | TaskContinuity
+    | undefined;
+  /** What it and all that it delegates may use together; unset = what is left of that of the task that submits it, if any. */
+  budget?:
+    | TaskBudget
+    | undefined;
+  /** Folders that it keeps from one attempt to the next; unset = none. */
+  volumes?: TaskVolumes | undefined;
 }
 
 export interface TaskSpec_LabelsEntry {
   key: string;
   value: string;
+}
+
+/**
+ * Folders that a task keeps as long as it has not ended. They are on one host: that of its first attempt. Further attempts
+ * are given to agents there alone. Agents that keep volumes have the labels `hivebus-volumes`, `yes`, and `hivebus-host`, the
+ * same on all agents that have the same folders, which the SDK sets for agents with a data folder.
+ */
+export interface TaskVolumes {
+  /** Their names; 1 to 16, following the rule for names. */
+  names: string[];
+}
+
+/**
+ * What a task and all tasks that are submitted by it, and by those, may use together. One that is submitted by a task
+ * with a budget uses that, too, whether it has one of its own or not.
+ */
+export interface TaskBudget {
+  /**
+   * Units: each task that is submitted uses one, and each attempt that starts what its agent costs; 1 to 1000000000,
+   * 0 = no limit.
+   */
+  spend: number;
+  /** How deep may be delegated: 1 = the task may submit others, and those none; 1 to 16, 0 = no limit but the federation's. */
+  hops: number;
 }
 
 /** What holds from one attempt at a task to the next. */
@@ -834,7 +866,45 @@ export interface Task {
   /** For a waiting task: why it waits, with counts. Computed for answers, never stored. */
   waitingFor: string;
   /** Its last checkpoint, without the data; unset = there is none, or the task has ended. */
-  checkpoint?: Checkpoint | undefined;
+  checkpoint?:
+    | Checkpoint
+    | undefined;
+  /** What it was made from; unset = nothing. */
+  origin?:
+    | TaskOrigin
+    | undefined;
+  /** What is used of the budget that counts for it; unset = it has none. Computed for answers. */
+  budgetUse?: BudgetUse | undefined;
+}
+
+/** What a task was made from. */
+export interface TaskOrigin {
+  /** The task whose attempt has submitted it; empty = none has. */
+  parent: string;
+  /** The dead letter that it is a replay of; empty = it is none. */
+  replayOf: string;
+}
+
+/** What is used of a budget. */
+export interface BudgetUse {
+  /** The task that has the budget. */
+  task: string;
+  /** The budget. */
+  budget?:
+    | TaskBudget
+    | undefined;
+  /** Units that are used. */
+  used: number;
+}
+
+/** A task that has failed, kept longer than others. */
+export interface DeadLetter {
+  /** The task as it ended. */
+  task?:
+    | Task
+    | undefined;
+  /** The tasks that were made from it by ReplayTask, oldest first; the newest 16. */
+  replays: string[];
 }
 
 /** How far an attempt had come: what the next one goes on from. */
@@ -1353,6 +1423,65 @@ export interface SubmitTaskRequest {
   idempotent: boolean;
   /** True: check everything and answer as if it were done, but submit nothing. */
   dryRun: boolean;
+  /**
+   * The task whose attempt submits it, as `parent`, of this federation: its budget counts for this one, too. Unset = none
+   * does. The SDK and the command line say it by themselves within a task. A replay is made by ReplayTask, and not said here.
+   */
+  origin?: TaskOrigin | undefined;
+}
+
+export interface ListDeadLettersRequest {
+  /** Only of this swarm; empty = any. */
+  swarm: string;
+  /** How many at most, 1 to 1000; 0 = 100. */
+  pageSize: number;
+  /** `next_page_token` of the page before; empty = the first. */
+  pageToken: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface ListDeadLettersResponse {
+  /** Dead letters, oldest first. */
+  letters: DeadLetter[];
+  /** Ask for the next page with this; empty = this was the last. */
+  nextPageToken: string;
+  /** How many match in all. */
+  total: number;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface GetDeadLetterRequest {
+  /** The task's id. */
+  task: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface GetDeadLetterResponse {
+  /** The dead letter. */
+  letter?:
+    | DeadLetter
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ReplayTaskRequest {
+  /** The dead letter's task. */
+  task: string;
+  /** The new task's id, following the rule for names; empty = the pool chooses. ALREADY_EXISTS when it is taken. */
+  id: string;
+}
+
+export interface ReplayTaskResponse {
+  /** The new task. */
+  task?:
+    | Task
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
 }
 
 export interface SubmitTaskResponse {
@@ -1716,7 +1845,7 @@ export interface ConfirmAssignmentResponse {
   /**
    * What the task's spec is known by: `v1:` and the SHA-256, in base64url, of the JSON list of its fields in their order
    * (keys of labels sorted). Assignments are not signed, so an agent compares it with the spec that it was sent, and asks
-   * GetTask when they differ. `v2:` covers `continuity`, too, of a task that has it. Empty = an older pool answered.
+   * GetTask when they differ. `v2:` covers `continuity` and `volumes`, too, of a task that has them. Empty = an older pool answered.
    */
   specDigest: string;
   /** The number of the task's last checkpoint, to be had by GetCheckpoint; 0 = there is none. */
@@ -3004,6 +3133,8 @@ function createBaseTaskSpec(): TaskSpec {
     retry: undefined,
     limits: undefined,
     continuity: undefined,
+    budget: undefined,
+    volumes: undefined,
   };
 }
 
@@ -3050,6 +3181,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.continuity !== undefined) {
       TaskContinuity.encode(message.continuity, writer.uint32(114).fork()).join();
+    }
+    if (message.budget !== undefined) {
+      TaskBudget.encode(message.budget, writer.uint32(122).fork()).join();
+    }
+    if (message.volumes !== undefined) {
+      TaskVolumes.encode(message.volumes, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -3182,6 +3319,22 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.continuity = TaskContinuity.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.budget = TaskBudget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.volumes = TaskVolumes.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3233,6 +3386,8 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       retry: isSet(object.retry) ? RetryPolicy.fromJSON(object.retry) : undefined,
       limits: isSet(object.limits) ? TaskTimeLimits.fromJSON(object.limits) : undefined,
       continuity: isSet(object.continuity) ? TaskContinuity.fromJSON(object.continuity) : undefined,
+      budget: isSet(object.budget) ? TaskBudget.fromJSON(object.budget) : undefined,
+      volumes: isSet(object.volumes) ? TaskVolumes.fromJSON(object.volumes) : undefined,
     };
   },
 
@@ -3285,6 +3440,12 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.continuity !== undefined) {
       obj.continuity = TaskContinuity.toJSON(message.continuity);
+    }
+    if (message.budget !== undefined) {
+      obj.budget = TaskBudget.toJSON(message.budget);
+    }
+    if (message.volumes !== undefined) {
+      obj.volumes = TaskVolumes.toJSON(message.volumes);
     }
     return obj;
   },
@@ -3360,6 +3521,139 @@ export const TaskSpec_LabelsEntry: MessageFns<TaskSpec_LabelsEntry> = {
     }
     if (message.value !== "") {
       obj.value = message.value;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskVolumes(): TaskVolumes {
+  return { names: [] };
+}
+
+export const TaskVolumes: MessageFns<TaskVolumes> = {
+  encode(message: TaskVolumes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.names) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskVolumes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskVolumes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskVolumes {
+    return { names: globalThis.Array.isArray(object?.names) ? object.names.map((e: any) => globalThis.String(e)) : [] };
+  },
+
+  toJSON(message: TaskVolumes): unknown {
+    const obj: any = {};
+    if (message.names?.length) {
+      obj.names = message.names;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskBudget(): TaskBudget {
+  return { spend: 0, hops: 0 };
+}
+
+export const TaskBudget: MessageFns<TaskBudget> = {
+  encode(message: TaskBudget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.spend !== 0) {
+      writer.uint32(8).uint32(message.spend);
+    }
+    if (message.hops !== 0) {
+      writer.uint32(16).uint32(message.hops);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskBudget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskBudget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.spend = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.hops = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskBudget {
+    return {
+      spend: isSet(object.spend) ? globalThis.Number(object.spend) : 0,
+      hops: isSet(object.hops) ? globalThis.Number(object.hops) : 0,
+    };
+  },
+
+  toJSON(message: TaskBudget): unknown {
+    const obj: any = {};
+    if (message.spend !== 0) {
+      obj.spend = Math.round(message.spend);
+    }
+    if (message.hops !== 0) {
+      obj.hops = Math.round(message.hops);
     }
     return obj;
   },
@@ -4015,6 +4309,8 @@ function createBaseTask(): Task {
     revision: "0",
     waitingFor: "",
     checkpoint: undefined,
+    origin: undefined,
+    budgetUse: undefined,
   };
 }
 
@@ -4067,6 +4363,12 @@ export const Task: MessageFns<Task> = {
     }
     if (message.checkpoint !== undefined) {
       Checkpoint.encode(message.checkpoint, writer.uint32(130).fork()).join();
+    }
+    if (message.origin !== undefined) {
+      TaskOrigin.encode(message.origin, writer.uint32(138).fork()).join();
+    }
+    if (message.budgetUse !== undefined) {
+      BudgetUse.encode(message.budgetUse, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -4212,6 +4514,22 @@ export const Task: MessageFns<Task> = {
             message.checkpoint = Checkpoint.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.origin = TaskOrigin.decode(reader, reader.uint32());
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.budgetUse = BudgetUse.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4266,6 +4584,12 @@ export const Task: MessageFns<Task> = {
         ? globalThis.String(object.waiting_for)
         : "",
       checkpoint: isSet(object.checkpoint) ? Checkpoint.fromJSON(object.checkpoint) : undefined,
+      origin: isSet(object.origin) ? TaskOrigin.fromJSON(object.origin) : undefined,
+      budgetUse: isSet(object.budgetUse)
+        ? BudgetUse.fromJSON(object.budgetUse)
+        : isSet(object.budget_use)
+        ? BudgetUse.fromJSON(object.budget_use)
+        : undefined,
     };
   },
 
@@ -4318,6 +4642,256 @@ export const Task: MessageFns<Task> = {
     }
     if (message.checkpoint !== undefined) {
       obj.checkpoint = Checkpoint.toJSON(message.checkpoint);
+    }
+    if (message.origin !== undefined) {
+      obj.origin = TaskOrigin.toJSON(message.origin);
+    }
+    if (message.budgetUse !== undefined) {
+      obj.budgetUse = BudgetUse.toJSON(message.budgetUse);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskOrigin(): TaskOrigin {
+  return { parent: "", replayOf: "" };
+}
+
+export const TaskOrigin: MessageFns<TaskOrigin> = {
+  encode(message: TaskOrigin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.parent !== "") {
+      writer.uint32(10).string(message.parent);
+    }
+    if (message.replayOf !== "") {
+      writer.uint32(18).string(message.replayOf);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskOrigin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskOrigin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.replayOf = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskOrigin {
+    return {
+      parent: isSet(object.parent) ? globalThis.String(object.parent) : "",
+      replayOf: isSet(object.replayOf)
+        ? globalThis.String(object.replayOf)
+        : isSet(object.replay_of)
+        ? globalThis.String(object.replay_of)
+        : "",
+    };
+  },
+
+  toJSON(message: TaskOrigin): unknown {
+    const obj: any = {};
+    if (message.parent !== "") {
+      obj.parent = message.parent;
+    }
+    if (message.replayOf !== "") {
+      obj.replayOf = message.replayOf;
+    }
+    return obj;
+  },
+};
+
+function createBaseBudgetUse(): BudgetUse {
+  return { task: "", budget: undefined, used: 0 };
+}
+
+export const BudgetUse: MessageFns<BudgetUse> = {
+  encode(message: BudgetUse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.budget !== undefined) {
+      TaskBudget.encode(message.budget, writer.uint32(18).fork()).join();
+    }
+    if (message.used !== 0) {
+      writer.uint32(24).uint32(message.used);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BudgetUse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBudgetUse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.budget = TaskBudget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.used = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BudgetUse {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      budget: isSet(object.budget) ? TaskBudget.fromJSON(object.budget) : undefined,
+      used: isSet(object.used) ? globalThis.Number(object.used) : 0,
+    };
+  },
+
+  toJSON(message: BudgetUse): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.budget !== undefined) {
+      obj.budget = TaskBudget.toJSON(message.budget);
+    }
+    if (message.used !== 0) {
+      obj.used = Math.round(message.used);
+    }
+    return obj;
+  },
+};
+
+function createBaseDeadLetter(): DeadLetter {
+  return { task: undefined, replays: [] };
+}
+
+export const DeadLetter: MessageFns<DeadLetter> = {
+  encode(message: DeadLetter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.replays) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadLetter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadLetter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.replays.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeadLetter {
+    return {
+      task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
+      replays: globalThis.Array.isArray(object?.replays) ? object.replays.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: DeadLetter): unknown {
+    const obj: any = {};
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    if (message.replays?.length) {
+      obj.replays = message.replays;
     }
     return obj;
   },
@@ -8828,7 +9402,7 @@ export const ListLeasesResponse: MessageFns<ListLeasesResponse> = {
 };
 
 function createBaseSubmitTaskRequest(): SubmitTaskRequest {
-  return { spec: undefined, id: "", idempotent: false, dryRun: false };
+  return { spec: undefined, id: "", idempotent: false, dryRun: false, origin: undefined };
 }
 
 export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
@@ -8844,6 +9418,9 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(32).bool(message.dryRun);
+    }
+    if (message.origin !== undefined) {
+      TaskOrigin.encode(message.origin, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -8893,6 +9470,14 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.origin = TaskOrigin.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8915,6 +9500,7 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
         : isSet(object.dry_run)
         ? globalThis.Boolean(object.dry_run)
         : false,
+      origin: isSet(object.origin) ? TaskOrigin.fromJSON(object.origin) : undefined,
     };
   },
 
@@ -8931,6 +9517,539 @@ export const SubmitTaskRequest: MessageFns<SubmitTaskRequest> = {
     }
     if (message.dryRun !== false) {
       obj.dryRun = message.dryRun;
+    }
+    if (message.origin !== undefined) {
+      obj.origin = TaskOrigin.toJSON(message.origin);
+    }
+    return obj;
+  },
+};
+
+function createBaseListDeadLettersRequest(): ListDeadLettersRequest {
+  return { swarm: "", pageSize: 0, pageToken: "", minRevision: "0" };
+}
+
+export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
+  encode(message: ListDeadLettersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(32).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListDeadLettersRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: ListDeadLettersRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListDeadLettersResponse(): ListDeadLettersResponse {
+  return { letters: [], nextPageToken: "", total: 0, revision: "0" };
+}
+
+export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
+  encode(message: ListDeadLettersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.letters) {
+      DeadLetter.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.total !== 0) {
+      writer.uint32(24).uint32(message.total);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(32).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.letters.push(DeadLetter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListDeadLettersResponse {
+    return {
+      letters: globalThis.Array.isArray(object?.letters) ? object.letters.map((e: any) => DeadLetter.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ListDeadLettersResponse): unknown {
+    const obj: any = {};
+    if (message.letters?.length) {
+      obj.letters = message.letters.map((e) => DeadLetter.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetDeadLetterRequest(): GetDeadLetterRequest {
+  return { task: "", minRevision: "0" };
+}
+
+export const GetDeadLetterRequest: MessageFns<GetDeadLetterRequest> = {
+  encode(message: GetDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetDeadLetterRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: GetDeadLetterRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetDeadLetterResponse(): GetDeadLetterResponse {
+  return { letter: undefined, revision: "0" };
+}
+
+export const GetDeadLetterResponse: MessageFns<GetDeadLetterResponse> = {
+  encode(message: GetDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.letter !== undefined) {
+      DeadLetter.encode(message.letter, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.letter = DeadLetter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetDeadLetterResponse {
+    return {
+      letter: isSet(object.letter) ? DeadLetter.fromJSON(object.letter) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetDeadLetterResponse): unknown {
+    const obj: any = {};
+    if (message.letter !== undefined) {
+      obj.letter = DeadLetter.toJSON(message.letter);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseReplayTaskRequest(): ReplayTaskRequest {
+  return { task: "", id: "" };
+}
+
+export const ReplayTaskRequest: MessageFns<ReplayTaskRequest> = {
+  encode(message: ReplayTaskRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplayTaskRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplayTaskRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplayTaskRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+    };
+  },
+
+  toJSON(message: ReplayTaskRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+};
+
+function createBaseReplayTaskResponse(): ReplayTaskResponse {
+  return { task: undefined, revision: "0" };
+}
+
+export const ReplayTaskResponse: MessageFns<ReplayTaskResponse> = {
+  encode(message: ReplayTaskResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReplayTaskResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReplayTaskResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReplayTaskResponse {
+    return {
+      task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ReplayTaskResponse): unknown {
+    const obj: any = {};
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
     }
     return obj;
   },
@@ -15076,6 +16195,42 @@ export const ResourcePoolServiceService = {
     responseSerialize: (value: CancelTaskResponse): Buffer => Buffer.from(CancelTaskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelTaskResponse => CancelTaskResponse.decode(value),
   },
+  /**
+   * Tasks that have failed, oldest first, filtered and in pages: the newest 1000, up to 32 MiB, of a week. They are on
+   * `hive.<federation>.dead.pool`, too.
+   */
+  listDeadLetters: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ListDeadLetters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDeadLettersRequest): Buffer =>
+      Buffer.from(ListDeadLettersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDeadLettersRequest => ListDeadLettersRequest.decode(value),
+    responseSerialize: (value: ListDeadLettersResponse): Buffer =>
+      Buffer.from(ListDeadLettersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
+  },
+  /** One task that has failed. NOT_FOUND when it is not, or no longer, among the dead letters. */
+  getDeadLetter: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetDeadLetterRequest): Buffer => Buffer.from(GetDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetDeadLetterRequest => GetDeadLetterRequest.decode(value),
+    responseSerialize: (value: GetDeadLetterResponse): Buffer =>
+      Buffer.from(GetDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetDeadLetterResponse => GetDeadLetterResponse.decode(value),
+  },
+  /** Submits a dead letter's work again, as a new task with the same spec that refers to it. By whom may submit that. */
+  replayTask: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ReplayTask" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReplayTaskRequest): Buffer => Buffer.from(ReplayTaskRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReplayTaskRequest => ReplayTaskRequest.decode(value),
+    responseSerialize: (value: ReplayTaskResponse): Buffer => Buffer.from(ReplayTaskResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReplayTaskResponse => ReplayTaskResponse.decode(value),
+  },
   /** Every change of a task after a revision. OUT_OF_RANGE (reason COMPACTED) when that revision is no longer kept. */
   watchTasks: {
     path: "/hivebus.pool.v1.ResourcePoolService/WatchTasks" as const,
@@ -15318,6 +16473,15 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   listTasks: handleUnaryCall<ListTasksRequest, ListTasksResponse>;
   /** Asks for a task to end: at once when it waits, through its agent when it runs. */
   cancelTask: handleUnaryCall<CancelTaskRequest, CancelTaskResponse>;
+  /**
+   * Tasks that have failed, oldest first, filtered and in pages: the newest 1000, up to 32 MiB, of a week. They are on
+   * `hive.<federation>.dead.pool`, too.
+   */
+  listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
+  /** One task that has failed. NOT_FOUND when it is not, or no longer, among the dead letters. */
+  getDeadLetter: handleUnaryCall<GetDeadLetterRequest, GetDeadLetterResponse>;
+  /** Submits a dead letter's work again, as a new task with the same spec that refers to it. By whom may submit that. */
+  replayTask: handleUnaryCall<ReplayTaskRequest, ReplayTaskResponse>;
   /** Every change of a task after a revision. OUT_OF_RANGE (reason COMPACTED) when that revision is no longer kept. */
   watchTasks: handleServerStreamingCall<WatchTasksRequest, WatchTasksResponse>;
   /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
@@ -15758,6 +16922,57 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelTaskResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Tasks that have failed, oldest first, filtered and in pages: the newest 1000, up to 32 MiB, of a week. They are on
+   * `hive.<federation>.dead.pool`, too.
+   */
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  /** One task that has failed. NOT_FOUND when it is not, or no longer, among the dead letters. */
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  getDeadLetter(
+    request: GetDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  /** Submits a dead letter's work again, as a new task with the same spec that refers to it. By whom may submit that. */
+  replayTask(
+    request: ReplayTaskRequest,
+    callback: (error: ServiceError | null, response: ReplayTaskResponse) => void,
+  ): ClientUnaryCall;
+  replayTask(
+    request: ReplayTaskRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReplayTaskResponse) => void,
+  ): ClientUnaryCall;
+  replayTask(
+    request: ReplayTaskRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReplayTaskResponse) => void,
   ): ClientUnaryCall;
   /** Every change of a task after a revision. OUT_OF_RANGE (reason COMPACTED) when that revision is no longer kept. */
   watchTasks(request: WatchTasksRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchTasksResponse>;
