@@ -50,6 +50,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'task cancel': ["hivebus task cancel nightly --reason 'no longer needed'"],
   'task dead-letters': ['hivebus task dead-letters --swarm code', 'hivebus task dead-letters nightly'],
   'task replay': ['hivebus task replay nightly --id nightly-again'],
+  'task result': ['hivebus task result nightly'],
+  'task artefacts': ['hivebus task artefacts nightly', 'hivebus task artefacts nightly report.html --to report.html'],
   'task checkpoint': ['hivebus task checkpoint nightly', 'hivebus task checkpoint nightly -o json'],
   'task logs': ['hivebus task logs nightly', 'hivebus task logs nightly --follow'],
   'doctor skip-record': ["hivebus doctor skip-record 1234 --service pool --reason 'damaged disk, ticket 17'"],

@@ -24,6 +24,7 @@ import {
   wholeNumber,
   word,
 } from '../values.ts';
+import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
@@ -91,6 +92,18 @@ export function addTask(program: Command): void {
     .argument('<id>')
     .option('--id <id>', "the new task's id, so that a repeat does nothing", '')
     .action(action(replay, { names: true }));
+  task
+    .command('result')
+    .description("a task's result alone, however large it is")
+    .argument('<id>')
+    .action(action(result));
+  task
+    .command('artefacts')
+    .description('the files that a task has stored: all of them, or the content of one')
+    .argument('<id>')
+    .argument('[name]')
+    .option('--to <file>', 'write the content there instead of to standard output')
+    .action(action(artefacts, { names: true }));
   task
     .command('checkpoint')
     .description('how far a task has come: the last checkpoint that it has stored')

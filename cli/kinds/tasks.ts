@@ -78,6 +78,7 @@ export function taskDetails(found: Task): string {
     ['trace', task.traceparent.split('-')[1] ?? ''],
     ['labels', labels.map(([key, value]) => `${key}=${value}`).join(' ')],
     ['payload', shortJson(found.spec?.payload)],
+    ['artefacts', (task.artefacts?.items ?? []).map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(', ')],
     ['result', shortJson(found.result)],
   ]);
   return task.attempts.length === 0 ? known : `${known}\n\n${attemptTable(task)}`;

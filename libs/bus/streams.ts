@@ -50,7 +50,8 @@ export interface EnsuredStream {
   readonly differences: readonly string[];
 }
 
-const STREAM_NOT_FOUND = 10059;
+/** JetStream's error code. */
+export const STREAM_NOT_FOUND = 10059;
 const NAME_IN_USE = 10058;
 /** More than one replica was asked of a server alone. */
 const NO_CLUSTER = 10074;

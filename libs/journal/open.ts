@@ -9,6 +9,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Objm } from '@nats-io/obj';
+import { natsObjects } from '../bus/objects.ts';
 import { streamError } from '../bus/streams.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -68,7 +69,7 @@ export async function openJournal<M extends Shape>(options: OpenJournalOptions<M
     federation,
     incarnation,
     log: natsLog({ nc, jsm, stream, subject, source, appendTimeoutMs }),
-    snapshots: natsSnapshots(bucket, jsm, bucketName),
+    snapshots: natsSnapshots(natsObjects(bucket, jsm, bucketName, 'the snapshot store')),
     line: natsLine(nc, leaderSubject(federation, service), options.clock),
     announcer: natsAnnouncer(options.announcer, federation, service),
     observer: otelObserver({ service, federation, subject }, options.log ?? (() => {})),

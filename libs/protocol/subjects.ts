@@ -13,6 +13,9 @@ export const journalSubject = (federation: string, service: string): string => `
 export const snapshotBucket = (federation: string, service: string): string =>
   `HIVE_${federation}_${service}_snapshots`;
 
+/** `HIVE_<federation>_artefacts`: the bucket of what tasks have stored. */
+export const artefactBucket = (federation: string): string => `HIVE_${federation}_artefacts`;
+
 /** `OBJ_<bucket>`: the stream of a NATS object store. */
 export const objectStream = (bucket: string): string => `OBJ_${bucket}`;
 

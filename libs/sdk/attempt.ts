@@ -1,6 +1,7 @@
 import { type Clock, pause } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { MAX_ARTEFACT_BYTES } from '../protocol/artefacts.ts';
 import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
 import { withTask } from './delegation.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
@@ -11,7 +12,7 @@ import { traceOfTask, withTrace } from './trace-context.ts';
 export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped' | 'claim-over';
 
 /** What a handler is given besides the task and its signal. */
-export interface Given extends Pick<TaskRun, 'checkpoint' | 'claim' | 'volumes'> {
+export interface Given extends Pick<TaskRun, 'artefact' | 'checkpoint' | 'claim' | 'volumes'> {
   readonly log: TaskLog;
 }
 
@@ -22,7 +23,6 @@ export interface Ending {
   readonly reason: string;
 }
 
-const MAX_RESULT_BYTES = 256 * 1024;
 const MAX_REASON_CHARACTERS = 1024;
 
 /** One attempt on this agent, from its assignment to its ending. */
@@ -84,6 +84,7 @@ export class Attempt {
       attempt,
       traceparent,
       signal: this.signal,
+      artefact: given.artefact,
       checkpoint: given.checkpoint,
       claim: given.claim,
       volumes: given.volumes,
@@ -124,8 +125,8 @@ async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<Tas
 
 function succeeded(result: unknown): Ending {
   const bytes = Buffer.byteLength(JSON.stringify(result) ?? '');
-  if (bytes <= MAX_RESULT_BYTES) return { outcome: 'OUTCOME_SUCCEEDED', result, reason: '' };
-  return { outcome: 'OUTCOME_TERMINAL', reason: `the result has ${bytes} bytes, at most ${MAX_RESULT_BYTES} may be` };
+  if (bytes <= MAX_ARTEFACT_BYTES) return { outcome: 'OUTCOME_SUCCEEDED', result, reason: '' };
+  return { outcome: 'OUTCOME_TERMINAL', reason: `the result has ${bytes} bytes, at most ${MAX_ARTEFACT_BYTES} may be` };
 }
 
 function stopped(reason: StopReason, { timeoutMs }: TaskSpec, ranMs: number): Ending {

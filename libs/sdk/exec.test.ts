@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { HiveError } from '../kernel/errors.ts';
 import { until } from '../testkit/until.ts';
@@ -28,6 +28,7 @@ const TASK: AgentTask = {
 interface Ran {
   result?: unknown;
   readonly checkpoints: unknown[];
+  readonly artefacts: [name: string, content: string][];
   error?: HiveError;
   lines: string[];
 }
@@ -43,17 +44,27 @@ async function run(
   const lines: string[] = [];
   const checkpoints: unknown[] = [];
   const checkpoint = async (data: unknown) => void checkpoints.push(data);
+  const artefacts: [name: string, content: string][] = [];
+  const artefact: TaskRun['artefact'] = async (name, content) => void artefacts.push([name, content.toString()]);
   const log = (text: string, stream = 'stdout') => {
     lines.push(`${stream}: ${text}`);
     onLine(text, stop);
   };
   try {
     const whole = { ...TASK, ...task };
-    const parts = { attempt: 2, traceparent: whole.traceparent, signal: stop.signal, log, checkpoint, ...more };
+    const parts = {
+      attempt: 2,
+      traceparent: whole.traceparent,
+      signal: stop.signal,
+      log,
+      checkpoint,
+      artefact,
+      ...more,
+    };
     const result = await exec.handler(whole, parts);
-    return { result, lines, checkpoints };
+    return { result, lines, checkpoints, artefacts };
   } catch (error) {
-    return { error: error as HiveError, lines, checkpoints };
+    return { error: error as HiveError, lines, checkpoints, artefacts };
   }
 }
 
@@ -151,9 +162,10 @@ test('what has left the group ends with it too, and does not hold the task up by
 });
 
 test('a result that is too long for the pool is a failure, not a success without it', async () => {
-  const { error } = await run(sh('printf \'["%300000s"]\\n\' x'));
+  const { error } = await run(sh('printf \'["%9000000s"]\\n\' x'));
   expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', retryable: false });
-  expect((await run(sh("echo 1; printf '%300000s\\n' x"))).result).toBe(1);
+  expect((await run(sh('printf \'["%300000s"]\\n\' x'))).result).toHaveLength(1);
+  expect((await run(sh("echo 1; printf '%9000000s\\n' x"))).result).toBe(1);
 });
 
 /** Whether a process runs: a zombie that nobody has reaped yet does not. */
@@ -224,4 +236,21 @@ test('a claim that was renewed, and one of an attempt that has ended, kills nobo
     for (const tell of followers) tell(60_000);
   };
   expect((await run(sh('echo ready; sleep 2; echo 1'), {}, onLine, { claim })).result).toBe(1);
+});
+
+test('files that a command leaves when it succeeds are artefacts; what is none is told; the folder leaves with it', async () => {
+  const script = [
+    'cd "$HIVEBUS_ARTEFACTS"; printf hello > report.txt; printf 1 > .hidden; mkdir folder; pwd',
+    'exit $CODE',
+  ].join('; ');
+  const ends = (code: string) => run({ ...sh(script), env: { ...process.env, CODE: code } });
+  const { artefacts, lines } = await ends('0');
+  expect(artefacts).toEqual([['report.txt', 'hello']]);
+  expect(lines.filter((line) => line.startsWith('stderr')).map((line) => line.slice(0, 60))).toEqual([
+    'stderr: hivebus: ".hidden" is no artefact: its name must be ',
+    'stderr: hivebus: "folder" is no artefact: it must be a file',
+  ]);
+  const folder = lines[0]?.slice('stdout: '.length) ?? '';
+  expect(existsSync(folder)).toBe(false);
+  expect((await ends('3')).artefacts).toEqual([]);
 });

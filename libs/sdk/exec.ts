@@ -7,14 +7,15 @@ import { HiveError } from '../kernel/errors.ts';
 import { activeTraceparent } from '../rpc/observe.ts';
 import { ATTRIBUTE } from '../telemetry/attributes.ts';
 import { withSpan } from '../telemetry/span.ts';
+import { ArtefactFolder } from './artefact-folder.ts';
 import { CHECKPOINT_FD, CHECKPOINT_PIPE, Guardian } from './guardian.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { groupEnd } from './process-group.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 import { environmentOfTrace } from './trace-context.ts';
 
-/** A line longer than this is no result: the pool would refuse it. */
-const MAX_RESULT_BYTES = 256 * 1024;
+/** A line longer than this is no result. Larger ones are for artefacts. */
+const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 const MAX_REASON_CHARACTERS = 1024;
 const MAX_CHECKPOINT_BYTES = 64 * 1024;
 
@@ -45,7 +46,8 @@ export interface ExecHandler extends Disposable {
 /**
  * Makes any program an agent: the task as JSON on standard input and in HIVEBUS_* variables, its output in the task's
  * log, its last line of standard output that is JSON as the result. A task that resumes has its last checkpoint in
- * HIVEBUS_CHECKPOINT, and each line of JSON that is written to the descriptor HIVEBUS_CHECKPOINT_FD, 3, is the next one. Each attempt runs in a process group of its own,
+ * HIVEBUS_CHECKPOINT, and each line of JSON that is written to the descriptor HIVEBUS_CHECKPOINT_FD, 3, is the next one.
+ * Files that it leaves in HIVEBUS_ARTEFACTS when it succeeds are the task's artefacts. Each attempt runs in a process group of its own,
  * which ends with the attempt and with this process, even when that is killed, and so does what has left the group.
  */
 export function createExecHandler(options: ExecOptions): ExecHandler {
@@ -82,7 +84,8 @@ async function execute(
 ): Promise<unknown> {
   const command = commandOf(task, settings);
   const resumes = task.continuity?.resume === true;
-  const env = environment(task, settings.env, run.volumes);
+  await using artefacts = await ArtefactFolder.make();
+  const env = { ...environment(task, settings.env, run.volumes), HIVEBUS_ARTEFACTS: artefacts.path };
   const child = guardian.spawn(command, { env, cwd: settings.cwd, resumes });
   if (child.pid === undefined) {
     const [error] = await new Promise<[Error]>((resolve) => child.once('error', (...args) => resolve(args)));
@@ -114,7 +117,10 @@ async function execute(
   guardian.release(group);
   span.setAttributes({ [ATTRIBUTE.pid]: group, ...(end.code !== null && { [ATTRIBUTE.exitCode]: end.code }) });
   if (end.code === 0 && isTooLong) throw tooLong();
-  if (end.code === 0) return result;
+  if (end.code === 0) {
+    await artefacts.store(run);
+    return result;
+  }
   throw failure(end, lastError);
 }
 

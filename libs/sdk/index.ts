@@ -32,6 +32,7 @@ export type { Agent as PoolAgent, Lease, Task, TaskSpec, TaskState } from '../wi
 export type { Capability, Load, Swarm as SwarmInfo } from '../wire/hivebus/registry/v1/registry.ts';
 export { createAgent } from './agent.ts';
 export type { Agent, AgentOptions } from './agent-options.ts';
+export { readArtefact, resultOf } from './artefacts.ts';
 export { type ConnectOptions, connect } from './connect.ts';
 export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts';
 export type { Hive, Identity } from './hive.ts';
@@ -40,7 +41,7 @@ export { type ReadLogOptions, readTaskLog } from './read-log.ts';
 export { readTrace } from './read-trace.ts';
 export { type Submission, type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';
 export { createSwarm, type Swarm, type SwarmOptions } from './swarm.ts';
-export type { AgentTask, TaskHandler, TaskRun } from './task.ts';
+export type { AgentTask, TaskClaim, TaskHandler, TaskRun } from './task.ts';
 export { inBackground } from './trace-context.ts';
 export { startTracing, type Tracing, type TracingOptions } from './tracing.ts';
 export { followTasks, isEnded, type TaskFilter, waitForTask } from './wait.ts';

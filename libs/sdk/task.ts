@@ -31,6 +31,11 @@ export interface TaskRun {
    * that does not resume nothing is stored.
    */
   checkpoint(data: unknown): Promise<void>;
+  /**
+   * Stores a file, up to 64 MiB, under a name of this attempt's own; whoever has the task reads it by `readArtefact`, or
+   * `hivebus task artefacts`. It leaves with the task, or with this attempt when another follows.
+   */
+  artefact(name: string, content: Uint8Array | string, mediaType?: string): Promise<void>;
   /** Of a task with volumes: its folders by name, which it finds again at its next attempt. */
   readonly volumes?: Readonly<Record<string, string>> | undefined;
   /** Of a task with a claim. `signal` aborts when it is over, too. */
@@ -46,7 +51,8 @@ export interface TaskClaim {
 }
 
 /**
- * Does the work. What it resolves to (any JSON, at most 256 KiB) is the result. A HiveError that is not retryable ends
+ * Does the work. What it resolves to (any JSON, at most 64 MiB, of which what is over 256 KiB is
+ * stored as the artefact `result`) is the result. A HiveError that is not retryable ends
  * the task for good; anything else that is thrown fails this attempt, and the task is tried again while it may be.
  */
 export type TaskHandler = (task: AgentTask, run: TaskRun) => Promise<unknown>;

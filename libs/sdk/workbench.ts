@@ -1,6 +1,7 @@
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { RESULT_ARTEFACT } from '../protocol/artefacts.ts';
 import { assignmentSubject, taskLogSubject } from '../protocol/subjects.ts';
 import { newKeyPair } from '../protocol/token.ts';
 import { activeTraceparent, BACKGROUND } from '../rpc/observe.ts';
@@ -8,6 +9,7 @@ import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { type SpanOptions, withSpan } from '../telemetry/span.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
 import type { Assignment, Outcome } from '../wire/hivebus/pool/v1/pool.ts';
+import { storeArtefact } from './artefacts.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { Claim } from './claim.ts';
@@ -56,6 +58,9 @@ type ConfirmedAt = Confirmed & { readonly sentAt: number };
 
 /** The agent stops, and says of a task with a claim that nothing of it runs here any more: nobody need wait for that. */
 const GIVEN_BACK: Ending = { outcome: 'OUTCOME_LOST', reason: 'its agent stops' };
+/** What a report has room for. */
+const MAX_RESULT_BYTES = 256 * 1024;
+const MAX_REASON_CHARACTERS = 1024;
 /** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
 const FLUSH_MS = 2000;
 
@@ -263,11 +268,14 @@ export class Workbench {
     const log = this.#logOf(task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
     const checkpoint = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
-    const ending = await this.#withVolumes(task, (volumes) =>
-      attempt.run(handler, task, { log, checkpoint, claim, volumes }, clock, abandonMs),
+    const artefact = (name: string, content: Uint8Array | string, mediaType = '') =>
+      this.#store(attempt, name, Buffer.from(content), mediaType);
+    const ended = await this.#withVolumes(task, (volumes) =>
+      attempt.run(handler, task, { log, artefact, checkpoint, claim, volumes }, clock, abandonMs),
     );
     log.end();
     saver.close();
+    const ending = await this.#withRoom(attempt, ended);
     // What it said last is what the next attempt goes on from.
     if (ending.outcome !== 'OUTCOME_SUCCEEDED') await Promise.race([saver.flushed(), pause(clock, FLUSH_MS)]);
     return ending;
@@ -292,6 +300,25 @@ export class Workbench {
     const { hive, settled } = this.#options;
     const request = { task: assignment.task, minRevision: revision };
     return (await settled(() => hive.pool.getCheckpoint(request))).checkpoint?.data;
+  }
+
+  #store({ assignment }: Attempt, name: string, content: Uint8Array, mediaType: string): Promise<void> {
+    const { hive, instance, settled } = this.#options;
+    const { task, attempt } = assignment;
+    return storeArtefact(hive.pool, { task, attempt, instance }, { name, mediaType, content }, settled);
+  }
+
+  /** A result that is too large for a report is an artefact. */
+  async #withRoom(attempt: Attempt, ending: Ending): Promise<Ending> {
+    const text = ending.result === undefined ? '' : JSON.stringify(ending.result);
+    if (Buffer.byteLength(text) <= MAX_RESULT_BYTES || attempt.abandoned) return ending;
+    try {
+      await this.#store(attempt, RESULT_ARTEFACT, Buffer.from(text), 'application/json');
+      return { outcome: ending.outcome, reason: ending.reason };
+    } catch (error) {
+      const reason = `its result cannot be stored: ${HiveError.from(error).message}`.slice(0, MAX_REASON_CHARACTERS);
+      return { outcome: 'OUTCOME_FAILED', reason };
+    }
   }
 
   #save({ assignment }: Attempt, data: unknown): Promise<unknown> {

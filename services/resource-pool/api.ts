@@ -9,6 +9,7 @@ import type {
   ReadTaskLogResponse,
   ResourcePoolServiceService,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Artefacts } from './artefacts.ts';
 import { reportTasks, submitTasks } from './bulk.ts';
 import type { PoolShape } from './core/state.ts';
 import { awaitGrant } from './grants.ts';
@@ -24,6 +25,7 @@ import {
   checkMigration,
   checkRegistration,
 } from './validation/agents.ts';
+import { checkArtefact, checkArtefactName, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
@@ -46,6 +48,7 @@ export type PoolApi = Api<ResourcePoolServiceService>;
 export interface ApiDeps {
   readonly journal: Journal<PoolShape>;
   readonly logs: TaskLogs;
+  readonly artefacts: Pick<Artefacts, 'put' | 'read'>;
   readonly liveness: Pick<Liveness, 'heardAt'>;
   /** The machine's events, for their keys. */
   readonly events: Machine<PoolShape>['events'];
@@ -54,7 +57,7 @@ export interface ApiDeps {
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
-export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): PoolApi {
+export function poolApi({ journal, logs, artefacts, liveness, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
       checkRegistration(request);
@@ -202,6 +205,24 @@ export function poolApi({ journal, logs, liveness, events, lookUp }: ApiDeps): P
     async getCheckpoint(request, call) {
       checkId('task', request.task);
       return journal.query('getCheckpoint', request, call, atLeast(request));
+    },
+    async putArtefactPart(request, call) {
+      const content = checkArtefactPart(request);
+      const answer = await journal.execute('putArtefactPart', { ...request, data: '' }, unrepeated(call));
+      await artefacts.put(request, request.part, content);
+      return answer;
+    },
+    async addArtefact(request, call) {
+      checkArtefact(request);
+      return journal.execute('addArtefact', request, call);
+    },
+    async *readArtefact(request, call) {
+      checkArtefactName(request);
+      const artefact = await journal.query('artefact', request, call, { linearizable: true });
+      yield { artefact, data: '' };
+      for await (const content of artefacts.read(request.task, artefact)) {
+        yield { artefact: undefined, data: Buffer.from(content).toString('base64') };
+      }
     },
     async reportTask(request, call) {
       checkReport(request);

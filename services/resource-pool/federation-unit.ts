@@ -12,6 +12,7 @@ import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool
 import { AgentLine } from './agent-line.ts';
 import { AgentNews } from './agent-news.ts';
 import { type PoolApi, poolApi } from './api.ts';
+import { Artefacts } from './artefacts.ts';
 import { createPoolMachine } from './core/machine.ts';
 import type { PoolSettings } from './core/settings.ts';
 import type { PoolShape } from './core/state.ts';
@@ -23,6 +24,7 @@ import { observePool } from './observe-pool.ts';
 import { RegistryFollower, registryClient } from './registry-follower.ts';
 import { retireStrays } from './retire-strays.ts';
 import { type SessionApi, sessionApi } from './session.ts';
+import { sweepArtefacts } from './sweep-artefacts.ts';
 import { TaskLogs } from './task-logs.ts';
 import { COMMAND_RULES, swarmOf } from './validation.ts';
 
@@ -34,7 +36,10 @@ export interface UnitOptions {
   readonly announcer: NatsConnection;
   readonly authenticate: Authenticate;
   readonly pool: PoolSettings;
-  readonly watching: Pick<LivenessOptions, 'phi' | 'sampleMs' | 'probeBusyMs' | 'settleMs'>;
+  readonly watching: Pick<LivenessOptions, 'phi' | 'sampleMs' | 'probeBusyMs' | 'settleMs'> & {
+    /** How often content of artefacts is looked for that is nobody's, in milliseconds. */
+    readonly sweepMs: number;
+  };
   readonly journal: Partial<JournalSettings>;
   readonly clock: Clock;
   readonly ignored: (why: HiveError, federation: string) => void;
@@ -63,6 +68,7 @@ export async function openFederation(
   const { federation, nc, clock, log, authenticate } = options;
   const logs = await TaskLogs.open(nc, federation, options.journal.replicas ?? 1, clock);
   const dead = await DeadLetters.open(nc, federation, options.journal.replicas ?? 1);
+  const artefacts = await Artefacts.open(nc, federation, options.journal.replicas ?? 1);
   const line = new AgentLine(nc, federation, clock);
   const onError = (error: HiveError) =>
     log('debug', 'a change was not told to the machine yet', { federation, why: error.message });
@@ -96,6 +102,7 @@ export async function openFederation(
   liveness.follow(journal);
   const observing = observePool(journal, options.metrics);
   const retiring = retireStrays({ journal, follower, clock, onError });
+  const sweeping = sweepArtefacts({ journal, artefacts, clock, everyMs: options.watching.sweepMs, onError });
   const ignored = (why: HiveError) => options.ignored(why, federation);
   const heartbeats = listenToHeartbeats({ nc, journal, liveness, authenticate, ignored });
   const news = new AgentNews(journal);
@@ -103,6 +110,7 @@ export async function openFederation(
     news[Symbol.dispose]();
     heartbeats[Symbol.dispose]();
     retiring[Symbol.dispose]();
+    sweeping[Symbol.dispose]();
     observing[Symbol.dispose]();
     liveness[Symbol.dispose]();
     await journal[Symbol.asyncDispose]();
@@ -110,7 +118,7 @@ export async function openFederation(
   };
   const api = poolApi({
     journal,
-    ...{ logs, liveness },
+    ...{ logs, liveness, artefacts },
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });

@@ -24,10 +24,13 @@ export interface ResourcePoolConfig {
   readonly probeBusyMs?: number;
   /** After the bus came back, agents get so many milliseconds to come back as well; default 2000. */
   readonly settleMs?: number;
+  /** How often the leader looks for content of artefacts that is nobody's, in milliseconds; default 300000. */
+  readonly sweepMs?: number;
 }
 
 const DEFAULT_SAMPLE_MS = 200;
 const DEFAULT_PROBE_BUSY_MS = 400;
+const DEFAULT_SWEEP_MS = 300_000;
 const DEFAULT_SETTLE_MS = 2000;
 
 /**
@@ -60,6 +63,7 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
         probeBusyMs: config.probeBusyMs ?? DEFAULT_PROBE_BUSY_MS,
         settleMs: config.settleMs ?? DEFAULT_SETTLE_MS,
         phi,
+        sweepMs: config.sweepMs ?? DEFAULT_SWEEP_MS,
       },
       ignored: (why: { code: string; message: string }) => {
         ignoredHeartbeats.add(1, { federation, code: why.code });

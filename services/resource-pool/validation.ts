@@ -7,6 +7,7 @@ import {
   checkMigration,
   checkRegistration,
 } from './validation/agents.ts';
+import { checkArtefact, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
@@ -44,6 +45,8 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
   saveCheckpoint: checkCheckpoint,
+  putArtefactPart: (request) => void checkArtefactPart(request),
+  addArtefact: checkArtefact,
   reportTask: checkReport,
   revokeLease: checkRevocation,
   setLendingPolicy: checkLending,

@@ -39,6 +39,7 @@ export const QUICK = {
   sampleMs: 50,
   probeBusyMs: 100,
   settleMs: 100,
+  sweepMs: 200,
 };
 
 export async function servePool(closing: Closing): Promise<Service> {

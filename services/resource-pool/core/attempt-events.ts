@@ -5,7 +5,7 @@ import { learn } from './measure.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
-import { putTask } from './store.ts';
+import { putArtefacts, putTask } from './store.ts';
 import { next } from './task-states.ts';
 
 type Events = Pick<
@@ -65,6 +65,7 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const { readySince: _, ...rest } = task;
       const delay = data.delayMs > 0 ? { notBefore: at.time + data.delayMs } : {};
       putTask(state, { ...rest, ...delay, state: to, attempts, revision: at.revision }, settings);
+      putArtefacts(state, task.id, []);
       settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
     },
     key: (data, state) => taskKey(state, data.task),

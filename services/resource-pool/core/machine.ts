@@ -1,5 +1,6 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { agentCommands, agentEvents } from './agent.ts';
+import { artefactCommands, artefactEvents } from './artefact.ts';
 import { attemptCommands } from './attempt-commands.ts';
 import { attemptEvents } from './attempt-events.ts';
 import { budgetEvents } from './budget.ts';
@@ -31,7 +32,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
     ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
     ...{ migrations: more.migrations },
-    ...{ budgets: more.budgets, deadLetters: more.deadLetters },
+    ...{ budgets: more.budgets, deadLetters: more.deadLetters, artefacts: more.artefacts },
   }),
   restored: (state) => rebuild(state, settings),
   commands: {
@@ -44,6 +45,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...attemptCommands(settings),
     ...checkpointCommands(settings),
     ...deadLetterCommands(settings),
+    ...artefactCommands(settings),
     ...deliveryCommands,
     ...retireCommands(settings),
     ...policyCommands,
@@ -61,6 +63,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...attemptEvents(settings),
     ...checkpointEvents,
     ...deadLetterEvents,
+    ...artefactEvents,
     ...budgetEvents,
     ...deliveryEvents,
     ...stealingEvents(settings),

@@ -85,6 +85,10 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('stale' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('artefact' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), task: taskIndex }) },
   {
     weight: 4,
@@ -192,6 +196,8 @@ class Model {
         return this.#reportAttempt(this.#task(one.task), one.attempt);
       case 'checkpoint':
         return this.#checkpoint(this.#task(one.task), one.attempt);
+      case 'artefact':
+        return this.#artefact(this.#task(one.task), one.attempt);
       case 'cancel':
         return void run.execute('cancelTask', { id: this.#task(one.task), reason: '' });
       case 'observe': {
@@ -291,6 +297,19 @@ class Model {
     expect(run.state.checkpoints.get(id)?.data).toEqual(isCurrent && row.spec.continuity?.resume ? data : before?.data);
   }
 
+  /** An artefact of any attempt: only the current one's is taken. */
+  #artefact(id: string, number: number): void {
+    const { run } = this.pool;
+    const row = run.state.tasks.get(id);
+    const attempt = row?.attempts[number];
+    if (!row || !attempt) return;
+    const artefact = { name: 'a', mediaType: '', bytes: 1 + number, digest: `${number}`, parts: 1, attempt: 0 };
+    const add = () =>
+      run.execute('addArtefact', { task: id, attempt: attempt.number, instance: attempt.instance, artefact });
+    if (attempt === currentAttempt(row) && row.state === 'TASK_STATE_RUNNING') add();
+    else expect(add).toThrow(HiveError);
+  }
+
   check(): void {
     const { state } = this.pool.run;
     this.#checkEvents();
@@ -305,6 +324,7 @@ class Model {
     this.#checkContinuity();
     this.#checkBudgets();
     this.#checkDeadLetters();
+    this.#checkArtefacts();
   }
 
   #seen = 0;
@@ -458,6 +478,19 @@ class Model {
     expect(letters.every(({ row }) => row.state === 'TASK_STATE_FAILED')).toBe(true);
     expect(letters.map(({ row }) => row.id)).toEqual(this.#failed.slice(-KEPT_LETTERS));
     expect(deadBytes.value).toBe(letters.reduce((sum, { size }) => sum + size, 0));
+  }
+
+  /** Artefacts are of tasks that are kept, and of the last attempt of each. */
+  #checkArtefacts(): void {
+    const { artefacts, artefactBytes, tasks } = this.pool.run.state;
+    let bytes = 0;
+    for (const [id, { items }] of artefacts.entries()) {
+      for (const item of items) {
+        bytes += item.bytes;
+        expect(item.attempt).toBe(tasks.get(id)?.attempts.length);
+      }
+    }
+    expect(artefactBytes.value).toBe(bytes);
   }
 
   finish(): void {

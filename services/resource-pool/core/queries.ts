@@ -1,5 +1,6 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
+import { artefactQueries } from './artefact.ts';
 import { checkpointQueries } from './checkpoint.ts';
 import { deadLetterQueries } from './dead-letter.ts';
 import { explain } from './explain.ts';
@@ -88,6 +89,7 @@ export const queries: Machine<PoolShape>['queries'] = {
   explain,
   ...checkpointQueries,
   ...deadLetterQueries,
+  ...artefactQueries,
   getLendingPolicy: (state, { swarm }, view) => ({
     policy: lendingOf(state, swarm),
     lent: state.usage.lent.of(swarm),

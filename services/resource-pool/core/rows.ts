@@ -2,6 +2,7 @@ import type { Effect } from '../../../libs/protocol/machine.ts';
 import type { Choice } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type {
   AgentState,
+  Artefact,
   LeaseState,
   LendingPolicy,
   MigrationState,
@@ -209,6 +210,11 @@ export interface CheckpointRow {
   /** The size of the data as JSON. */
   readonly bytes: number;
   readonly savedAt: number;
+}
+
+/** What a task's last attempt has stored. It stays as long as the task. */
+export interface ArtefactsRow {
+  readonly items: readonly Artefact[];
 }
 
 /** What is used of a task's budget; see budget.ts. It stays as long as a task refers to it. */

@@ -34,6 +34,8 @@ export interface PoolSettings {
   readonly maxRequests: number;
   /** Bytes of all checkpoints of one federation; beyond it they are refused. */
   readonly maxCheckpointBytes: number;
+  /** Bytes of all artefacts of one federation; beyond it they are refused. */
+  readonly maxArtefactBytes: number;
   /** Dead letters that are kept: the newest, up to about so many bytes, and no longer than so long, in ms. */
   readonly keepDeadLetters: number;
   readonly maxDeadBytes: number;
@@ -69,6 +71,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   maxQueued: 100_000,
   maxRequests: 10_000,
   maxCheckpointBytes: 64 << 20,
+  maxArtefactBytes: 1 << 30,
   keepDeadLetters: 1000,
   maxDeadBytes: 32 << 20,
   keepDeadMs: 7 * 86_400_000,

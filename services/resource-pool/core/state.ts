@@ -11,6 +11,7 @@ import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
 import type {
   AgentRow,
+  ArtefactsRow,
   BudgetRow,
   CheckpointRow,
   DeadLetterRow,
@@ -66,6 +67,8 @@ export interface PoolState {
   readonly budgets: Table<BudgetRow>;
   /** By task, the oldest first. */
   readonly deadLetters: Table<DeadLetterRow>;
+  /** By task, of those that have some. */
+  readonly artefacts: Table<ArtefactsRow>;
   /** Everything below is derived from the tables above. */
   readonly scoring: Scoring;
   readonly fair: FairShare;
@@ -82,6 +85,8 @@ export interface PoolState {
   readonly endedLeases: EndedOnes;
   /** The size of all checkpoints. */
   readonly checkpointBytes: { value: number };
+  /** The size of all artefacts. */
+  readonly artefactBytes: { value: number };
   /** About the size of all dead letters. */
   readonly deadBytes: { value: number };
   /** How many tasks and budgets refer to each budget. */
@@ -142,6 +147,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     checkpoints: new Table(),
     budgets: new Table(),
     deadLetters: new Table(),
+    artefacts: new Table(),
     measures: new Table(),
     norms: new Table(),
     policies: new Table(),
@@ -164,6 +170,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     endedTasks: new EndedOnes(),
     endedLeases: new EndedOnes(),
     checkpointBytes: { value: 0 },
+    artefactBytes: { value: 0 },
     deadBytes: { value: 0 },
     budgetRefs: new Map(),
     owed: new Map(),
@@ -230,6 +237,8 @@ export interface PoolShape {
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
     saveCheckpoint: Command<wire.SaveCheckpointRequest, wire.SaveCheckpointResponse>;
+    putArtefactPart: Command<wire.PutArtefactPartRequest, wire.PutArtefactPartResponse>;
+    addArtefact: Command<wire.AddArtefactRequest, wire.AddArtefactResponse>;
     reportTask: Command<wire.ReportTaskRequest, wire.ReportTaskResponse>;
     setPolicy: Command<wire.SetPolicyRequest, wire.SetPolicyResponse>;
     revokeLease: Command<wire.RevokeLeaseRequest, wire.RevokeLeaseResponse>;
@@ -251,6 +260,8 @@ export interface PoolShape {
     listTasks: Command<wire.ListTasksRequest, wire.ListTasksResponse>;
     listDeadLetters: Command<wire.ListDeadLettersRequest, wire.ListDeadLettersResponse>;
     getDeadLetter: Command<wire.GetDeadLetterRequest, wire.GetDeadLetterResponse>;
+    /** Internal: what an artefact is. */
+    artefact: Command<wire.ReadArtefactRequest, wire.Artefact>;
     getCheckpoint: Command<wire.GetCheckpointRequest, wire.GetCheckpointResponse>;
     getLendingPolicy: Command<wire.GetLendingPolicyRequest, wire.GetLendingPolicyResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
@@ -292,6 +303,7 @@ export interface PoolShape {
     'task.offered': events.TaskOffered;
     'task.cancel-requested': events.TaskCancelRequested;
     'task.ended': events.TaskEnded;
+    'artefact.added': events.ArtefactAdded;
     'task.replayed': events.TaskReplayed;
     'budget.charged': events.BudgetCharged;
     'task.forgotten': events.TaskForgotten;

@@ -1,4 +1,5 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
+import type { Artefact } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { agentDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
 import { asksOf, isOffered, offerDue } from './offered.ts';
 import {
@@ -165,6 +166,7 @@ function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void
 export function deleteTask(state: PoolState, id: string): void {
   referToBudget(state, state.tasks.get(id)?.budget, -1);
   state.tasks.delete(id);
+  putArtefacts(state, id, []);
   state.endedTasks.delete(id);
 }
 
@@ -197,6 +199,15 @@ export function putBudget(state: PoolState, row: BudgetRow): void {
   state.budgets.set(row.task, row);
   referToBudget(state, row.parent, 1);
 }
+
+export function putArtefacts(state: PoolState, task: string, items: readonly Artefact[]): void {
+  const before = state.artefacts.get(task)?.items ?? [];
+  state.artefactBytes.value += bytesOf(items) - bytesOf(before);
+  if (items.length > 0) state.artefacts.set(task, { items });
+  else if (before.length > 0) state.artefacts.delete(task);
+}
+
+const bytesOf = (items: readonly Artefact[]): number => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
 export function putCheckpoint(state: PoolState, row: CheckpointRow): void {
   deleteCheckpoint(state, row.task);
@@ -246,6 +257,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
     referToBudget(state, row.budget, 1);
   }
   for (const row of state.budgets.values()) referToBudget(state, row.parent, 1);
+  for (const { items } of state.artefacts.values()) state.artefactBytes.value += bytesOf(items);
   for (const row of state.deadLetters.values()) state.deadBytes.value += row.size;
   for (const row of state.deliveries.values()) putDelivery(state, row);
   for (const row of state.checkpoints.values()) state.checkpointBytes.value += row.bytes;

@@ -8,6 +8,7 @@ import type {
   Migration,
   Performance,
   Task,
+  TaskArtefacts,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { budgetUse } from './budget.ts';
 import { obstaclesText, otherTypesText } from './candidates.ts';
@@ -115,6 +116,7 @@ export const taskView = (row: TaskRow, state: PoolState): Task => ({
   hops: row.hops,
   revision: String(row.revision),
   checkpoint: checkpointOf(row, state),
+  artefacts: artefactsOf(row, state),
   origin: row.origin,
   budgetUse: row.budget === undefined ? undefined : budgetUse(state, row),
   waitingFor: row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '',
@@ -123,6 +125,11 @@ export const taskView = (row: TaskRow, state: PoolState): Task => ({
 const checkpointOf = ({ id }: TaskRow, state: PoolState): Checkpoint | undefined => {
   const row = state.checkpoints.get(id);
   return row && checkpointView(row);
+};
+
+const artefactsOf = ({ id }: TaskRow, state: PoolState): TaskArtefacts | undefined => {
+  const row = state.artefacts.get(id);
+  return row && { items: [...row.items] };
 };
 
 /** Without the data, which may be large. */

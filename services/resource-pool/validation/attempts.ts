@@ -52,7 +52,11 @@ export function checkCheckpoint(request: rpc.SaveCheckpointRequest): void {
   checks.done();
 }
 
-function attempt(checks: Checks, request: Pick<rpc.ConfirmAssignmentRequest, 'task' | 'attempt' | 'instance'>): void {
+/** An attempt that is named by its agent. */
+export function attempt(
+  checks: Checks,
+  request: Pick<rpc.ConfirmAssignmentRequest, 'task' | 'attempt' | 'instance'>,
+): void {
   checks.name('task', request.task);
   checks.rule(request.attempt >= 1, 'attempt', request.attempt, 'must be at least 1');
   checks.name('instance', request.instance);

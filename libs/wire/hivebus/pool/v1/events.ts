@@ -13,6 +13,7 @@ import {
   agentStateFromJSON,
   agentStateToJSON,
   agentStateToNumber,
+  Artefact,
   LeaseState,
   leaseStateFromJSON,
   leaseStateToJSON,
@@ -354,6 +355,14 @@ export interface TaskAttemptEnded {
    * itself that the attempt has ended. Counts from the leader's epoch, when that began later.
    */
   claimMs: number;
+}
+
+/** artefact.added: an attempt has stored a file; key = <swarm>.<task>. */
+export interface ArtefactAdded {
+  /** The task's id. */
+  task: string;
+  /** The artefact; its time is that of the journal and not repeated here. */
+  artefact?: Artefact | undefined;
 }
 
 /** task.checkpointed: an attempt has stored how far it has come; key = <swarm>.<task>. */
@@ -3201,6 +3210,81 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.claimMs !== 0) {
       obj.claimMs = Math.round(message.claimMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseArtefactAdded(): ArtefactAdded {
+  return { task: "", artefact: undefined };
+}
+
+export const ArtefactAdded: MessageFns<ArtefactAdded> = {
+  encode(message: ArtefactAdded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.artefact !== undefined) {
+      Artefact.encode(message.artefact, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ArtefactAdded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArtefactAdded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.artefact = Artefact.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ArtefactAdded {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      artefact: isSet(object.artefact) ? Artefact.fromJSON(object.artefact) : undefined,
+    };
+  },
+
+  toJSON(message: ArtefactAdded): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.artefact !== undefined) {
+      obj.artefact = Artefact.toJSON(message.artefact);
     }
     return obj;
   },

@@ -874,7 +874,41 @@ export interface Task {
     | TaskOrigin
     | undefined;
   /** What is used of the budget that counts for it; unset = it has none. Computed for answers. */
-  budgetUse?: BudgetUse | undefined;
+  budgetUse?:
+    | BudgetUse
+    | undefined;
+  /**
+   * What its last attempt has stored; unset = nothing. One that is called `result` is the result, when that is too large
+   * for the field.
+   */
+  artefacts?: TaskArtefacts | undefined;
+}
+
+/** What an attempt at a task has stored. */
+export interface TaskArtefacts {
+  /** Oldest first; at most 32. */
+  items: Artefact[];
+}
+
+/**
+ * A file that an attempt has stored, in the federation's object store. It leaves with its task, or with its attempt when
+ * another follows.
+ */
+export interface Artefact {
+  /** Its name: 1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot. */
+  name: string;
+  /** The attempt that stored it. */
+  attempt: number;
+  /** What it is, e.g. `application/json`; at most 128 characters; may be empty. */
+  mediaType: string;
+  /** Its size in bytes, up to 67108864. */
+  bytes: number;
+  /** `sha256:` and the SHA-256 of its content in base64url. */
+  digest: string;
+  /** How many parts it is stored in, each of 393216 bytes but the last. */
+  parts: number;
+  /** When it was stored. */
+  storedAt?: string | undefined;
 }
 
 /** What a task was made from. */
@@ -1873,6 +1907,56 @@ export interface SaveCheckpointResponse {
   number: number;
   /** The pool's revision of this answer. */
   revision: string;
+}
+
+export interface PutArtefactPartRequest {
+  /** The task's id. */
+  task: string;
+  /** The attempt. */
+  attempt: number;
+  /** The agent's instance. */
+  instance: string;
+  /** The artefact's name. */
+  name: string;
+  /** Which part, from 0. */
+  part: number;
+  /** Its content, in base64: 393216 bytes, or less for the last. */
+  data: string;
+}
+
+export interface PutArtefactPartResponse {
+}
+
+export interface AddArtefactRequest {
+  /** The task's id. */
+  task: string;
+  /** The attempt. */
+  attempt: number;
+  /** The agent's instance. */
+  instance: string;
+  /** The artefact; attempt and time do not count. */
+  artefact?: Artefact | undefined;
+}
+
+export interface AddArtefactResponse {
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ReadArtefactRequest {
+  /** The task's id. */
+  task: string;
+  /** The artefact's name. */
+  name: string;
+}
+
+export interface ReadArtefactResponse {
+  /** In the first answer: what it is. */
+  artefact?:
+    | Artefact
+    | undefined;
+  /** In all others: the next part, in base64. */
+  data: string;
 }
 
 export interface GetCheckpointRequest {
@@ -4311,6 +4395,7 @@ function createBaseTask(): Task {
     checkpoint: undefined,
     origin: undefined,
     budgetUse: undefined,
+    artefacts: undefined,
   };
 }
 
@@ -4369,6 +4454,9 @@ export const Task: MessageFns<Task> = {
     }
     if (message.budgetUse !== undefined) {
       BudgetUse.encode(message.budgetUse, writer.uint32(146).fork()).join();
+    }
+    if (message.artefacts !== undefined) {
+      TaskArtefacts.encode(message.artefacts, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -4530,6 +4618,14 @@ export const Task: MessageFns<Task> = {
             message.budgetUse = BudgetUse.decode(reader, reader.uint32());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.artefacts = TaskArtefacts.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4590,6 +4686,7 @@ export const Task: MessageFns<Task> = {
         : isSet(object.budget_use)
         ? BudgetUse.fromJSON(object.budget_use)
         : undefined,
+      artefacts: isSet(object.artefacts) ? TaskArtefacts.fromJSON(object.artefacts) : undefined,
     };
   },
 
@@ -4648,6 +4745,225 @@ export const Task: MessageFns<Task> = {
     }
     if (message.budgetUse !== undefined) {
       obj.budgetUse = BudgetUse.toJSON(message.budgetUse);
+    }
+    if (message.artefacts !== undefined) {
+      obj.artefacts = TaskArtefacts.toJSON(message.artefacts);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskArtefacts(): TaskArtefacts {
+  return { items: [] };
+}
+
+export const TaskArtefacts: MessageFns<TaskArtefacts> = {
+  encode(message: TaskArtefacts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.items) {
+      Artefact.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskArtefacts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskArtefacts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.items.push(Artefact.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskArtefacts {
+    return { items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => Artefact.fromJSON(e)) : [] };
+  },
+
+  toJSON(message: TaskArtefacts): unknown {
+    const obj: any = {};
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => Artefact.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseArtefact(): Artefact {
+  return { name: "", attempt: 0, mediaType: "", bytes: 0, digest: "", parts: 0, storedAt: undefined };
+}
+
+export const Artefact: MessageFns<Artefact> = {
+  encode(message: Artefact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.mediaType !== "") {
+      writer.uint32(26).string(message.mediaType);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint32(message.bytes);
+    }
+    if (message.digest !== "") {
+      writer.uint32(42).string(message.digest);
+    }
+    if (message.parts !== 0) {
+      writer.uint32(48).uint32(message.parts);
+    }
+    if (message.storedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.storedAt), writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Artefact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArtefact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.mediaType = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.parts = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.storedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Artefact {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      mediaType: isSet(object.mediaType)
+        ? globalThis.String(object.mediaType)
+        : isSet(object.media_type)
+        ? globalThis.String(object.media_type)
+        : "",
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      parts: isSet(object.parts) ? globalThis.Number(object.parts) : 0,
+      storedAt: isSet(object.storedAt)
+        ? globalThis.String(object.storedAt)
+        : isSet(object.stored_at)
+        ? globalThis.String(object.stored_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Artefact): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.mediaType !== "") {
+      obj.mediaType = message.mediaType;
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    if (message.parts !== 0) {
+      obj.parts = Math.round(message.parts);
+    }
+    if (message.storedAt !== undefined) {
+      obj.storedAt = message.storedAt;
     }
     return obj;
   },
@@ -13389,6 +13705,498 @@ export const SaveCheckpointResponse: MessageFns<SaveCheckpointResponse> = {
   },
 };
 
+function createBasePutArtefactPartRequest(): PutArtefactPartRequest {
+  return { task: "", attempt: 0, instance: "", name: "", part: 0, data: "" };
+}
+
+export const PutArtefactPartRequest: MessageFns<PutArtefactPartRequest> = {
+  encode(message: PutArtefactPartRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.instance !== "") {
+      writer.uint32(26).string(message.instance);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.part !== 0) {
+      writer.uint32(40).uint32(message.part);
+    }
+    if (message.data !== "") {
+      writer.uint32(50).string(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutArtefactPartRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutArtefactPartRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instance = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.part = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.data = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PutArtefactPartRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      part: isSet(object.part) ? globalThis.Number(object.part) : 0,
+      data: isSet(object.data) ? globalThis.String(object.data) : "",
+    };
+  },
+
+  toJSON(message: PutArtefactPartRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.instance !== "") {
+      obj.instance = message.instance;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.part !== 0) {
+      obj.part = Math.round(message.part);
+    }
+    if (message.data !== "") {
+      obj.data = message.data;
+    }
+    return obj;
+  },
+};
+
+function createBasePutArtefactPartResponse(): PutArtefactPartResponse {
+  return {};
+}
+
+export const PutArtefactPartResponse: MessageFns<PutArtefactPartResponse> = {
+  encode(_: PutArtefactPartResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PutArtefactPartResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePutArtefactPartResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): PutArtefactPartResponse {
+    return {};
+  },
+
+  toJSON(_: PutArtefactPartResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+};
+
+function createBaseAddArtefactRequest(): AddArtefactRequest {
+  return { task: "", attempt: 0, instance: "", artefact: undefined };
+}
+
+export const AddArtefactRequest: MessageFns<AddArtefactRequest> = {
+  encode(message: AddArtefactRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.instance !== "") {
+      writer.uint32(26).string(message.instance);
+    }
+    if (message.artefact !== undefined) {
+      Artefact.encode(message.artefact, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddArtefactRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddArtefactRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instance = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.artefact = Artefact.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AddArtefactRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+      artefact: isSet(object.artefact) ? Artefact.fromJSON(object.artefact) : undefined,
+    };
+  },
+
+  toJSON(message: AddArtefactRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.instance !== "") {
+      obj.instance = message.instance;
+    }
+    if (message.artefact !== undefined) {
+      obj.artefact = Artefact.toJSON(message.artefact);
+    }
+    return obj;
+  },
+};
+
+function createBaseAddArtefactResponse(): AddArtefactResponse {
+  return { revision: "0" };
+}
+
+export const AddArtefactResponse: MessageFns<AddArtefactResponse> = {
+  encode(message: AddArtefactResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== "0") {
+      writer.uint32(8).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddArtefactResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddArtefactResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AddArtefactResponse {
+    return { revision: isSet(object.revision) ? globalThis.String(object.revision) : "0" };
+  },
+
+  toJSON(message: AddArtefactResponse): unknown {
+    const obj: any = {};
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseReadArtefactRequest(): ReadArtefactRequest {
+  return { task: "", name: "" };
+}
+
+export const ReadArtefactRequest: MessageFns<ReadArtefactRequest> = {
+  encode(message: ReadArtefactRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadArtefactRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadArtefactRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadArtefactRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: ReadArtefactRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+};
+
+function createBaseReadArtefactResponse(): ReadArtefactResponse {
+  return { artefact: undefined, data: "" };
+}
+
+export const ReadArtefactResponse: MessageFns<ReadArtefactResponse> = {
+  encode(message: ReadArtefactResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.artefact !== undefined) {
+      Artefact.encode(message.artefact, writer.uint32(10).fork()).join();
+    }
+    if (message.data !== "") {
+      writer.uint32(18).string(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadArtefactResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadArtefactResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.artefact = Artefact.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadArtefactResponse {
+    return {
+      artefact: isSet(object.artefact) ? Artefact.fromJSON(object.artefact) : undefined,
+      data: isSet(object.data) ? globalThis.String(object.data) : "",
+    };
+  },
+
+  toJSON(message: ReadArtefactResponse): unknown {
+    const obj: any = {};
+    if (message.artefact !== undefined) {
+      obj.artefact = Artefact.toJSON(message.artefact);
+    }
+    if (message.data !== "") {
+      obj.data = message.data;
+    }
+    return obj;
+  },
+};
+
 function createBaseGetCheckpointRequest(): GetCheckpointRequest {
   return { task: "", minRevision: "0" };
 }
@@ -16320,6 +17128,42 @@ export const ResourcePoolServiceService = {
       Buffer.from(SaveCheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SaveCheckpointResponse => SaveCheckpointResponse.decode(value),
   },
+  /** Stores a part of an artefact of an attempt, which counts only when AddArtefact has named it. ABORTED as SaveCheckpoint. */
+  putArtefactPart: {
+    path: "/hivebus.pool.v1.ResourcePoolService/PutArtefactPart" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PutArtefactPartRequest): Buffer =>
+      Buffer.from(PutArtefactPartRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PutArtefactPartRequest => PutArtefactPartRequest.decode(value),
+    responseSerialize: (value: PutArtefactPartResponse): Buffer =>
+      Buffer.from(PutArtefactPartResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PutArtefactPartResponse => PutArtefactPartResponse.decode(value),
+  },
+  /**
+   * An artefact whose parts are all stored is the attempt's from now on. A repeat with the same content is answered like
+   * the first; ALREADY_EXISTS for other content.
+   */
+  addArtefact: {
+    path: "/hivebus.pool.v1.ResourcePoolService/AddArtefact" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddArtefactRequest): Buffer => Buffer.from(AddArtefactRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddArtefactRequest => AddArtefactRequest.decode(value),
+    responseSerialize: (value: AddArtefactResponse): Buffer => Buffer.from(AddArtefactResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddArtefactResponse => AddArtefactResponse.decode(value),
+  },
+  /** An artefact's content. It ends with DATA_LOSS when that is not what its digest says. */
+  readArtefact: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ReadArtefact" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadArtefactRequest): Buffer => Buffer.from(ReadArtefactRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadArtefactRequest => ReadArtefactRequest.decode(value),
+    responseSerialize: (value: ReadArtefactResponse): Buffer =>
+      Buffer.from(ReadArtefactResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadArtefactResponse => ReadArtefactResponse.decode(value),
+  },
   /** A task's last checkpoint with its data. */
   getCheckpoint: {
     path: "/hivebus.pool.v1.ResourcePoolService/GetCheckpoint" as const,
@@ -16509,6 +17353,15 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
    * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
    */
   saveCheckpoint: handleUnaryCall<SaveCheckpointRequest, SaveCheckpointResponse>;
+  /** Stores a part of an artefact of an attempt, which counts only when AddArtefact has named it. ABORTED as SaveCheckpoint. */
+  putArtefactPart: handleUnaryCall<PutArtefactPartRequest, PutArtefactPartResponse>;
+  /**
+   * An artefact whose parts are all stored is the attempt's from now on. A repeat with the same content is answered like
+   * the first; ALREADY_EXISTS for other content.
+   */
+  addArtefact: handleUnaryCall<AddArtefactRequest, AddArtefactResponse>;
+  /** An artefact's content. It ends with DATA_LOSS when that is not what its digest says. */
+  readArtefact: handleServerStreamingCall<ReadArtefactRequest, ReadArtefactResponse>;
   /** A task's last checkpoint with its data. */
   getCheckpoint: handleUnaryCall<GetCheckpointRequest, GetCheckpointResponse>;
   /**
@@ -17072,6 +17925,51 @@ export interface ResourcePoolServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SaveCheckpointResponse) => void,
   ): ClientUnaryCall;
+  /** Stores a part of an artefact of an attempt, which counts only when AddArtefact has named it. ABORTED as SaveCheckpoint. */
+  putArtefactPart(
+    request: PutArtefactPartRequest,
+    callback: (error: ServiceError | null, response: PutArtefactPartResponse) => void,
+  ): ClientUnaryCall;
+  putArtefactPart(
+    request: PutArtefactPartRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PutArtefactPartResponse) => void,
+  ): ClientUnaryCall;
+  putArtefactPart(
+    request: PutArtefactPartRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PutArtefactPartResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * An artefact whose parts are all stored is the attempt's from now on. A repeat with the same content is answered like
+   * the first; ALREADY_EXISTS for other content.
+   */
+  addArtefact(
+    request: AddArtefactRequest,
+    callback: (error: ServiceError | null, response: AddArtefactResponse) => void,
+  ): ClientUnaryCall;
+  addArtefact(
+    request: AddArtefactRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddArtefactResponse) => void,
+  ): ClientUnaryCall;
+  addArtefact(
+    request: AddArtefactRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddArtefactResponse) => void,
+  ): ClientUnaryCall;
+  /** An artefact's content. It ends with DATA_LOSS when that is not what its digest says. */
+  readArtefact(
+    request: ReadArtefactRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadArtefactResponse>;
+  readArtefact(
+    request: ReadArtefactRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadArtefactResponse>;
   /** A task's last checkpoint with its data. */
   getCheckpoint(
     request: GetCheckpointRequest,
