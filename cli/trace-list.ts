@@ -3,6 +3,7 @@ import type { TraceSummary } from '../libs/wire/hivebus/telemetry/v1/telemetry.t
 import { colors, columnWidths, GAP, table, terminalWidth } from './output.ts';
 import { printable } from './printable.ts';
 import { shortName } from './waterfall.ts';
+import { took } from './waterfall-layout.ts';
 
 const HEAD = ['TRACE', 'NAME', 'AGE', 'TOOK', 'ERRORS', 'SENDER', 'SPANS', 'SERVICE'];
 /** Of these columns, however narrow it is; each other one only when it and all before it fit uncut. */
@@ -15,7 +16,7 @@ export function traceList(traces: readonly TraceSummary[], now = Date.now(), wid
     traceId,
     name === '' ? '(not kept)' : shortName(name),
     formatDuration(Math.max(0, now - Number(startUs) / 1000)),
-    formatDuration(Number(durationUs) / 1000),
+    took(Number(durationUs)),
     failed > 0 ? colors.red(String(failed)) : '-',
     sender === '' ? '(the keeper)' : sender,
     String(spans),

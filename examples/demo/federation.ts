@@ -12,6 +12,8 @@ import { firstJson, Processes } from './processes.ts';
 /** Who is there: swarm `code` has the work, the others have the agents. */
 export const SWARMS = { code: 1, quality: 2, security: 2 } as const;
 export type SwarmName = keyof typeof SWARMS;
+/** Of their agents, as they declare it, from 0 to 1000: it tells apart who is alike else. */
+const PRIORITIES: Readonly<Record<SwarmName, number>> = { code: 0, quality: 200, security: 100 };
 
 export const AGENT_TYPE = 'analyser';
 const ANALYSER = fileURLToPath(new URL('../analysers/analyse-file.js', import.meta.url));
@@ -86,7 +88,8 @@ function startAgents(processes: Processes, nats: string): Map<string, ChildProce
   for (const [swarm, count] of Object.entries(SWARMS)) {
     for (let i = 1; i <= count; i++) {
       const name = `${AGENT_TYPE}-${i}`;
-      const where = ['--nats', nats, '--swarm', swarm, '--name', name, '--type', AGENT_TYPE];
+      const priority = String(PRIORITIES[swarm as SwarmName]);
+      const where = ['--nats', nats, '--swarm', swarm, '--name', name, '--type', AGENT_TYPE, '--priority', priority];
       const what = ['--drain', '0s', '--', process.execPath, ANALYSER];
       agents.set(`${swarm}/${name}`, processes.start(`${swarm}-${name}`, ['agent', 'run', ...where, ...what]));
     }

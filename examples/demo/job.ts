@@ -1,13 +1,25 @@
 import type { ChildProcess } from 'node:child_process';
-import { followTasks, HiveError, isEnded, type Lease, type Swarm, type Task } from '../../libs/sdk/index.ts';
+import {
+  followTasks,
+  type Hive,
+  HiveError,
+  inBackground,
+  isEnded,
+  type Swarm,
+  type Task,
+} from '../../libs/sdk/index.ts';
+import type { ExplainResponse } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { AGENT_TYPE, type DemoFederation } from './federation.ts';
 import type { Standing } from './progress.ts';
+import { endOfWait, firstThatWaits, type Lent, type Waited, whyLent } from './reasons.ts';
 import type { SourceFiles } from './source-files.ts';
 
 /** What came of the job. */
 export interface Outcome {
   readonly tasks: readonly Task[];
-  readonly leases: readonly Lease[];
+  readonly lent: readonly Lent[];
+  /** One that had to wait, and what for; undefined when none was seen waiting. */
+  readonly waited: Waited | undefined;
   /** The agent that was killed, and the task that it was at. */
   readonly killed: { readonly agent: string; readonly task: string } | undefined;
   readonly tookMs: number;
@@ -24,7 +36,8 @@ export class Job {
   readonly #federation: DemoFederation;
   readonly #source: SourceFiles;
   readonly #tasks = new Map<string, Task>();
-  readonly #leases: Lease[] = [];
+  readonly #lent: Lent[] = [];
+  #waits: ExplainResponse | undefined;
   readonly #stop: AbortSignal;
   readonly #say: (text: string) => void;
   #killed: Outcome['killed'];
@@ -36,13 +49,17 @@ export class Job {
     this.#say = say;
   }
 
+  get #pool(): Hive['pool'] {
+    return this.#federation.swarms.code.hive.pool;
+  }
+
   standing(): Standing {
     const tasks = [...this.#tasks.values()];
     return {
       done: tasks.filter(isEnded).length,
       total: this.#source.files.length,
       running: tasks.filter((task) => task.state === 'TASK_STATE_RUNNING').length,
-      borrowed: this.#leases.length,
+      borrowed: this.#lent.length,
       retried: tasks.filter((task) => task.attempts.length > 1).length,
     };
   }
@@ -62,7 +79,9 @@ export class Job {
       over.abort();
     }
     const tookMs = performance.now() - startedAt;
-    return { tasks: [...this.#tasks.values()], leases: this.#leases, killed: this.#killed, tookMs };
+    const waits = this.#waits;
+    const waited = waits && (await inBackground(() => endOfWait(this.#pool, waits, this.#lent)));
+    return { tasks: [...this.#tasks.values()], lent: this.#lent, waited, killed: this.#killed, tookMs };
   }
 
   async #submit(signal: AbortSignal): Promise<void> {
@@ -107,6 +126,7 @@ export class Job {
     while (!signal.aborted && borrowed.length < MAX_BORROWED) {
       const { done, total } = this.standing();
       if (total - done > 2 * (borrowed.length + 1) && this.#tasks.size > 0) {
+        this.#waits ??= await inBackground(() => firstThatWaits(this.#pool, [...this.#tasks.values()]));
         const agent = await this.#borrowOne(code);
         if (agent) borrowed.push(agent);
       }
@@ -119,7 +139,8 @@ export class Job {
   async #borrowOne(code: Swarm): Promise<AsyncDisposable | undefined> {
     try {
       const agent = await code.requestAgent({ type: AGENT_TYPE, termMs: 10_000 });
-      this.#leases.push(agent.lease);
+      const lent = await inBackground(() => whyLent(this.#pool, agent.lease));
+      this.#lent.push(lent);
       this.#say(`code borrows ${agent.lease.agent} of ${agent.lease.lender}`);
       return agent;
     } catch (error) {

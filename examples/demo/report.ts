@@ -2,7 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatDuration } from '../../libs/kernel/durations.ts';
 import type { Analysis } from '../analysers/analysis.ts';
+import { grid } from './grid.ts';
 import type { Outcome } from './job.ts';
+import { lendingSections } from './lending.ts';
+import type { Lent, Waited } from './reasons.ts';
 import type { SourceFiles } from './source-files.ts';
 
 /** What the demo found out, about the code and about the work. */
@@ -16,7 +19,8 @@ export interface Report {
   readonly failed: readonly { readonly file: string; readonly reason: string }[];
   /** By agent as `swarm/name`. */
   readonly doneBy: Readonly<Record<string, { readonly tasks: number; readonly lentBy: string | undefined }>>;
-  readonly borrowed: readonly { readonly agent: string; readonly lender: string; readonly lease: string }[];
+  readonly lent: readonly Lent[];
+  readonly waited: Waited | undefined;
   readonly killed: string | undefined;
   readonly retried: readonly { readonly file: string; readonly agents: readonly string[]; readonly reason: string }[];
   readonly languages: Readonly<Record<string, { files: number; code: number; comment: number; blank: number }>>;
@@ -24,7 +28,7 @@ export interface Report {
 }
 
 export function makeReport(source: SourceFiles, outcome: Outcome, traceId: string): Report {
-  const { tasks, leases, killed, tookMs } = outcome;
+  const { tasks, lent, waited, killed, tookMs } = outcome;
   const succeeded = tasks.filter((task) => task.state === 'TASK_STATE_SUCCEEDED');
   const analyses = succeeded.map((task) => task.result as Analysis).sort((a, b) => (a.file < b.file ? -1 : 1));
   return {
@@ -38,7 +42,8 @@ export function makeReport(source: SourceFiles, outcome: Outcome, traceId: strin
       .filter((task) => task.state !== 'TASK_STATE_SUCCEEDED')
       .map((task) => ({ file: task.spec?.title ?? task.id, reason: task.reason })),
     doneBy: doneBy(outcome),
-    borrowed: leases.map(({ agent, lender, id }) => ({ agent, lender, lease: id })),
+    lent,
+    waited,
     killed: killed?.agent,
     retried: tasks
       .filter((task) => task.attempts.length > 1)
@@ -61,12 +66,12 @@ export async function writeReport(report: Report, trace: string, folder: string)
   return path;
 }
 
-function doneBy({ tasks, leases }: Outcome): Report['doneBy'] {
+function doneBy({ tasks, lent }: Outcome): Report['doneBy'] {
   const counts: Record<string, { tasks: number; lentBy: string | undefined }> = {};
   for (const task of tasks) {
     const agent = task.state === 'TASK_STATE_SUCCEEDED' ? task.attempts.at(-1)?.agent : undefined;
     if (agent === undefined) continue;
-    const lentBy = leases.find((lease) => lease.agent === agent)?.lender;
+    const lentBy = lent.find((each) => each.agent === agent)?.lender;
     counts[agent] = { tasks: (counts[agent]?.tasks ?? 0) + 1, lentBy };
   }
   return Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -124,6 +129,7 @@ function markdown(report: Report, trace: string): string {
       ['file', 'agents', 'why'],
       report.retried.map(({ file, agents, reason }) => [file, agents.join(', then '), reason]),
     ),
+    ...lendingSections(report.lent, report.waited),
     '## Where the time went',
     `\`\`\`\n${trace.trimEnd()}\n\`\`\``,
   ].join('\n\n')}\n`;
@@ -131,9 +137,3 @@ function markdown(report: Report, trace: string): string {
 
 const share = (part: number, rest: number): string =>
   part + rest === 0 ? '-' : `${Math.round((100 * part) / (part + rest))}%`;
-
-function grid(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return 'None.';
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}

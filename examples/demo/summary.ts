@@ -1,4 +1,5 @@
 import { formatDuration } from '../../libs/kernel/durations.ts';
+import { lendingLines, waitingLines } from './lending.ts';
 import type { Report } from './report.ts';
 
 /** What is shown at the end. */
@@ -8,14 +9,15 @@ export function summary(report: Report, path: string): string {
   const longest = report.analyses
     .flatMap(({ file, longest }) => (longest ? [{ file, ...longest }] : []))
     .sort((a, b) => b.lines - a.lines)[0];
-  const { succeeded, failed, retried, borrowed, doneBy } = report;
+  const { succeeded, failed, retried, doneBy } = report;
   return [
     `tasks      ${succeeded} of ${report.files} done in ${formatDuration(report.tookMs)}${failed.length > 0 ? `, ${failed.length} failed` : ''}`,
     ...Object.entries(doneBy).map(([agent, { tasks, lentBy }], i) => {
       const lent = lentBy ? `, lent by ${lentBy}` : '';
       return `${i === 0 ? 'done by' : '       '}    ${agent.padEnd(22)} ${String(tasks).padStart(4)}${lent}`;
     }),
-    `borrowed   ${borrowed.map(({ agent }) => agent).join(', ') || 'nobody'}`,
+    ...lendingLines(report.lent),
+    ...waitingLines(report.waited),
     `killed     ${report.killed ?? 'nobody'}`,
     `again      ${retried.map(({ file, agents }) => `${file} (${agents.join(', then ')})`).join('; ') || 'nothing'}`,
     `found      ${sum((a) => a.lines.code)} lines of code, ${sum((a) => a.marks.length)} marks, ${sum((a) => a.secrets.length)} likely secrets`,

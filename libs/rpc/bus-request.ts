@@ -13,7 +13,7 @@ import type { CallText } from './bundle.ts';
 import { errorOf } from './bus-answers.ts';
 import type { Bundle, BusOutbox, Outgoing } from './bus-outbox.ts';
 import { type Answer, type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-peer.ts';
-import { fromActiveSpan } from './observe.ts';
+import { fromActiveSpan, isBackground } from './observe.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
@@ -104,7 +104,7 @@ export class BusRequest implements Outgoing {
 
   /** One that stopped is still picked now and then: now all are asked. */
   #sendAgain(): void {
-    tracing.getActiveSpan()?.addEvent('sent again, to all replicas');
+    if (!isBackground(this.trace)) tracing.getActiveSpan()?.addEvent('sent again, to all replicas');
     this.#send(rpcRepeatSubject);
   }
 

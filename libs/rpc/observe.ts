@@ -40,13 +40,15 @@ export const correlated = (trace: Trace): Trace =>
 /** What is done for nobody's sake, such as keeping up to date: no trace begins with it. */
 export const BACKGROUND: Trace = { traceparent: '', correlationId: 'background', hops: -1 };
 
+export const isBackground = ({ correlationId }: Trace): boolean => correlationId === BACKGROUND.correlationId;
+
 /** The trace of a call that starts here, made for the sake of `outer`, if anything. */
 export const traceOfCall = (outer: Trace | undefined): Trace =>
   outer ? nextHop(outer) : { traceparent: '', correlationId: randomId(), hops: 0 };
 
 /** The same trace from the active span on, if there is one; what is done in the background is part of none. */
 export function fromActiveSpan(trace: Trace): Trace {
-  const traceparent = trace.correlationId === BACKGROUND.correlationId ? '' : activeTraceparent();
+  const traceparent = isBackground(trace) ? '' : activeTraceparent();
   return traceparent === '' ? trace : { ...trace, traceparent };
 }
 

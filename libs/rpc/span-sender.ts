@@ -3,6 +3,7 @@ import { HiveError } from '../kernel/errors.ts';
 import type { SendSpans } from '../telemetry/span-batches.ts';
 import { TelemetryServiceService } from '../wire/hivebus/telemetry/v1/telemetry.ts';
 import { createBusClient } from './bus-client.ts';
+import { BACKGROUND } from './observe.ts';
 
 const TIMEOUT_MS = 1000;
 
@@ -19,11 +20,12 @@ export function spanSender(nc: NatsConnection, { federation = 'main', token }: S
   const proven = token ? createBusClient(nc, 'telemetry', TelemetryServiceService, { ...options, token }) : anonymous;
   return async (spans) => {
     const request = { spans: [...spans] };
+    const options = { timeoutMs: TIMEOUT_MS, trace: BACKGROUND }; // no event of whatever span is active here
     try {
-      await proven.exportSpans(request, { timeoutMs: TIMEOUT_MS });
+      await proven.exportSpans(request, options);
     } catch (error) {
       if (!isRefused(error)) throw error;
-      await anonymous.exportSpans(request, { timeoutMs: TIMEOUT_MS });
+      await anonymous.exportSpans(request, options);
     }
   };
 }

@@ -40,6 +40,11 @@ export class TaskLog {
     this.#refilledAt = options.clock.monotonic();
   }
 
+  /** How many were written so far. */
+  get lines(): number {
+    return this.#number;
+  }
+
   write(stream: LogStream, text: string): void {
     const { task, attempt, clock } = this.#options;
     const at = new Date(clock.now()).toISOString();

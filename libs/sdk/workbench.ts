@@ -274,6 +274,7 @@ export class Workbench {
       attempt.run(handler, task, { log, artefact, checkpoint, claim, volumes }, clock, abandonMs),
     );
     log.end();
+    trace.getActiveSpan()?.setAttribute(ATTRIBUTE.logLines, log.lines);
     saver.close();
     const ending = await this.#withRoom(attempt, ended);
     // What it said last is what the next attempt goes on from.

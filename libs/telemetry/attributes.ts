@@ -34,6 +34,8 @@ export const ATTRIBUTE = {
   taskTitle: 'hivebus.task.title',
   attempt: 'hivebus.task.attempt',
   outcome: 'hivebus.task.outcome',
+  /** Lines of output of an attempt, those that were too many to be kept among them. */
+  logLines: 'hivebus.task.log_lines',
   agent: 'hivebus.agent',
   instance: 'hivebus.agent.instance',
   /** Sequence of a record in its journal. */

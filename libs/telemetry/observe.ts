@@ -1,7 +1,7 @@
 import { type Attributes, type Histogram, type Meter, SpanKind, trace, type UpDownCounter } from '@opentelemetry/api';
 import { HiveError } from '../kernel/errors.ts';
 import { rpcSubject } from '../protocol/subjects.ts';
-import { BACKGROUND, type Observe, type Observed } from '../rpc/observe.ts';
+import { isBackground, type Observe, type Observed } from '../rpc/observe.ts';
 import { ATTRIBUTE } from './attributes.ts';
 import { withSpan } from './span.ts';
 import { isSampled } from './traceparent.ts';
@@ -20,8 +20,8 @@ export interface ObserveOptions {
 export function createObserve({ meter, keeps }: ObserveOptions): Observe {
   const measures = meter && measuresOf(meter);
   return (info, run) => {
-    const { traceparent, correlationId } = info.trace;
-    const isOurs = info.service === UNTRACED || correlationId === BACKGROUND.correlationId;
+    const { traceparent } = info.trace;
+    const isOurs = info.service === UNTRACED || isBackground(info.trace);
     const isKept = !isOurs && (trace.getActiveSpan() || keeps(traceparent));
     const inSpan = isKept ? () => spanned(info, run) : run;
     return measures ? measured(measures, labelsOf(info), inSpan) : inSpan();

@@ -78,7 +78,25 @@ test('three swarms do the job, one agent dies, everything is done and reported',
   expect(await ended(), said()).toBe(0);
   const report = reported();
   expect(report).toMatchObject({ files: FILES, succeeded: FILES, failed: [], skipped: { binary: 1 } });
-  expect(report.borrowed.length).toBeGreaterThan(0);
+  expect(report.lent.length).toBeGreaterThan(0);
+  for (const { agent, lender, borrower, choice } of report.lent) {
+    expect([agent.split('/')[0], borrower]).toEqual([lender, 'code']);
+    const [chosen, ...others] = choice.best;
+    expect(chosen).toMatchObject({ agent, behind: '', parts: { free: expect.any(Number) } });
+    expect(choice.candidates).toBeGreaterThanOrEqual(choice.best.length);
+    for (const { behind } of others) expect(behind).not.toBe('');
+  }
+  expect(said()).toMatch(/^lent {7}\S+ +to code, [\d.]+ of 1000 points, the (best of|only one)/m);
+  const markdown = readFileSync(join(folder, 'out', 'report.md'), 'utf8');
+  expect(markdown).toContain('## Lent, and why');
+  // On a slow machine the first agents may be lent before a second task is in the queue.
+  if (report.waited) {
+    const { agents, conditions, waitedMs } = report.waited;
+    expect(conditions.reduce((sum: number, { ruledOut }: { ruledOut: number }) => sum + ruledOut, 0)).toBe(agents);
+    expect(waitedMs).toBeGreaterThan(0);
+    expect(markdown).toContain('## A task that waited, and why');
+    expect(said()).toMatch(/^waited {5}\S+ for \S+, until \S+ was /m);
+  }
   expect(report.killed).toBeTypeOf('string');
   expect(report.retried.length).toBeGreaterThan(0);
   expect(report.analyses[0]).toMatchObject({ functions: 1, marks: [{ kind: 'TODO', line: 1 }] });
