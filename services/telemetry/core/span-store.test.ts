@@ -88,7 +88,7 @@ test("a stranger's traces come after those that somebody proven took part in", (
 
 test('what was open and has ended is there once, as it ended; what is open still, as it was last', () => {
   const store = storeOf(
-    ...[{ open: true, durationUs: '1' }, { durationUs: '9' }],
+    ...[{ open: true, durationUs: '1' }, { durationUs: '9' }, { durationUs: '9' }],
     ...['0', '5', '3'].map((durationUs) => ({ spanId: '3'.repeat(16), open: true, durationUs })),
   );
   expect(store.trace(T('a'))?.spans.map(({ open, durationUs }) => [open, durationUs])).toEqual([

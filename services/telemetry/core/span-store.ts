@@ -49,7 +49,7 @@ export class SpanStore {
   trace(traceId: string, pageToken = ''): FoundTrace | undefined {
     const parts = [this.#proven.trace(traceId), this.#others.trace(traceId)].filter((part) => part !== undefined);
     if (parts.length === 0) return undefined;
-    const kept = withoutOpen(parts.flatMap(({ spans }) => spans))
+    const kept = distinct(parts.flatMap(({ spans }) => spans))
       .map((span) => ({ span, place: placeOf(span) }))
       .filter(({ place }) => place > pageToken)
       .sort((a, b) => (a.place === b.place ? 0 : a.place < b.place ? -1 : 1));
@@ -113,14 +113,17 @@ export class SpanStore {
   }
 }
 
-/** What was handed in open comes again when it goes on for long, and when it has ended: then that counts. */
-function withoutOpen(spans: readonly KeptSpan[]): KeptSpan[] {
-  const ended = new Set(spans.filter(({ open }) => !open).map(({ spanId }) => spanId));
-  const newest = new Map<string, KeptSpan>();
+/**
+ * Each span once. What was handed in open comes again when it goes on for long, and when it has ended: then that counts.
+ * A batch whose answer was late is sent again.
+ */
+function distinct(spans: readonly KeptSpan[]): KeptSpan[] {
+  const byId = new Map<string, KeptSpan>();
   for (const span of spans) {
-    if (span.open && span.endUs >= (newest.get(span.spanId)?.endUs ?? 0)) newest.set(span.spanId, span);
+    const known = byId.get(span.spanId);
+    if (!known || (known.open && (!span.open || span.endUs > known.endUs))) byId.set(span.spanId, span);
   }
-  return spans.filter((span) => !span.open || (!ended.has(span.spanId) && newest.get(span.spanId) === span));
+  return [...byId.values()];
 }
 
 /** Digits of the greatest number of microseconds: places are compared as text. */
