@@ -79,6 +79,13 @@ test('a misspelt variable is told with the nearest name; those that others read 
   expect(faultOf({ HIVEBUS_GRPC_PROT: '1' }).message).toContain('did you mean HIVEBUS_GRPC_PORT?');
   expect(faultOf({ HIVEBUS_XYZZYQWERTYUIOP: '1' }).message).not.toContain('did you mean');
   expect(read({ HIVEBUS_TASK_ID: 't1', HIVEBUS_NATS_SERVER: '/bin/x' }).log).toBe('info');
+  const kept = {
+    HIVEBUS_CHECKPOINT: '1',
+    HIVEBUS_CHECKPOINT_FD: '3',
+    HIVEBUS_ARTEFACTS: '/a',
+    HIVEBUS_VOLUME_WORK: '/w',
+  };
+  expect(read(kept).log).toBe('info');
 });
 
 test('how to log in is told by files; half a way, or two ways, are refused', () => {

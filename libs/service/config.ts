@@ -95,6 +95,7 @@ export interface ServiceConfig extends Omit<Settings, 'traces'> {
 const ELSEWHERE = [
   ...['FEDERATION', 'CONTEXT', 'AS', 'OPERATOR', 'DEBUG', 'NATS_SERVER', 'NATS_SERVER_CURRENT', 'REDIS_SERVER', 'ETCD'],
   ...['TASK_ID', 'ATTEMPT', 'SWARM', 'AGENT', 'TYPE', 'TITLE', 'TIMEOUT_MS', 'CORRELATION_ID', 'HOPS', 'TASK_MARK'],
+  ...['CHECKPOINT', 'CHECKPOINT_FD', 'ARTEFACTS'],
 ].map((name) => `HIVEBUS_${name}`);
 
 /**

@@ -53,9 +53,13 @@ function readOne(text: string | undefined, setting: Setting<unknown>, faults: Vi
 /** Errors are logged: what somebody put before the `@` of an address must not be. */
 const withoutLogin = (text: string): string => text.replace(/[^\s/,]*@/g, '***@');
 
+/** Of these an agent's command has one for each volume of its task. */
+const VOLUME_PREFIX = 'HIVEBUS_VOLUME_';
+
 /** Variables of ours that nobody knows, with what was meant. */
 export function unknownNames(env: NodeJS.ProcessEnv, known: readonly string[]): Violation[] {
-  const names = Object.keys(env).filter((name) => name.startsWith('HIVEBUS_') && !known.includes(name));
+  const isOurs = (name: string) => name.startsWith('HIVEBUS_') && !name.startsWith(VOLUME_PREFIX);
+  const names = Object.keys(env).filter((name) => isOurs(name) && !known.includes(name));
   return names.map((field) => {
     const guess = nearest(field, known);
     const rule = `is not a setting of Hivebus${guess ? `; did you mean ${guess}?` : ''}`;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { artefactBucket } from '../../libs/protocol/subjects.ts';
 import { readArtefact, resultOf } from '../../libs/sdk/artefacts.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
@@ -13,12 +13,17 @@ import { bus, closePool, hive, inState, openPool, refusal, swarm } from './pool-
 
 beforeAll(openPool, 60_000);
 afterAll(closePool);
+vi.setConfig({ testTimeout: 180_000 });
 
 function closing(): Closing {
   const all = new Closing();
   onTestFinished(() => all[Symbol.asyncDispose]());
   return all;
 }
+
+/** On a starved machine agents seem to be lost now and then, since here a second of silence is much; nothing may rest on that. */
+const PATIENT = { maxAttempts: 100 };
+const PATIENCE_MS = 90_000;
 
 const large = { rows: Array.from({ length: 40_000 }, (_, i) => ({ i, text: `row ${i}` })) };
 
@@ -28,13 +33,16 @@ test('a large result comes by reference, a small one inline', async () => {
   all.use(
     await own.createAgent({ name: 'x', type: 'report', handler: async ({ payload }) => (payload ? large : 'small') }),
   );
-  const [big, small] = [await own.submitTask({ type: 'report', payload: 1 }), await own.submitTask({ type: 'report' })];
-  const ended = await inState(big.id, 'SUCCEEDED');
+  const [big, small] = [
+    await own.submitTask({ type: 'report', payload: 1, ...PATIENT }),
+    await own.submitTask({ type: 'report', ...PATIENT }),
+  ];
+  const ended = await inState(big.id, 'SUCCEEDED', PATIENCE_MS);
   expect(ended.result).toBeUndefined();
-  expect(ended.artefacts?.items).toMatchObject([{ name: 'result', attempt: 1, mediaType: 'application/json' }]);
+  expect(ended.artefacts?.items).toMatchObject([{ name: 'result', mediaType: 'application/json' }]);
   expect(ended.artefacts?.items[0]?.bytes).toBeGreaterThan(1 << 20);
   expect(await resultOf(hive, ended)).toEqual(large);
-  const inline = await inState(small.id, 'SUCCEEDED');
+  const inline = await inState(small.id, 'SUCCEEDED', PATIENCE_MS);
   expect([inline.artefacts, await resultOf(hive, inline)]).toEqual([undefined, 'small']);
 });
 
@@ -49,15 +57,15 @@ test('artefacts of any size up to their bound are read as they were stored', asy
     await artefact('part-1.bin', 'other').catch((error) => errors.push(error));
   };
   all.use(await own.createAgent({ name: 'x', type: 'stores', handler }));
-  const { id } = await own.submitTask({ type: 'stores' });
-  const { artefacts } = await inState(id, 'SUCCEEDED');
+  const { id } = await own.submitTask({ type: 'stores', ...PATIENT });
+  const { artefacts } = await inState(id, 'SUCCEEDED', PATIENCE_MS);
   expect(artefacts?.items.map(({ bytes, parts }) => [bytes, parts])).toEqual([
     [0, 0],
     [1, 1],
     [393_216, 1],
     [1_000_000, 3],
   ]);
-  expect(errors.map(({ code }) => code)).toEqual(['INVALID_ARGUMENT', 'ALREADY_EXISTS']);
+  expect(errors.slice(-2).map(({ code }) => code)).toEqual(['INVALID_ARGUMENT', 'ALREADY_EXISTS']);
   for (const [i, content] of contents.entries()) {
     const read = await readArtefact(hive, id, `part-${i}.bin`);
     expect(read.content.equals(content)).toBe(true);
@@ -74,11 +82,11 @@ test('content that was changed in the store, or is missing there, is DATA_LOSS a
     await artefact('missing', 'as it was');
   };
   all.use(await own.createAgent({ name: 'x', type: 'damaged', handler }));
-  const { id } = await own.submitTask({ type: 'damaged' });
-  await inState(id, 'SUCCEEDED');
+  const { id } = await own.submitTask({ type: 'damaged', ...PATIENT });
+  const { attempts } = await inState(id, 'SUCCEEDED', PATIENCE_MS);
   const bucket = await new Objm(await bus(all, 'vandal')).open(artefactBucket('main'));
-  await bucket.putBlob({ name: `${id}.1.0.changed` }, Buffer.from('as it is!'));
-  await bucket.delete(`${id}.1.0.missing`);
+  await bucket.putBlob({ name: `${id}.${attempts.length}.0.changed` }, Buffer.from('as it is!'));
+  await bucket.delete(`${id}.${attempts.length}.0.missing`);
   for (const name of ['changed', 'missing']) {
     expect(await refusal(readArtefact(hive, id, name))).toMatchObject({
       code: 'DATA_LOSS',
@@ -95,8 +103,8 @@ test('what is of an attempt that was not the last, or was never named, leaves th
     if (attempt === 1) throw new Error('again');
   };
   all.use(await own.createAgent({ name: 'x', type: 'again', handler }));
-  const { id } = await own.submitTask({ type: 'again' });
-  await inState(id, 'SUCCEEDED');
+  const { id } = await own.submitTask({ type: 'again', ...PATIENT });
+  const { attempts } = await inState(id, 'SUCCEEDED', PATIENCE_MS);
   const nc = await bus(all, 'looks on');
   const subjects = async () => {
     const filter = { subjects_filter: `$O.${artefactBucket('main')}.M.>` };
@@ -106,8 +114,8 @@ test('what is of an attempt that was not the last, or was never named, leaves th
     );
     return names.filter((name) => name.startsWith(`${id}.`));
   };
-  expect(await until(async () => ((await subjects()).length === 1 ? subjects() : undefined))).toEqual([
-    `${id}.2.0.kept.txt`,
+  expect(await until(async () => ((await subjects()).length === 1 ? subjects() : undefined), PATIENCE_MS)).toEqual([
+    `${id}.${attempts.length}.0.kept.txt`,
   ]);
-  expect((await readArtefact(hive, id, 'kept.txt')).content.toString()).toBe('of attempt 2');
+  expect((await readArtefact(hive, id, 'kept.txt')).content.toString()).toBe(`of attempt ${attempts.length}`);
 });

@@ -79,11 +79,11 @@ export const task = async (id: string): Promise<Task> => {
   if (!found) throw new Error('the answer has no task');
   return found;
 };
-export const inState = (id: string, state: string) =>
+export const inState = (id: string, state: string, patienceMs?: number) =>
   until(async () => {
     const now = await task(id);
     return now.state === `TASK_STATE_${state}` ? now : undefined;
-  });
+  }, patienceMs);
 export const refusal = (promise: Promise<unknown>): Promise<HiveError> =>
   promise.then(
     () => {
