@@ -37,6 +37,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'agent migrations': ['hivebus agent migrations', 'hivebus agent migrations --swarm code --all -o json'],
   'agent stay': ["hivebus agent stay migration-3de8knasftcs --reason 'still needed'"],
+  rebalance: [
+    'hivebus rebalance --dry-run',
+    'hivebus rebalance --type linter --high 150 --term 30m',
+    'hivebus rebalance --for-good --grace 5m',
+  ],
   'task submit': [
     `hivebus task submit --swarm code --type linter --payload '{"file": "a.ts"}' --wait`,
     'hivebus task submit --swarm code --type shell --script @build.sh --timeout 5m --label commit=3f2a',

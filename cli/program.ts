@@ -9,6 +9,7 @@ import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
 import { addFederation } from './commands/federation.ts';
 import { addGet } from './commands/get.ts';
+import { addRebalance } from './commands/rebalance.ts';
 import { addDeregisterSwarm, addRegisterSwarm } from './commands/register-swarm.ts';
 import { addResource } from './commands/resource.ts';
 import { addStatus } from './commands/status.ts';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
     addRegisterSwarm,
     addDeregisterSwarm,
     addResource,
+    addRebalance,
     addAgent,
     addTask,
     addEvents,

@@ -30,6 +30,7 @@ import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } fro
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
+import { checkRebalance } from './validation/rebalance.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
 import {
   checkCancel,
@@ -84,6 +85,14 @@ export function poolApi({ journal, logs, artefacts, liveness, events, lookUp }: 
     async cancelMigration(request, call) {
       checkCancelMigration(request);
       return journal.execute('cancelMigration', request, call);
+    },
+    async planRebalance(request, call) {
+      checkRebalance(request);
+      return journal.query('planRebalance', request, call, atLeast(request));
+    },
+    async rebalance(request, call) {
+      checkRebalance(request);
+      return journal.execute('rebalance', request, call);
     },
     async listMigrations(request, call) {
       checkLeaseList(request);

@@ -11,6 +11,7 @@ import { checkArtefact, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
+import { checkRebalance } from './validation/rebalance.ts';
 import { checkLimits, checkPolicy } from './validation/settings.ts';
 import { checkCancel, checkReplay, checkSubmission } from './validation/tasks.ts';
 
@@ -35,6 +36,7 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   resumeAgent: checkAgentName,
   migrateAgent: checkMigration,
   cancelMigration: checkCancelMigration,
+  rebalance: checkRebalance,
   requestAgent: checkBorrowing,
   renewLease: ({ lease }) => checkId('lease', lease),
   withdrawAgentRequest: ({ id }) => checkId('id', id),

@@ -120,7 +120,8 @@ function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
 }
 
 function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
-  const why = lease.task ? `, for task ${lease.task}, which had waited long: the agent was idle` : '';
+  const unasked = lease.why ? `, unasked: ${lease.why}` : '';
+  const why = lease.task ? `, for task ${lease.task}, which had waited long: the agent was idle` : unasked;
   const steps = [step(lease.grantedAt, `${lease.agent} lent by ${lease.lender} to ${lease.borrower}${why}`)];
   if (lease.since > lease.grantedAt) steps.push(step(lease.since, 'renewed last'));
   if (lease.endedAt > 0) steps.push(step(lease.endedAt, `ended: ${lease.reason}`));

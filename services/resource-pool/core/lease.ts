@@ -74,6 +74,7 @@ export const leaseEvents = (
         ...registered(data),
         ...(data.choice ? { choice: data.choice } : {}),
         ...(data.task ? { task: data.task } : {}),
+        ...(data.why ? { why: data.why } : {}),
       });
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
@@ -178,8 +179,9 @@ export function moveTasks(state: PoolState, lease: LeaseRow, plan: Plan, setting
 /** What follows from the ends of attempts and from new tasks: drained agents go home, free slots are used, lent agents
  * are taken back for what is urgent. */
 export function settled(state: PoolState, plan: Plan): PoolEvent[] {
-  const events = [...homecomings(state, plan), ...drained(plan), ...plan.assignments()];
-  const ends = [...idleReturns(state, plan), ...plan.unplaced().flatMap((task) => recall(state, task, plan))];
+  const events = [...drainings(state, plan), ...plan.assignments()];
+  const returns = state.stealing.leases > 0 ? idleReturns(state, plan) : [];
+  const ends = [...returns, ...plan.unplaced().flatMap((task) => recall(state, task, plan))];
   return ends.length === 0 ? events : [...events, ...ends, ...plan.assignments()];
 }
 
@@ -195,6 +197,7 @@ function idleReturns(state: PoolState, plan: Plan): readonly PoolEvent[] {
 
 /** An agent that has taken work of another swarm comes home for a task of its own, after what it runs. */
 function callHome(state: PoolState, task: Waiting, plan: Plan): readonly PoolEvent[] {
+  if (state.stealing.leases === 0) return [];
   const leases = [...state.stealing.leasesOf(task.wish.swarm)].flatMap((id) => state.leases.get(id) ?? []);
   const best = leastBusy(leases, task, plan);
   return best
@@ -228,29 +231,31 @@ function leastBusy(leases: Iterable<LeaseRow>, { wish, type }: Waiting, plan: Pl
   return best?.lease;
 }
 
-/** Lame ducks on which nothing runs any more. */
-function drained(plan: Plan): PoolEvent[] {
+/** Agents that only finished what they had go home, and lame ducks on which nothing runs any more are drained. */
+function drainings(state: PoolState, plan: Plan): PoolEvent[] {
   const events: PoolEvent[] = [];
-  for (const { row, busy } of plan.changed()) {
-    if (!row.lameDuck || row.lameDuck.isDrained || busy > 0) continue;
-    plan.changeRow({ ...row, lameDuck: { ...row.lameDuck, isDrained: true } });
-    events.push({ type: 'agent.drained', data: { agent: row.key } });
-    const { migration } = row.lameDuck;
-    if (migration !== undefined) events.push({ type: 'migration.transferring', data: { migration } });
+  for (const { row } of plan.changed()) {
+    if (row.draining) goHome(state, row, plan, events);
+    if (row.lameDuck) drained(row.key, plan, events);
   }
   return events;
 }
 
-function homecomings(state: PoolState, plan: Plan): PoolEvent[] {
-  const events: PoolEvent[] = [];
-  for (const { row } of plan.changed()) {
-    const lease = row.draining ? state.leases.get(row.lease) : undefined;
-    if (lease?.state !== 'LEASE_STATE_DRAINING' || runsFor(state, lease, plan)) continue;
-    plan.changeRow(atHome(row));
-    plan.quotas.count('leases', lease.borrower, -1);
-    events.push({ type: 'lease.ended', data: { lease: lease.id, state: lease.ending, reason: lease.reason } });
-  }
-  return events;
+function goHome(state: PoolState, row: AgentRow, plan: Plan, events: PoolEvent[]): void {
+  const lease = state.leases.get(row.lease);
+  if (lease?.state !== 'LEASE_STATE_DRAINING' || runsFor(state, lease, plan)) return;
+  plan.changeRow(atHome(row));
+  plan.quotas.count('leases', lease.borrower, -1);
+  events.push({ type: 'lease.ended', data: { lease: lease.id, state: lease.ending, reason: lease.reason } });
+}
+
+function drained(key: string, plan: Plan, events: PoolEvent[]): void {
+  const { row, busy } = plan.spot(key) ?? {};
+  if (!row?.lameDuck || row.lameDuck.isDrained || busy !== 0) return;
+  plan.changeRow({ ...row, lameDuck: { ...row.lameDuck, isDrained: true } });
+  events.push({ type: 'agent.drained', data: { agent: key } });
+  const { migration } = row.lameDuck;
+  if (migration !== undefined) events.push({ type: 'migration.transferring', data: { migration } });
 }
 
 /** Does anything run under the lease that the plan does not end? */

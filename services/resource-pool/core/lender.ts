@@ -200,4 +200,5 @@ const grantOf = ({ id, wish, registration = '' }: RequestRow, agent: AgentRow): 
   registration,
   request: id,
   task: '',
+  why: '',
 });

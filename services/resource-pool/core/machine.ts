@@ -14,6 +14,7 @@ import { limitsCommands, limitsEvents } from './limits.ts';
 import { migrationCommands, migrationEvents } from './migration.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
+import { rebalanceCommands } from './rebalance.ts';
 import { requestCommands, requestEvents } from './request.ts';
 import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
@@ -39,6 +40,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...agentCommands(settings),
     ...drainingCommands(settings),
     ...migrationCommands(settings),
+    ...rebalanceCommands(settings),
     ...leaseCommands,
     ...requestCommands(settings),
     ...taskCommands(settings),

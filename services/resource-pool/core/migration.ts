@@ -57,7 +57,8 @@ export const migrationCommands = (
     };
     const proposed: PoolEvent = { type: 'migration.proposed', data };
     const plan = new Plan(state);
-    const follows = consent.given && consent.taken ? begin(state, row, data, plan, settings) : [];
+    const follows =
+      consent.given && consent.taken ? [...begin(state, row, data, plan, settings), ...settled(state, plan)] : [];
     return { events: [proposed, ...follows], reply: () => answer(state, migration, ctx) };
   },
 
@@ -188,7 +189,7 @@ export function lateMigration(row: MigrationRow, plan: Plan, settings: PoolSetti
 }
 
 /** Begins a move that both swarms have agreed to. */
-function begin(
+export function begin(
   state: PoolState,
   row: AgentRow,
   { migration, to, graceMs }: { migration: string; to: string; graceMs: number },
@@ -197,7 +198,7 @@ function begin(
 ): readonly PoolEvent[] {
   const reason = `it moves to swarm ${to}`;
   const draining = drain(state, row, { graceMs, reason, migration }, plan, settings);
-  return [{ type: 'migration.draining', data: { migration } }, ...draining, ...settled(state, plan)];
+  return [{ type: 'migration.draining', data: { migration } }, ...draining];
 }
 
 /** Ends a move: the agent works again where it is. */

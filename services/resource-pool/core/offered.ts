@@ -13,6 +13,11 @@ export class Stealing {
   /** Active leases by which agents have taken work, by lender. Derived from the rows of leases. */
   readonly #leases = new Map<string, Set<string>>();
 
+  /** How many swarms have such agents away. */
+  get leases(): number {
+    return this.#leases.size;
+  }
+
   leasesOf(lender: string): ReadonlySet<string> {
     return this.#leases.get(lender) ?? NO_LEASES;
   }

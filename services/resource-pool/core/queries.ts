@@ -8,6 +8,7 @@ import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
+import { planRebalance } from './rebalance.ts';
 import { type AgentRow, agentKey, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';
@@ -60,6 +61,7 @@ export const queries: Machine<PoolShape>['queries'] = {
     return { tasks, nextPageToken, total: found.length, revision: String(view.revision) };
   },
 
+  planRebalance,
   listMigrations(state, input, view) {
     const { swarm, includeEnded } = input;
     const isMeant = (row: MigrationRow) =>

@@ -113,6 +113,15 @@ export class Queue {
     return found.sort(this.byOrder);
   }
 
+  /** How many tasks wait, by swarm and type, and there by what they need. */
+  *depths(): Iterable<{ swarm: string; type: string; need: Need; count: number }> {
+    for (const [key, lines] of this.#pools) {
+      const slash = key.indexOf('/');
+      const [swarm, type] = [key.slice(0, slash), key.slice(slash + 1)];
+      for (const { need, tasks } of lines.values()) yield { swarm, type, need, count: tasks.size };
+    }
+  }
+
   /** How many tasks of its swarm and type go before a waiting one. */
   ahead(id: string): number {
     const waiting = this.#waiting.get(id);

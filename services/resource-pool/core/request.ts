@@ -47,6 +47,7 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
       registration,
       request: '',
       task: '',
+      why: '',
       choice,
     };
     plan.changeRow({ ...agent, lease, serving: borrower });

@@ -116,6 +116,8 @@ export interface LeaseRow extends Registered {
   readonly choice?: Choice;
   /** The borrower's task for which the idle agent was taken; not there when the lease was asked for. See stealing.ts. */
   readonly task?: string;
+  /** Why the agent was lent although nobody asked; not there when somebody did. */
+  readonly why?: string;
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;

@@ -226,6 +226,7 @@ export interface PoolShape {
     resumeAgent: Command<wire.ResumeAgentRequest, wire.ResumeAgentResponse>;
     migrateAgent: Command<wire.MigrateAgentRequest, wire.MigrateAgentResponse>;
     cancelMigration: Command<wire.CancelMigrationRequest, wire.CancelMigrationResponse>;
+    rebalance: Command<wire.RebalanceRequest, wire.RebalanceResponse>;
     requestAgent: Command<wire.RequestAgentRequest, wire.RequestAgentResponse>;
     renewLease: Command<wire.RenewLeaseRequest, wire.RenewLeaseResponse>;
     withdrawAgentRequest: Command<wire.WithdrawAgentRequestRequest, wire.WithdrawAgentRequestResponse>;
@@ -254,6 +255,7 @@ export interface PoolShape {
   queries: {
     getAgent: Command<wire.GetAgentRequest, wire.GetAgentResponse>;
     listAgents: Command<wire.ListAgentsRequest, wire.ListAgentsResponse>;
+    planRebalance: Command<wire.PlanRebalanceRequest, wire.PlanRebalanceResponse>;
     listMigrations: Command<wire.ListMigrationsRequest, wire.ListMigrationsResponse>;
     listLeases: Command<wire.ListLeasesRequest, wire.ListLeasesResponse>;
     getTask: Command<wire.GetTaskRequest, wire.GetTaskResponse>;

@@ -116,7 +116,7 @@ export class Stealer {
       // A task has one next attempt, and is taken for it once.
       lease: `lease-${order.toString(36)}-${(task?.attempts.length ?? 0) + 1}`,
       ...{ agent: row.key, lender: row.home, borrower: wish.swarm, termMs: wish.termMs },
-      ...{ registration: task?.registration ?? '', request: '', task: id },
+      ...{ registration: task?.registration ?? '', request: '', task: id, why: '' },
       choice: this.#lender.choiceOf(wish, spot, 0),
     };
     events.push({ type: 'lease.granted', data });

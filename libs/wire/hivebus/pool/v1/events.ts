@@ -184,8 +184,10 @@ export interface LeaseGranted {
   choice?:
     | Choice
     | undefined;
-  /** The borrower's task for which the idle agent was taken, which had waited long; empty = the lease was asked for. */
+  /** The borrower's task for which the idle agent was taken, which had waited long; empty = for none. */
   task: string;
+  /** Why the agent was lent although nobody asked for one, for people; empty = the lease was asked for. */
+  why: string;
 }
 
 /** Why an agent was chosen: what was compared in that decision. See PlacementWeights for what the parts mean. */
@@ -1606,6 +1608,7 @@ function createBaseLeaseGranted(): LeaseGranted {
     request: "",
     choice: undefined,
     task: "",
+    why: "",
   };
 }
 
@@ -1637,6 +1640,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.task !== "") {
       writer.uint32(74).string(message.task);
+    }
+    if (message.why !== "") {
+      writer.uint32(82).string(message.why);
     }
     return writer;
   },
@@ -1726,6 +1732,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.task = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1753,6 +1767,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
       request: isSet(object.request) ? globalThis.String(object.request) : "",
       choice: isSet(object.choice) ? Choice.fromJSON(object.choice) : undefined,
       task: isSet(object.task) ? globalThis.String(object.task) : "",
+      why: isSet(object.why) ? globalThis.String(object.why) : "",
     };
   },
 
@@ -1784,6 +1799,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.task !== "") {
       obj.task = message.task;
+    }
+    if (message.why !== "") {
+      obj.why = message.why;
     }
     return obj;
   },

@@ -491,6 +491,66 @@ export function migrationStateToNumber(object: MigrationState): number {
   }
 }
 
+/** How agents change swarms when swarms are rebalanced. */
+export const RebalanceBy = {
+  /** REBALANCE_BY_UNSPECIFIED - As by lease. */
+  REBALANCE_BY_UNSPECIFIED: "REBALANCE_BY_UNSPECIFIED",
+  /** REBALANCE_BY_LEASE - They are lent for a time. */
+  REBALANCE_BY_LEASE: "REBALANCE_BY_LEASE",
+  /** REBALANCE_BY_MIGRATION - They move for good. */
+  REBALANCE_BY_MIGRATION: "REBALANCE_BY_MIGRATION",
+} as const;
+
+export type RebalanceBy = typeof RebalanceBy[keyof typeof RebalanceBy];
+
+export namespace RebalanceBy {
+  export type REBALANCE_BY_UNSPECIFIED = typeof RebalanceBy.REBALANCE_BY_UNSPECIFIED;
+  export type REBALANCE_BY_LEASE = typeof RebalanceBy.REBALANCE_BY_LEASE;
+  export type REBALANCE_BY_MIGRATION = typeof RebalanceBy.REBALANCE_BY_MIGRATION;
+}
+
+export function rebalanceByFromJSON(object: any): RebalanceBy {
+  switch (object) {
+    case 0:
+    case "REBALANCE_BY_UNSPECIFIED":
+      return RebalanceBy.REBALANCE_BY_UNSPECIFIED;
+    case 1:
+    case "REBALANCE_BY_LEASE":
+      return RebalanceBy.REBALANCE_BY_LEASE;
+    case 2:
+    case "REBALANCE_BY_MIGRATION":
+      return RebalanceBy.REBALANCE_BY_MIGRATION;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum RebalanceBy");
+  }
+}
+
+export function rebalanceByToJSON(object: RebalanceBy): string {
+  switch (object) {
+    case RebalanceBy.REBALANCE_BY_UNSPECIFIED:
+      return "REBALANCE_BY_UNSPECIFIED";
+    case RebalanceBy.REBALANCE_BY_LEASE:
+      return "REBALANCE_BY_LEASE";
+    case RebalanceBy.REBALANCE_BY_MIGRATION:
+      return "REBALANCE_BY_MIGRATION";
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum RebalanceBy");
+  }
+}
+
+export function rebalanceByToNumber(object: RebalanceBy): number {
+  switch (object) {
+    case RebalanceBy.REBALANCE_BY_UNSPECIFIED:
+      return 0;
+    case RebalanceBy.REBALANCE_BY_LEASE:
+      return 1;
+    case RebalanceBy.REBALANCE_BY_MIGRATION:
+      return 2;
+    default:
+      throw new globalThis.Error("Unrecognized enum value " + object + " for enum RebalanceBy");
+  }
+}
+
 /** Where a line came from. */
 export const LogStream = {
   /** LOG_STREAM_UNSPECIFIED - Never set in answers. */
@@ -1084,6 +1144,100 @@ export interface MigrateAgentResponse {
   /** The migration. */
   migration?:
     | Migration
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+/**
+ * The band in which the utilisation of swarms should be: tasks that run or wait, as a share of the slots of the agents that
+ * serve the swarm, for each type of agent by itself. low_percent + reserve_percent must be at most high_percent.
+ */
+export interface RebalanceRules {
+  /** Only agents of this type; empty = each type. */
+  type: string;
+  /** Whoever takes agents stays at least here, 1 to 1000; 0 = 30. */
+  lowPercent: number;
+  /** Whoever is above this takes agents, 1 to 1000; 0 = 90. */
+  highPercent: number;
+  /** Whoever gives agents stays below high_percent by so much, 1 to 1000; 0 = 10. */
+  reservePercent: number;
+  /** How agents change swarms. */
+  by: RebalanceBy;
+}
+
+/** An agent that should go to another swarm. */
+export interface RebalanceMove {
+  /** The agent, as `swarm/name`. */
+  agent: string;
+  /** Its home. */
+  from: string;
+  /** The swarm that should have it. */
+  to: string;
+  /** Why, for people. */
+  reason: string;
+  /** The lease or migration; empty in a plan. */
+  id: string;
+}
+
+/** How busy a swarm is, as to one type of agent. */
+export interface Utilisation {
+  /** The swarm. */
+  swarm: string;
+  /** The type. */
+  type: string;
+  /** Tasks that run or wait. */
+  tasks: number;
+  /** Slots of the agents that serve it. */
+  slots: number;
+  /** Slots after the moves. */
+  slotsAfter: number;
+}
+
+export interface RebalancePlan {
+  /** What should go where; at most 256 for each type. */
+  moves: RebalanceMove[];
+  /** The swarms that are above the band or have part in a move. */
+  swarms: Utilisation[];
+  /** Slots that swarms above the band lack even then. */
+  missingSlots: number;
+  /** True: no plan leaves less missing, and none as good has fewer moves. False: there were too many ways to try all. */
+  proved: boolean;
+}
+
+export interface PlanRebalanceRequest {
+  /** The band; unset = the defaults. */
+  rules?:
+    | RebalanceRules
+    | undefined;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface PlanRebalanceResponse {
+  /** The plan. */
+  plan?:
+    | RebalancePlan
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface RebalanceRequest {
+  /** The band; unset = the defaults. */
+  rules?:
+    | RebalanceRules
+    | undefined;
+  /** By lease: its term, in milliseconds, 1000 to 86400000; 0 = 600000. */
+  termMs: number;
+  /** By migration: how long what an agent runs may go on, in milliseconds, up to 3600000. */
+  graceMs: number;
+}
+
+export interface RebalanceResponse {
+  /** What was done. */
+  plan?:
+    | RebalancePlan
     | undefined;
   /** The pool's revision of this answer. */
   revision: string;
@@ -6425,6 +6579,818 @@ export const MigrateAgentResponse: MessageFns<MigrateAgentResponse> = {
     const obj: any = {};
     if (message.migration !== undefined) {
       obj.migration = Migration.toJSON(message.migration);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalanceRules(): RebalanceRules {
+  return { type: "", lowPercent: 0, highPercent: 0, reservePercent: 0, by: RebalanceBy.REBALANCE_BY_UNSPECIFIED };
+}
+
+export const RebalanceRules: MessageFns<RebalanceRules> = {
+  encode(message: RebalanceRules, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.lowPercent !== 0) {
+      writer.uint32(16).uint32(message.lowPercent);
+    }
+    if (message.highPercent !== 0) {
+      writer.uint32(24).uint32(message.highPercent);
+    }
+    if (message.reservePercent !== 0) {
+      writer.uint32(32).uint32(message.reservePercent);
+    }
+    if (message.by !== RebalanceBy.REBALANCE_BY_UNSPECIFIED) {
+      writer.uint32(40).int32(rebalanceByToNumber(message.by));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalanceRules {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalanceRules();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.lowPercent = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.highPercent = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.reservePercent = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.by = rebalanceByFromJSON(reader.int32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalanceRules {
+    return {
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      lowPercent: isSet(object.lowPercent)
+        ? globalThis.Number(object.lowPercent)
+        : isSet(object.low_percent)
+        ? globalThis.Number(object.low_percent)
+        : 0,
+      highPercent: isSet(object.highPercent)
+        ? globalThis.Number(object.highPercent)
+        : isSet(object.high_percent)
+        ? globalThis.Number(object.high_percent)
+        : 0,
+      reservePercent: isSet(object.reservePercent)
+        ? globalThis.Number(object.reservePercent)
+        : isSet(object.reserve_percent)
+        ? globalThis.Number(object.reserve_percent)
+        : 0,
+      by: isSet(object.by) ? rebalanceByFromJSON(object.by) : RebalanceBy.REBALANCE_BY_UNSPECIFIED,
+    };
+  },
+
+  toJSON(message: RebalanceRules): unknown {
+    const obj: any = {};
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.lowPercent !== 0) {
+      obj.lowPercent = Math.round(message.lowPercent);
+    }
+    if (message.highPercent !== 0) {
+      obj.highPercent = Math.round(message.highPercent);
+    }
+    if (message.reservePercent !== 0) {
+      obj.reservePercent = Math.round(message.reservePercent);
+    }
+    if (message.by !== RebalanceBy.REBALANCE_BY_UNSPECIFIED) {
+      obj.by = rebalanceByToJSON(message.by);
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalanceMove(): RebalanceMove {
+  return { agent: "", from: "", to: "", reason: "", id: "" };
+}
+
+export const RebalanceMove: MessageFns<RebalanceMove> = {
+  encode(message: RebalanceMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.agent !== "") {
+      writer.uint32(10).string(message.agent);
+    }
+    if (message.from !== "") {
+      writer.uint32(18).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(26).string(message.to);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.id !== "") {
+      writer.uint32(42).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalanceMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalanceMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.agent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalanceMove {
+    return {
+      agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
+      from: isSet(object.from) ? globalThis.String(object.from) : "",
+      to: isSet(object.to) ? globalThis.String(object.to) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+    };
+  },
+
+  toJSON(message: RebalanceMove): unknown {
+    const obj: any = {};
+    if (message.agent !== "") {
+      obj.agent = message.agent;
+    }
+    if (message.from !== "") {
+      obj.from = message.from;
+    }
+    if (message.to !== "") {
+      obj.to = message.to;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+};
+
+function createBaseUtilisation(): Utilisation {
+  return { swarm: "", type: "", tasks: 0, slots: 0, slotsAfter: 0 };
+}
+
+export const Utilisation: MessageFns<Utilisation> = {
+  encode(message: Utilisation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.type !== "") {
+      writer.uint32(18).string(message.type);
+    }
+    if (message.tasks !== 0) {
+      writer.uint32(24).uint32(message.tasks);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(32).uint32(message.slots);
+    }
+    if (message.slotsAfter !== 0) {
+      writer.uint32(40).uint32(message.slotsAfter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Utilisation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUtilisation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tasks = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.slotsAfter = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Utilisation {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      tasks: isSet(object.tasks) ? globalThis.Number(object.tasks) : 0,
+      slots: isSet(object.slots) ? globalThis.Number(object.slots) : 0,
+      slotsAfter: isSet(object.slotsAfter)
+        ? globalThis.Number(object.slotsAfter)
+        : isSet(object.slots_after)
+        ? globalThis.Number(object.slots_after)
+        : 0,
+    };
+  },
+
+  toJSON(message: Utilisation): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.tasks !== 0) {
+      obj.tasks = Math.round(message.tasks);
+    }
+    if (message.slots !== 0) {
+      obj.slots = Math.round(message.slots);
+    }
+    if (message.slotsAfter !== 0) {
+      obj.slotsAfter = Math.round(message.slotsAfter);
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalancePlan(): RebalancePlan {
+  return { moves: [], swarms: [], missingSlots: 0, proved: false };
+}
+
+export const RebalancePlan: MessageFns<RebalancePlan> = {
+  encode(message: RebalancePlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.moves) {
+      RebalanceMove.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.swarms) {
+      Utilisation.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.missingSlots !== 0) {
+      writer.uint32(24).uint32(message.missingSlots);
+    }
+    if (message.proved !== false) {
+      writer.uint32(32).bool(message.proved);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalancePlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalancePlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.moves.push(RebalanceMove.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.swarms.push(Utilisation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.missingSlots = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.proved = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalancePlan {
+    return {
+      moves: globalThis.Array.isArray(object?.moves) ? object.moves.map((e: any) => RebalanceMove.fromJSON(e)) : [],
+      swarms: globalThis.Array.isArray(object?.swarms) ? object.swarms.map((e: any) => Utilisation.fromJSON(e)) : [],
+      missingSlots: isSet(object.missingSlots)
+        ? globalThis.Number(object.missingSlots)
+        : isSet(object.missing_slots)
+        ? globalThis.Number(object.missing_slots)
+        : 0,
+      proved: isSet(object.proved) ? globalThis.Boolean(object.proved) : false,
+    };
+  },
+
+  toJSON(message: RebalancePlan): unknown {
+    const obj: any = {};
+    if (message.moves?.length) {
+      obj.moves = message.moves.map((e) => RebalanceMove.toJSON(e));
+    }
+    if (message.swarms?.length) {
+      obj.swarms = message.swarms.map((e) => Utilisation.toJSON(e));
+    }
+    if (message.missingSlots !== 0) {
+      obj.missingSlots = Math.round(message.missingSlots);
+    }
+    if (message.proved !== false) {
+      obj.proved = message.proved;
+    }
+    return obj;
+  },
+};
+
+function createBasePlanRebalanceRequest(): PlanRebalanceRequest {
+  return { rules: undefined, minRevision: "0" };
+}
+
+export const PlanRebalanceRequest: MessageFns<PlanRebalanceRequest> = {
+  encode(message: PlanRebalanceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rules !== undefined) {
+      RebalanceRules.encode(message.rules, writer.uint32(10).fork()).join();
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanRebalanceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanRebalanceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules = RebalanceRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanRebalanceRequest {
+    return {
+      rules: isSet(object.rules) ? RebalanceRules.fromJSON(object.rules) : undefined,
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: PlanRebalanceRequest): unknown {
+    const obj: any = {};
+    if (message.rules !== undefined) {
+      obj.rules = RebalanceRules.toJSON(message.rules);
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBasePlanRebalanceResponse(): PlanRebalanceResponse {
+  return { plan: undefined, revision: "0" };
+}
+
+export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
+  encode(message: PlanRebalanceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.plan !== undefined) {
+      RebalancePlan.encode(message.plan, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanRebalanceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanRebalanceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.plan = RebalancePlan.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanRebalanceResponse {
+    return {
+      plan: isSet(object.plan) ? RebalancePlan.fromJSON(object.plan) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: PlanRebalanceResponse): unknown {
+    const obj: any = {};
+    if (message.plan !== undefined) {
+      obj.plan = RebalancePlan.toJSON(message.plan);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalanceRequest(): RebalanceRequest {
+  return { rules: undefined, termMs: 0, graceMs: 0 };
+}
+
+export const RebalanceRequest: MessageFns<RebalanceRequest> = {
+  encode(message: RebalanceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rules !== undefined) {
+      RebalanceRules.encode(message.rules, writer.uint32(10).fork()).join();
+    }
+    if (message.termMs !== 0) {
+      writer.uint32(16).uint32(message.termMs);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(24).uint32(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalanceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalanceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules = RebalanceRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.termMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalanceRequest {
+    return {
+      rules: isSet(object.rules) ? RebalanceRules.fromJSON(object.rules) : undefined,
+      termMs: isSet(object.termMs)
+        ? globalThis.Number(object.termMs)
+        : isSet(object.term_ms)
+        ? globalThis.Number(object.term_ms)
+        : 0,
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: RebalanceRequest): unknown {
+    const obj: any = {};
+    if (message.rules !== undefined) {
+      obj.rules = RebalanceRules.toJSON(message.rules);
+    }
+    if (message.termMs !== 0) {
+      obj.termMs = Math.round(message.termMs);
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalanceResponse(): RebalanceResponse {
+  return { plan: undefined, revision: "0" };
+}
+
+export const RebalanceResponse: MessageFns<RebalanceResponse> = {
+  encode(message: RebalanceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.plan !== undefined) {
+      RebalancePlan.encode(message.plan, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalanceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalanceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.plan = RebalancePlan.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalanceResponse {
+    return {
+      plan: isSet(object.plan) ? RebalancePlan.fromJSON(object.plan) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: RebalanceResponse): unknown {
+    const obj: any = {};
+    if (message.plan !== undefined) {
+      obj.plan = RebalancePlan.toJSON(message.plan);
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
@@ -16809,6 +17775,30 @@ export const ResourcePoolServiceService = {
       Buffer.from(CancelMigrationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelMigrationResponse => CancelMigrationResponse.decode(value),
   },
+  /**
+   * Which agents should go to which swarm, so that none has more work than its agents can do while others idle: the fewest
+   * moves, each with its reason. Changes nothing.
+   */
+  planRebalance: {
+    path: "/hivebus.pool.v1.ResourcePoolService/PlanRebalance" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PlanRebalanceRequest): Buffer => Buffer.from(PlanRebalanceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PlanRebalanceRequest => PlanRebalanceRequest.decode(value),
+    responseSerialize: (value: PlanRebalanceResponse): Buffer =>
+      Buffer.from(PlanRebalanceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PlanRebalanceResponse => PlanRebalanceResponse.decode(value),
+  },
+  /** Makes that plan and carries it out, by leases or migrations, as lending policies and limits allow. By an operator. */
+  rebalance: {
+    path: "/hivebus.pool.v1.ResourcePoolService/Rebalance" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RebalanceRequest): Buffer => Buffer.from(RebalanceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RebalanceRequest => RebalanceRequest.decode(value),
+    responseSerialize: (value: RebalanceResponse): Buffer => Buffer.from(RebalanceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RebalanceResponse => RebalanceResponse.decode(value),
+  },
   /** Migrations, oldest first, filtered and in pages. */
   listMigrations: {
     path: "/hivebus.pool.v1.ResourcePoolService/ListMigrations" as const,
@@ -17271,6 +18261,13 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   migrateAgent: handleUnaryCall<MigrateAgentRequest, MigrateAgentResponse>;
   /** Ends a migration that is not over: the agent stays where it is. By either swarm, the agent or an operator. */
   cancelMigration: handleUnaryCall<CancelMigrationRequest, CancelMigrationResponse>;
+  /**
+   * Which agents should go to which swarm, so that none has more work than its agents can do while others idle: the fewest
+   * moves, each with its reason. Changes nothing.
+   */
+  planRebalance: handleUnaryCall<PlanRebalanceRequest, PlanRebalanceResponse>;
+  /** Makes that plan and carries it out, by leases or migrations, as lending policies and limits allow. By an operator. */
+  rebalance: handleUnaryCall<RebalanceRequest, RebalanceResponse>;
   /** Migrations, oldest first, filtered and in pages. */
   listMigrations: handleUnaryCall<ListMigrationsRequest, ListMigrationsResponse>;
   /** One agent. */
@@ -17491,6 +18488,41 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelMigrationResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Which agents should go to which swarm, so that none has more work than its agents can do while others idle: the fewest
+   * moves, each with its reason. Changes nothing.
+   */
+  planRebalance(
+    request: PlanRebalanceRequest,
+    callback: (error: ServiceError | null, response: PlanRebalanceResponse) => void,
+  ): ClientUnaryCall;
+  planRebalance(
+    request: PlanRebalanceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PlanRebalanceResponse) => void,
+  ): ClientUnaryCall;
+  planRebalance(
+    request: PlanRebalanceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PlanRebalanceResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes that plan and carries it out, by leases or migrations, as lending policies and limits allow. By an operator. */
+  rebalance(
+    request: RebalanceRequest,
+    callback: (error: ServiceError | null, response: RebalanceResponse) => void,
+  ): ClientUnaryCall;
+  rebalance(
+    request: RebalanceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RebalanceResponse) => void,
+  ): ClientUnaryCall;
+  rebalance(
+    request: RebalanceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RebalanceResponse) => void,
   ): ClientUnaryCall;
   /** Migrations, oldest first, filtered and in pages. */
   listMigrations(

@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import type { RebalancePlan, RebalanceRules, Utilisation } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { action, withHive } from '../action.ts';
+import type { Context } from '../context.ts';
+import { table } from '../output.ts';
+import { countingNumber, duration } from '../values.ts';
+
+interface Options {
+  type: string;
+  low: number;
+  high: number;
+  reserve: number;
+  forGood?: boolean;
+  term: number;
+  grace: number;
+  dryRun?: boolean;
+}
+
+export function addRebalance(program: Command): void {
+  program
+    .command('rebalance')
+    .description('send agents to swarms that have more work than they can do, by the fewest moves')
+    .option('--type <type>', 'only agents of this type', '')
+    .option(
+      '--low <percent>',
+      'who takes agents stays at least so busy: tasks that run or wait per slot',
+      countingNumber,
+      30,
+    )
+    .option('--high <percent>', 'who is busier takes agents', countingNumber, 90)
+    .option('--reserve <percent>', 'who gives agents stays below --high by so much', countingNumber, 10)
+    .option('--for-good', 'agents migrate, instead of being lent')
+    .option('--term <duration>', 'for how long they are lent', duration, 600_000)
+    .option('--grace <duration>', 'with --for-good: how long what they run may go on', duration, 60_000)
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .action(action(rebalance));
+}
+
+async function rebalance(context: Context, options: Options): Promise<void> {
+  const { type, low: lowPercent, high: highPercent, reserve: reservePercent, term: termMs, grace: graceMs } = options;
+  const by = options.forGood ? 'REBALANCE_BY_MIGRATION' : 'REBALANCE_BY_LEASE';
+  const rules: RebalanceRules = { type, lowPercent, highPercent, reservePercent, by };
+  await withHive(context, async (hive) => {
+    const asking = options.dryRun
+      ? hive.pool.planRebalance({ rules })
+      : hive.pool.rebalance({ rules, termMs, graceMs });
+    const { plan } = await asking;
+    context.output.data(plan, () => (plan ? planText(plan) : ''));
+  });
+}
+
+/** What goes where and why, and how busy the swarms are before and after. */
+function planText({ moves, swarms, missingSlots, proved }: RebalancePlan): string {
+  const lines: string[] = [];
+  const rows = moves.map(({ agent, to, id, reason }) => [agent, to, id || '-', reason]);
+  if (moves.length > 0) lines.push(table(['AGENT', 'TO', 'BY', 'REASON'], rows), '');
+  else lines.push('no agent needs to move', '');
+  if (swarms.length > 0)
+    lines.push(table(['SWARM', 'TYPE', 'TASKS', 'SLOTS', 'BUSY', 'THEN'], swarms.map(busyRow)), '');
+  if (missingSlots > 0) lines.push(`${missingSlots} slots are still missing: nobody else has any to give`);
+  if (!proved) lines.push('there were too many ways to try all: another plan may need fewer moves');
+  return lines.join('\n').trimEnd();
+}
+
+const busyRow = ({ swarm, type, tasks, slots, slotsAfter }: Utilisation): string[] => {
+  const share = (of: number) => (of === 0 ? '-' : `${Math.round((tasks * 100) / of)}%`);
+  return [swarm, type, String(tasks), `${slots}, then ${slotsAfter}`, share(slots), share(slotsAfter)];
+};

@@ -1,0 +1,257 @@
+import type { Machine } from '../../../libs/protocol/machine.ts';
+import type {
+  RebalanceMove,
+  RebalancePlan,
+  RebalanceRequest,
+  RebalanceRules,
+  Utilisation,
+} from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { registrationOf, requireOperator } from './access.ts';
+import { Plan } from './dispatch.ts';
+import { settled } from './lease.ts';
+import { begin } from './migration.ts';
+import { meets, type Need } from './need.ts';
+import { type Band, type Kind, type Party, type PlannedMove, planBalance } from './rebalance-plan.ts';
+import { type AgentRow, agentKey } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
+import type { PoolEvent, PoolShape, PoolState } from './state.ts';
+import type { Spot } from './workers.ts';
+
+/** Swarms rebalanced: what the planner (rebalance-plan.ts) is told of the state, and how its plan is carried out. */
+
+const DEFAULTS = { lowPercent: 30, highPercent: 90, reservePercent: 10, termMs: 600_000 };
+const NO_RULES: RebalanceRules = {
+  ...{ type: '', lowPercent: 0, highPercent: 0, reservePercent: 0 },
+  by: 'REBALANCE_BY_UNSPECIFIED',
+};
+
+export const planRebalance: Machine<PoolShape>['queries']['planRebalance'] = (state, { rules }, view) => ({
+  plan: planFor(state, rules ?? NO_RULES).plan,
+  revision: String(view.revision),
+});
+
+export const rebalanceCommands = (settings: PoolSettings): Pick<Machine<PoolShape>['commands'], 'rebalance'> => ({
+  rebalance(state, input, ctx) {
+    requireOperator(ctx, 'rebalance swarms');
+    const rules = input.rules ?? NO_RULES;
+    const { plan: planned, rows } = planFor(state, rules);
+    const plan = new Plan(state);
+    const isForGood = rules.by === 'REBALANCE_BY_MIGRATION';
+    const events: PoolEvent[] = [];
+    const moves = planned.moves.flatMap((move, i): RebalanceMove[] => {
+      const row = rows[i];
+      // A swarm that is gone gets none: it only has tasks left that are about to be cancelled.
+      if (!row || ctx.soft.swarms.keyOf(move.to) === undefined) return [];
+      const id = ctx.id(isForGood ? 'migration' : 'lease');
+      const done: RebalanceMove = { ...move, id };
+      const registration = registrationOf(ctx, move.to);
+      if (isForGood) events.push(...migrated(state, row, done, registration, input, plan, settings, ctx.trace));
+      else events.push(lent(row, done, registration, input, plan));
+      return [done];
+    });
+    const plannedMoves = { ...planned, moves };
+    return {
+      events: [...events, ...settled(state, plan)],
+      reply: () => ({ plan: plannedMoves, revision: String(ctx.revision) }),
+    };
+  },
+});
+
+function lent(
+  row: AgentRow,
+  { id: lease, from: lender, to: borrower, reason }: RebalanceMove,
+  registration: string,
+  { termMs }: RebalanceRequest,
+  plan: Plan,
+): PoolEvent {
+  const data = {
+    ...{ lease, agent: row.key, lender, borrower, termMs: termMs || DEFAULTS.termMs, registration },
+    ...{ request: '', task: '', why: reason },
+  };
+  plan.lender.count(data);
+  plan.changeRow({ ...row, lease, serving: borrower });
+  return { type: 'lease.granted', data };
+}
+
+function migrated(
+  state: PoolState,
+  row: AgentRow,
+  { id: migration, to, reason }: RebalanceMove,
+  registration: string,
+  { graceMs }: RebalanceRequest,
+  plan: Plan,
+  settings: PoolSettings,
+  { traceparent, correlationId }: { readonly traceparent: string; readonly correlationId: string },
+): PoolEvent[] {
+  const name = state.agents.has(agentKey(to, row.name)) ? `from-${migration.slice('migration-'.length)}` : row.name;
+  const data = {
+    ...{ migration, agent: row.key, to, name, graceMs, reason, by: 'rebalance', given: true, taken: true },
+    ...{ registration, traceparent, correlationId },
+  };
+  return [{ type: 'migration.proposed', data }, ...begin(state, row, data, plan, settings)];
+}
+
+interface Planned {
+  readonly plan: RebalancePlan;
+  /** The agents of the moves. */
+  readonly rows: readonly AgentRow[];
+}
+
+function planFor(state: PoolState, rules: RebalanceRules): Planned {
+  const markets = marketsOf(state, rules.type);
+  const moves: RebalanceMove[] = [];
+  const rows: AgentRow[] = [];
+  const swarms: Utilisation[] = [];
+  let missing = 0;
+  let isProved = true;
+  for (const type of [...markets.keys()].sort()) {
+    const market = markets.get(type) as Market;
+    const found = solve(state, market, rules);
+    missing += found.missing;
+    isProved &&= found.isProved;
+    for (const { kind, to } of found.moves) {
+      const row = kind.agents.shift();
+      if (!row) continue;
+      rows.push(row);
+      moves.push({ agent: row.key, from: kind.from, to, reason: reasonOf(market, kind.from, to, rules), id: '' });
+    }
+    swarms.push(...told(type, market, found.moves, rules));
+  }
+  return { plan: { moves, swarms, missingSlots: missing, proved: isProved }, rows };
+}
+
+/** Supply and demand of one type of agent. */
+interface Market {
+  readonly tasks: Map<string, number>;
+  readonly slots: Map<string, number>;
+  /** What waits for agents of this type, by swarm. */
+  readonly needs: Map<string, Need[]>;
+  /** Agents at home that can be given away. */
+  readonly free: Spot[];
+}
+
+/** One walk over all agents and over the lines in which tasks wait: it is asked by people, not by the dispatcher. */
+function marketsOf(state: PoolState, only: string): Map<string, Market> {
+  const markets = new Map<string, Market>();
+  const marketOf = (type: string): Market => {
+    const known = markets.get(type);
+    if (known) return known;
+    const made: Market = { tasks: new Map(), slots: new Map(), needs: new Map(), free: [] };
+    markets.set(type, made);
+    return made;
+  };
+  for (const row of state.agents.values()) {
+    const spot = only === '' || row.type === only ? state.workers.get(row.key) : undefined;
+    const swarm = spot && whoseIs(state, row);
+    if (!spot || swarm === undefined) continue;
+    const market = marketOf(row.type);
+    count(market.slots, swarm, row.slots);
+    count(market.tasks, row.serving, spot.busy);
+    if (new Plan(state).lender.isLendable(spot)) market.free.push(spot);
+  }
+  for (const { swarm, type, need, count: waiting } of state.queue.depths()) {
+    if (only !== '' && type !== only) continue;
+    const market = marketOf(type);
+    count(market.tasks, swarm, waiting);
+    const needs = market.needs.get(swarm);
+    if (needs) needs.push(need);
+    else market.needs.set(swarm, [need]);
+  }
+  return markets;
+}
+
+/** Whose agent it is about to be; undefined = nobody's. Moves that are under way count as done, or they would be planned again. */
+function whoseIs(state: PoolState, row: AgentRow): string | undefined {
+  if (row.state === 'AGENT_STATE_UNREACHABLE') return undefined;
+  if (row.lameDuck) return row.lameDuck.migration && state.migrations.get(row.lameDuck.migration)?.to;
+  return row.draining ? row.home : row.serving;
+}
+
+interface AgentKind extends Kind {
+  /** The ones with least to do first. */
+  readonly agents: AgentRow[];
+}
+
+function solve(state: PoolState, market: Market, rules: RebalanceRules) {
+  const { lender, quotas } = new Plan(state);
+  const isForGood = rules.by === 'REBALANCE_BY_MIGRATION';
+  const swarms = new Set([...market.tasks.keys(), ...market.slots.keys()]);
+  const mayHave = (row: AgentRow, to: string) => (isForGood || quotas.mayBorrow(to) ? lender.mayLend(row, to) : false);
+  const kinds = new Map<string, AgentKind>();
+  const spots = [...market.free].sort((a, b) => a.busy - b.busy || (a.row.key < b.row.key ? -1 : 1));
+  for (const { row, offer } of spots) {
+    const fits = [...market.needs].filter(
+      ([swarm, needs]) => swarm !== row.home && needs.some((need) => meets(offer, need)),
+    );
+    const to = fits.map(([swarm]) => swarm).filter((swarm) => mayHave(row, swarm));
+    const key = [row.home, row.slots, ...to].join('/');
+    const known = kinds.get(key);
+    if (known) known.agents.push(row);
+    else kinds.set(key, { from: row.home, slots: row.slots, count: 0, to: new Set(to), agents: [row] });
+  }
+  const counted = [...kinds.values()].map((kind) => ({ ...kind, count: kind.agents.length }));
+  const parties = [...swarms].map((swarm): Party => {
+    const own = spots.filter(({ row }) => row.home === swarm);
+    const most = own[0] ? mayGive(state, own[0].row) : 0;
+    const all = isForGood ? own.length - 1 : own.length;
+    const mayTake = isForGood ? Infinity : mayBorrow(state, swarm);
+    const [demand, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
+    return { swarm, demand, slots, mayGive: Math.min(most, all), mayTake };
+  });
+  const balance = planBalance(parties, counted, bandOf(rules));
+  return { ...balance, moves: balance.moves as readonly (PlannedMove & { readonly kind: AgentKind })[] };
+}
+
+const bandOf = ({ lowPercent, highPercent, reservePercent }: RebalanceRules): Band => ({
+  low: lowPercent || DEFAULTS.lowPercent,
+  high: highPercent || DEFAULTS.highPercent,
+  reserve: reservePercent || DEFAULTS.reservePercent,
+});
+
+/** How many agents of a type their swarm still lends, by what it says of numbers. */
+function mayGive(state: PoolState, { home, type }: AgentRow): number {
+  const policy = state.lending.get(home)?.policy;
+  if (!policy) return Infinity;
+  const { reachable, lent } = state.workers.stock(home, type);
+  const most = policy.maxLent === 0 ? Infinity : policy.maxLent - state.usage.lent.of(home);
+  const spare = Math.floor((reachable * (100 - policy.keepPercent)) / 100) - lent;
+  return Math.max(0, Math.min(most, spare));
+}
+
+function mayBorrow(state: PoolState, swarm: string): number {
+  const max = state.limits.get(swarm)?.maxLeases ?? 0;
+  return max === 0 ? Infinity : Math.max(0, max - state.usage.leases.of(swarm));
+}
+
+function reasonOf(market: Market, from: string, to: string, rules: RebalanceRules): string {
+  const { high, reserve } = bandOf(rules);
+  return (
+    `swarm ${to} has ${loadText(market, to)}, over ${high}%; swarm ${from}, with ${loadText(market, from)}, ` +
+    `stays at ${high - reserve}% or less`
+  );
+}
+
+function loadText(market: Market, swarm: string): string {
+  const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
+  const share = slots === 0 ? '' : ` (${Math.round((tasks * 100) / slots)}%)`;
+  return `${tasks} tasks for ${slots} slots${share}`;
+}
+
+/** The swarms of which a plan says something. */
+function told(type: string, market: Market, moves: readonly PlannedMove[], rules: RebalanceRules): Utilisation[] {
+  const { high } = bandOf(rules);
+  const after = new Map(market.slots);
+  for (const { kind, to } of moves) {
+    count(after, kind.from, -kind.slots);
+    count(after, to, kind.slots);
+  }
+  return [...new Set([...market.tasks.keys(), ...market.slots.keys()])].sort().flatMap((swarm) => {
+    const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
+    const slotsAfter = after.get(swarm) ?? 0;
+    const isTold = slots !== slotsAfter || tasks * 100 > high * slots;
+    return isTold ? [{ swarm, type, tasks, slots, slotsAfter }] : [];
+  });
+}
+
+const count = (counts: Map<string, number>, key: string, by: number): void =>
+  void counts.set(key, (counts.get(key) ?? 0) + by);

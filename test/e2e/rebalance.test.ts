@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../libs/sdk/connect.ts';
+import { until } from '../../libs/testkit/until.ts';
+import type { RebalancePlan, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { Playground } from './hivebus.ts';
+
+/** Work of one swarm that agents of another do: sent by an operator, and taken by idle agents themselves. */
+
+const playground = new Playground();
+beforeAll(() => playground.up(), 120_000);
+afterAll(() => playground[Symbol.asyncDispose]());
+
+const submit = async (swarm: string, type: string): Promise<string> =>
+  (await playground.json<Task>(['task', 'submit', '--swarm', swarm, '--type', type])).id;
+const done = (id: string): Promise<Task> =>
+  until(async () => {
+    const task = await playground.json<Task>(['task', 'get', id]);
+    return task.state === 'TASK_STATE_SUCCEEDED' ? task : undefined;
+  }, 60_000);
+
+test('rebalance says what it would do, does it, and has nothing to do then', async () => {
+  await playground.run(['register-swarm', 'poor']);
+  for (const name of ['one', 'two']) await playground.agent(['--type', 'sent', '--name', name, '--exec', 'echo 1']);
+  const ids = [await submit('poor', 'sent'), await submit('poor', 'sent')];
+  const dry = await playground.run(['rebalance', '--dry-run', '--high', '100']);
+  expect(dry.stdout).toContain('code/one');
+  expect(dry.stdout).toContain('swarm poor has 2 tasks for 0 slots, over 100%');
+  const plan = await playground.json<RebalancePlan>(['rebalance', '--high', '100', '--term', '1s']);
+  expect(plan.moves.map(({ agent }) => agent)).toEqual(['code/one', 'code/two']);
+  for (const id of ids) await done(id);
+  expect((await playground.run(['rebalance', '--dry-run'])).stdout.trim()).toBe('no agent needs to move');
+  const wrong = await playground.run(['rebalance', '--low', '90', '--high', '50']);
+  expect([wrong.code !== 0, wrong.stderr.includes('at least lowPercent and reservePercent together')]).toEqual([
+    true,
+    true,
+  ]);
+});
+
+test('an idle agent takes what has waited long elsewhere, and explain says so', async () => {
+  const { nats } = JSON.parse(readFileSync(join(playground.folder, '.hivebus', 'run.json'), 'utf8')) as {
+    nats: string;
+  };
+  const home = join(playground.folder, '.hivebus');
+  await using hive = await connect({ servers: nats, home, identity: { kind: 'operator', name: 'local' }, env: {} });
+  const { policy } = await hive.pool.setPolicy({ stealAfterMs: 300 });
+  expect(policy?.stealAfterMs).toBe(300);
+  await playground.agent(['--type', 'taken', '--name', 'three', '--exec', 'echo 1']);
+  const id = await submit('poor', 'taken');
+  expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/three' }] });
+  const told = await playground.run(['explain', id]);
+  expect(told.stdout).toContain('which was idle and taken for it');
+  expect((await hive.pool.setPolicy({ stealAfterMs: 0 })).policy?.stealAfterMs).toBe(0);
+});
