@@ -8,11 +8,16 @@ const project = (groupOrder: number, name: string, include: string[], testTimeou
   test: { name, include, testTimeout, hookTimeout: 60_000, sequence: { groupOrder } },
 });
 
+/** Tests that set up what a process has once: its tracer and meter. The other unit tests share processes, which is quicker. */
+const ALONE = ['libs/telemetry/**/*.test.ts', 'libs/journal/observer.test.ts', 'libs/sdk/tracing.test.ts'];
+const unit = project(0, 'unit', ['{libs,services,cli,examples,tools}/**/*.test.ts'], 30_000).test;
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      project(0, 'unit', ['{libs,services,cli,examples,tools}/**/*.test.ts'], 30_000),
+      { test: { ...unit, exclude: ALONE, isolate: false } },
+      project(0, 'unit-alone', ALONE, 30_000),
       project(1, 'integration', ['test/integration/**/*.test.ts'], 60_000),
       project(2, 'simulation', ['test/simulation/**/*.test.ts'], 300_000),
       // Real processes that share the machine: one file at a time.

@@ -18,7 +18,7 @@ const CHECKS = {
   'dependency rule': [bin('depcruise'), '--config', '.dependency-cruiser.cjs', 'dist'],
   'dead code': [bin('knip'), '--no-config-hints'],
   'generated code': [process.execPath, 'tools/codegen.mjs', '--check'],
-  'unit tests': [bin('vitest'), 'run', '--project', 'unit'],
+  'unit tests': [bin('vitest'), 'run', '--project', 'unit*'],
 };
 
 const { limitMs, asked } = readOptions();

@@ -130,6 +130,6 @@ function hs256(): string {
 
 test('keys can be made by the thousand, with garbage collected at any moment', () => {
   const made = new Set<string>();
-  for (let i = 0; i < 3000; i++) made.add(newKeyPair().publicKey);
-  expect(made.size).toBe(3000);
+  for (let i = 0; i < 1000; i++) made.add(newKeyPair().publicKey);
+  expect(made.size).toBe(1000);
 });

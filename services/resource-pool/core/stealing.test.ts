@@ -58,6 +58,16 @@ describe('a task that waits', () => {
     expect(pool.run.state.agents.get('b/x')).toMatchObject({ lease: '', serving: 'b' });
   });
 
+  test('is taken although the agent that was found for it takes another task of its swarm first', () => {
+    const pool = stealing();
+    for (const name of ['x', 'y']) pool.register(name, { swarm: 'b' });
+    pool.submit('later');
+    pool.submit('first', { priority: 1 });
+    pool.pass(AFTER_MS);
+    expect([pool.where('first'), pool.where('later')]).toEqual(['ASSIGNED on b/x', 'ASSIGNED on b/y']);
+    expect(new Set(leases(pool).map(({ id }) => id)).size).toBe(2);
+  });
+
   test('is taken when an agent becomes idle later, after what its own swarm has to do', () => {
     const pool = stealing();
     pool.register('x', { swarm: 'b' });

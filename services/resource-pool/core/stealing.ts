@@ -42,8 +42,10 @@ export class Stealer {
   readonly #state: PoolState;
   readonly #plan: Plan;
   readonly #lender: Lender;
-  /** Tasks that this decision offers, and that none has been looked for yet. */
+  /** Tasks that this decision offers, and for which an agent may still be found. */
   readonly #offered: TaskRow[] = [];
+  /** Leases of this decision. */
+  readonly #given = new Set<string>();
 
   constructor(state: PoolState, plan: Plan, lender: Lender) {
     this.#state = state;
@@ -62,8 +64,10 @@ export class Stealer {
 
   /** Lets one agent that is idle take work of another swarm. False when there was none, or nothing for it to take. */
   steal(opened: ReadonlySet<string>, events: PoolEvent[]): boolean {
-    for (let task = this.#offered.shift(); task; task = this.#offered.shift()) {
+    for (let [task] = this.#offered; task; [task] = this.#offered) {
+      // It stays: the agent may take another of the swarm's tasks, one that goes first.
       if (this.#findAgent(asksOf(task), events)) return true;
+      this.#offered.shift();
     }
     if (this.#state.stealing.tasks.size === 0) return false;
     for (const key of opened) if (this.#findTask(this.#plan.spot(key), events)) return true;
@@ -75,6 +79,14 @@ export class Stealer {
     }
     for (const home of this.#lender.lendersWithNews()) if (this.#findTaskForAny(home, events)) return true;
     return false;
+  }
+
+  /** Usually one is enough for a task's next attempt; not when its agent took another task first. */
+  #newId(first: string): string {
+    let id = first;
+    for (let i = 2; this.#given.has(id) || this.#state.leases.has(id); i++) id = `${first}-${i}`;
+    this.#given.add(id);
+    return id;
   }
 
   #findAgent(asks: Asks, events: PoolEvent[]): boolean {
@@ -113,8 +125,7 @@ export class Stealer {
     const { row } = spot;
     const task = this.#state.tasks.get(id);
     const data: LeaseGranted = {
-      // A task has one next attempt, and is taken for it once.
-      lease: `lease-${order.toString(36)}-${(task?.attempts.length ?? 0) + 1}`,
+      lease: this.#newId(`lease-${order.toString(36)}-${(task?.attempts.length ?? 0) + 1}`),
       ...{ agent: row.key, lender: row.home, borrower: wish.swarm, termMs: wish.termMs },
       ...{ registration: task?.registration ?? '', request: '', task: id, why: '' },
       choice: this.#lender.choiceOf(wish, spot, 0),
