@@ -20,8 +20,15 @@ export interface Patience {
   readonly briefMs: number;
 }
 
+/**
+ * Too much was asked: that is for the caller to know, at once and with the hint when to ask again. A repeat of ours would
+ * have the same request id, to which a journal gives the same refusal, and would only add to what is too much. But what a
+ * server did not even begin, for want of a place, is free again within milliseconds.
+ */
+const isForCaller = ({ code, reason }: HiveError): boolean => code === 'RESOURCE_EXHAUSTED' && reason !== 'OVERLOADED';
+
 /** May a call that has taken `elapsedMs` be tried again after `delayMs`? */
 export function mayRetry(error: HiveError, elapsedMs: number, delayMs: number, patience: Patience): boolean {
   const limitMs = BRIEF.has(error.reason) ? Math.min(patience.briefMs, patience.timeoutMs) : patience.timeoutMs;
-  return error.retryable && elapsedMs + delayMs < limitMs;
+  return error.retryable && !isForCaller(error) && elapsedMs + delayMs < limitMs;
 }

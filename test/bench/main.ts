@@ -8,6 +8,7 @@ import { decisionRows } from './decision.ts';
 import { grpcRows } from './grpc.ts';
 import type { Row } from './harness.ts';
 import { journalRows } from './journal.ts';
+import { overloadRows } from './overload.ts';
 import { compiled } from './processes.ts';
 import { registrationRows } from './registrations.ts';
 import { replayRows } from './replay.ts';
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   tracing: tracingRows,
   grpc: grpcRows,
   tasks: taskRows,
+  overload: overloadRows,
   death: agentDeathRows,
   workload: workloadRows,
 };

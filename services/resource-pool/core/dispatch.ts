@@ -122,6 +122,7 @@ export class Plan {
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
     let tasks = [...this.#queued, ...this.#forOpened(), ...this.#forWoken()];
+    let isLent = false;
     do {
       while (tasks.length > 0) {
         if (tasks.length > 1) tasks.sort(this.#state.queue.byOrder);
@@ -130,11 +131,12 @@ export class Plan {
         // Another round only when agents got less than they were offered, because others took their tasks.
         tasks = events.length > before ? [...this.#forOpened(), ...this.#forWoken()] : [];
       }
-      const isLent =
+      // An agent that was lent and found no task leaves others that may be taken.
+      isLent =
         (this.#state.asking.size > 0 && this.lender.grant(this.#opened, events)) ||
         (this.#isStealing && this.stealer.steal(this.#opened, events));
       if (isLent) tasks = [...this.unplaced(), ...this.#forOpened()];
-    } while (tasks.length > 0);
+    } while (isLent);
     return events;
   }
 
