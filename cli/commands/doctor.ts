@@ -5,9 +5,11 @@ import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { lookAtDisk, lookAtJetStream, lookAtMonitoring, lookAtServer } from '../doctor/bus.ts';
-import { broken, type Finding, look, type Status } from '../doctor/finding.ts';
+import { type Finding, look, type Status } from '../doctor/finding.ts';
 import { lookAtJournals } from '../doctor/journals.ts';
 import { lookAtIdentity, lookAtKeys } from '../doctor/keys.ts';
+import { lookAtServers } from '../doctor/servers.ts';
+import { connectTrouble } from '../doctor/trouble.ts';
 import { EXIT } from '../exit-codes.ts';
 import { colors } from '../output.ts';
 import { wholeNumber } from '../values.ts';
@@ -23,6 +25,7 @@ Exit codes: 0 nothing is broken; 1 something is; 3 nothing can be reached.
 Examples:
   hivebus doctor
   hivebus doctor --nats nats://10.0.0.7:4222 --monitoring http://10.0.0.7:8222
+  hivebus doctor --nats nats://a:4222,nats://b:4222,nats://c:4222 --monitoring http://a:8222,http://b:8222,http://c:8222
   hivebus doctor -o json
   hivebus doctor skip-record 1234 --service pool --reason 'damaged disk, ticket 17'`;
 
@@ -30,7 +33,10 @@ export function addDoctor(program: Command): void {
   const doctor = program
     .command('doctor')
     .description('look for what is wrong, and say how to mend it')
-    .option('--monitoring <url>', 'of the NATS server (default: that of a hivebus up that is found here)')
+    .option(
+      '--monitoring <urls>',
+      "the NATS servers' monitoring ports (default: that of a hivebus up that is found here)",
+    )
     .addHelpText('after', HELP)
     .action(action(examine));
   doctor
@@ -48,6 +54,7 @@ async function examine(context: Context, { monitoring }: { monitoring?: string }
   const keyMend = `see ${context.home}`;
   const findings: Finding[] = [...(await look('keys', keyMend, () => lookAtKeys(context.home)))];
   let code: number | undefined;
+  findings.push(...(await look('servers', '', () => lookAtServers(context.nats.split(',')))));
   try {
     output.progress(`looking at ${context.nats}`);
     await using hive = await context.connectAs({ kind: 'anonymous' });
@@ -59,9 +66,10 @@ async function examine(context: Context, { monitoring }: { monitoring?: string }
     }
   } catch (caught) {
     const error = HiveError.from(caught);
-    if (error.code !== 'UNAVAILABLE') throw error;
-    findings.push(broken('nats', error.message, 'start it: hivebus up'));
-    code = EXIT.unreachable;
+    const trouble = connectTrouble(error);
+    if (!trouble) throw error;
+    findings.push(trouble);
+    if (error.code === 'UNAVAILABLE') code = EXIT.unreachable;
   }
   const isBroken = findings.some(({ status }) => status === 'fault');
   output.data({ ok: !isBroken, findings }, () => report(findings));
@@ -71,12 +79,10 @@ async function examine(context: Context, { monitoring }: { monitoring?: string }
 async function lookAtBus(hive: Hive, monitoring: string | undefined, home: string | undefined): Promise<Finding[]> {
   const { nc } = hive;
   const version = nc.info?.version ?? '0.0.0';
-  const port = 'see whether the monitoring port is open: http_port of its configuration';
-  const js = 'start the NATS server with JetStream: nats-server -js';
   const found = [
     lookAtServer(nc),
-    await look('jetstream', js, () => lookAtJetStream(nc)),
-    await look('sync', port, () => lookAtMonitoring(monitoring, version)),
+    await lookAtJetStream(nc),
+    await lookAtMonitoring(monitoring, version),
     ...(monitoring ? [] : [await look('disk', '', () => lookAtDisk(home))]),
   ];
   return found.flat();
@@ -102,11 +108,9 @@ const COLORS: Readonly<Record<Status, (text: string) => string>> = {
 export function report(findings: readonly Finding[], width?: number): string {
   const rows = findings.map(({ check, status, found }) => [check, COLORS[status](status), found]);
   const parts = [wrappedTable(['LOOKED AT', 'IS', 'FOUND'], rows, width)];
-  const mends = findings.filter(({ status, mend }) => status !== 'ok' && mend !== '');
-  if (mends.length > 0) {
-    const lines = mends.map(({ check, status, found, mend }) => `  ${COLORS[status](check)}: ${found}\n    ${mend}`);
-    parts.push(['To mend', ...lines].join('\n'));
-  }
+  const mends = findings.filter(({ status, mend }) => status !== 'ok' && mend !== '').map(({ mend }) => mend);
+  if (mends.length > 0)
+    parts.push(['To mend', ...[...new Set(mends)].map((mend) => advice(mend, findings))].join('\n'));
   const count = (wanted: Status) => findings.filter(({ status }) => status === wanted).length;
   const [faults, warnings, unknown] = [count('fault'), count('warning'), count('unknown')];
   const said = [
@@ -116,6 +120,13 @@ export function report(findings: readonly Finding[], width?: number): string {
   if (faults > 0) parts.push(`${faults === 1 ? 'one thing is' : `${faults} things are`} broken`);
   else parts.push(said.length > 0 ? `nothing is broken, ${said.join(', ')}` : 'all is well');
   return parts.join('\n\n');
+}
+
+/** Once for all that it mends. */
+function advice(mend: string, findings: readonly Finding[]): string {
+  const mended = findings.filter((finding) => finding.status !== 'ok' && finding.mend === mend);
+  const lines = mended.map(({ check, status, found }) => `  ${COLORS[status](check)}: ${found}`);
+  return [...lines, `    ${mend}`].join('\n');
 }
 
 async function skip(context: Context, sequence: number, options: { service: string; reason: string }): Promise<void> {

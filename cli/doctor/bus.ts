@@ -1,19 +1,20 @@
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { type JetStreamAccountStats, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { isAtLeast, OLDEST_NATS_SERVER } from '../../libs/bus/version.ts';
-import { broken, bytesText, type Finding, fullness, ok, unknown, warning } from './finding.ts';
+import { broken, bytesText, type Finding, fullness, look, ok, unknown, warning } from './finding.ts';
+import { JETSTREAM_MS, jetStreamTrouble } from './trouble.ts';
 
 /** Our journals' records and requests are made for this, the default of nats-server. */
 const USUAL_PAYLOAD = 1 << 20;
+const OLDEST_CLUSTER_SERVER = '2.12.0';
 const ROOM_MEND = 'raise max_file_store of the NATS server, or give its disk more room';
 
 /** The server that we are connected to: its version and what it lets us do. */
 export function lookAtServer(nc: NatsConnection): Finding[] {
   const { version = '0.0.0', max_payload: payload = 0, server_name: name = '', cluster = '' } = nc.info ?? {};
-  const where = `nats-server ${version}${name && ` (${name})`}${cluster && `, of cluster ${cluster}`}`;
-  const findings = [versionFinding(version, where, cluster !== '')];
+  const findings = [serverFinding('nats', { version, name, cluster })];
   if (payload < USUAL_PAYLOAD) {
     const mend = `set max_payload: ${USUAL_PAYLOAD} in the NATS server's configuration`;
     findings.push(warning('payload', `${bytesText(payload)} a message at most`, mend));
@@ -21,27 +22,34 @@ export function lookAtServer(nc: NatsConnection): Finding[] {
   return findings;
 }
 
-function versionFinding(version: string, where: string, clustered: boolean): Finding {
+/** A server by what it says of itself, and whether it is new enough. */
+export function serverFinding(check: string, server: { version: string; name: string; cluster: string }): Finding {
+  const { version, name, cluster } = server;
+  const found = `nats-server ${version}${name && ` (${name})`}${cluster && `, of cluster ${cluster}`}`;
   if (!isAtLeast(version, OLDEST_NATS_SERVER)) {
-    return broken('nats', where, `use nats-server ${OLDEST_NATS_SERVER} or later`);
+    return broken(check, found, `use nats-server ${OLDEST_NATS_SERVER} or later`);
   }
-  if (clustered && !isAtLeast(version, '2.12.0')) {
-    return warning(
-      'nats',
-      where,
-      'use nats-server 2.12 or later for clusters: older ones are not tested with replicas',
-    );
+  if (cluster && !isAtLeast(version, OLDEST_CLUSTER_SERVER)) {
+    const mend = `use nats-server ${OLDEST_CLUSTER_SERVER} or later for clusters: older ones are not tested with replicas`;
+    return warning(check, found, mend);
   }
-  return ok('nats', where);
+  return ok(check, found);
 }
 
 /** JetStream, as our account sees it. */
 export async function lookAtJetStream(nc: NatsConnection): Promise<Finding[]> {
-  const jsm = await jetstreamManager(nc, { timeout: 5000 });
-  const { storage, streams, limits } = await jsm.getAccountInfo();
+  try {
+    const jsm = await jetstreamManager(nc, { timeout: JETSTREAM_MS, checkAPI: false });
+    return [accountFinding(await jsm.getAccountInfo())];
+  } catch (error) {
+    return [jetStreamTrouble('jetstream', error)];
+  }
+}
+
+function accountFinding({ storage, streams, limits }: JetStreamAccountStats): Finding {
   const { max_storage: maxStorage = -1, max_streams: maxStreams = -1 } = limits;
   const streamText = `${streams} streams${maxStreams > 0 ? ` of ${maxStreams}` : ''}`;
-  return [fullness('jetstream', storage, maxStorage, `in ${streamText}`, ROOM_MEND)];
+  return fullness('jetstream', storage, maxStorage, `in ${streamText}`, ROOM_MEND);
 }
 
 interface Jsz {
@@ -55,9 +63,20 @@ interface Jsz {
   readonly now?: string;
 }
 
-/** What only the server's monitoring port tells: whether it syncs, its own limits, its clock, its disk. */
-export async function lookAtMonitoring(url: string | undefined, version: string): Promise<Finding[]> {
-  if (!url) return [unknown('sync', 'the monitoring port is not known', 'give it: --monitoring http://HOST:8222')];
+/** What only monitoring ports tell, several split by commas; a check of one of several has its address in its name. */
+export async function lookAtMonitoring(urls: string | undefined, version: string): Promise<Finding[]> {
+  if (!urls) return [unknown('sync', 'the monitoring port is not known', 'give it: --monitoring http://HOST:8222')];
+  const port = 'see whether the monitoring port is open: http_port of its configuration';
+  const all = urls.split(',').map(async (url) => {
+    const found = await look('sync', port, () => lookAtPort(url, version));
+    const named = (check: string) => (urls.includes(',') ? `${check} of ${url.replace(/^\w+:\/\//, '')}` : check);
+    return found.map((finding) => ({ ...finding, check: named(finding.check) }));
+  });
+  return (await Promise.all(all)).flat();
+}
+
+/** Whether the server syncs, its own limits, its clock, its disk. */
+async function lookAtPort(url: string, version: string): Promise<Finding[]> {
   const sent = Date.now();
   const response = await fetch(new URL('/jsz?config=true', url), { signal: AbortSignal.timeout(5000) });
   const jsz = (await response.json()) as Jsz;

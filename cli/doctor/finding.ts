@@ -1,3 +1,4 @@
+import { notPermitted, permissionViolation } from '../../libs/bus/permission.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 
 /** unknown: it could not be looked at; nothing is said to be wrong. */
@@ -36,6 +37,8 @@ export async function look(
   try {
     return await at();
   } catch (error) {
+    const violation = permissionViolation(error);
+    if (violation) return [broken(check, notPermitted(violation).message, '')];
     return [broken(check, HiveError.from(error).message, mend)];
   }
 }

@@ -1,6 +1,8 @@
-import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstreamManager, type PeerInfo, type StreamInfo } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { permissionViolation } from '../../libs/bus/permission.ts';
 import { natsLine } from '../../libs/journal/nats-line.ts';
+import { formatDuration } from '../../libs/kernel/durations.ts';
 import {
   deadLetterStream,
   journalStream,
@@ -11,6 +13,7 @@ import {
 import { SERVICES, type ServiceName } from '../journal-events.ts';
 import { clockFinding } from './bus.ts';
 import { broken, bytesText, type Finding, look, ok, warning } from './finding.ts';
+import { JETSTREAM_MS, jetStreamTrouble, QUORUM_MEND } from './trouble.ts';
 
 /** A read of each service that every replica answers from its own state. */
 const READS: Readonly<Record<ServiceName, string>> = { registry: 'ListSwarms', pool: 'ListTasks' };
@@ -22,14 +25,13 @@ const LAG = 2000;
 
 /** The journals of a federation: their streams, who leads them, and how far each replica has come. */
 export async function lookAtJournals(nc: NatsConnection, federation: string): Promise<readonly Finding[]> {
-  const jsm = await jetstreamManager(nc, { timeout: 5000 });
+  const jsm = await jetstreamManager(nc, { timeout: JETSTREAM_MS, checkAPI: false });
   const found = await Promise.all(
     SERVICES.map((service) =>
       look(`${service} in ${federation}`, START, () => lookAtJournal(nc, jsm, federation, service)),
     ),
   );
-  const dead = await look(`dead letters of ${federation}`, '', () => lookAtDeadLetters(jsm, federation));
-  return [...found.flat(), ...dead];
+  return [...found.flat(), await lookAtDeadLetters(jsm, federation)];
 }
 
 async function lookAtJournal(
@@ -39,17 +41,20 @@ async function lookAtJournal(
   service: ServiceName,
 ): Promise<Finding[]> {
   const stream = journalStream(federation, service);
-  const [journal, snapshots] = await Promise.all([
-    infoOf(jsm, stream),
-    infoOf(jsm, `OBJ_${snapshotBucket(federation, service)}`),
-  ]);
   const check = `journal ${stream}`;
-  if (!journal) return [broken(check, 'there is none', START)];
-  const findings = [streamFinding(check, journal), ...replicaFindings(check, journal)];
-  if (!snapshots) {
-    findings.push(broken(`snapshots of ${stream}`, 'there are none', 'restore the bucket from a backup'));
+  try {
+    const bucket = `OBJ_${snapshotBucket(federation, service)}`;
+    const [journal, snapshots] = await Promise.all([infoOf(jsm, stream), infoOf(jsm, bucket)]);
+    if (!journal) return [broken(check, 'there is none', START)];
+    const findings = [streamFinding(check, journal), ...copiesFindings(check, journal)];
+    if (!snapshots) {
+      findings.push(broken(`snapshots of ${stream}`, 'there are none', 'restore the bucket from a backup'));
+    }
+    return [...findings, ...(await lookAtService(nc, federation, service, journal.state.last_seq))];
+  } catch (error) {
+    const mayProbe = permissionViolation(error) === undefined;
+    return [jetStreamTrouble(check, error), ...(await lookAtService(nc, federation, service, 0, mayProbe))];
   }
-  return [...findings, ...(await lookAtService(nc, federation, service, journal.state.last_seq))];
 }
 
 function streamFinding(check: string, { config, state }: StreamInfo): Finding {
@@ -62,37 +67,51 @@ function streamFinding(check: string, { config, state }: StreamInfo): Finding {
 }
 
 /** Of a cluster: the stream's own leader and its followers. */
-function replicaFindings(check: string, { cluster, config }: StreamInfo): Finding[] {
+function copiesFindings(check: string, { cluster, config }: StreamInfo): Finding[] {
   if (!cluster?.name) return [];
-  if (!cluster.leader) return [broken(`${check}, its leader`, 'none', 'start the NATS servers that are down')];
   const followers = cluster.replicas ?? [];
-  const behind = followers.filter(({ current, offline }) => offline || !current);
-  const found = `leader ${cluster.leader}, followers ${followers.map(({ name, lag = 0 }) => `${name} (${lag} behind)`).join(', ') || 'none'}`;
-  const mend = 'start the NATS servers that are down, or wait for those that catch up';
-  if (behind.length > 0)
-    return [warning(`${check}, its copies`, `${found}; not in step: ${behind.map(({ name }) => name)}`, mend)];
-  if (config.num_replicas < 3) {
-    const single = 'on a cluster, yet not kept three times: one server lost is the journal lost';
-    return [
-      warning(
-        `${check}, its copies`,
-        single,
-        'set HIVEBUS_REPLICAS=3 before the first start, or `nats stream edit --replicas 3`',
-      ),
-    ];
+  const copies = `${check}, its copies`;
+  if (!cluster.leader) {
+    const lost = followers.filter(({ offline }) => offline).map(({ name }) => `${name} is down`);
+    return [broken(copies, ['no leader, so nothing can be written', ...lost].join('; '), QUORUM_MEND)];
   }
-  return [ok(`${check}, its copies`, found)];
+  const missing = followers.filter(({ offline, current }) => offline || !current);
+  if (missing.length > 0) {
+    const how = missing.map((peer) => `${peer.name} (${howFar(peer)})`);
+    const found = `not in step: ${how.join(', ')}; leader ${cluster.leader}`;
+    if (2 * (config.num_replicas - missing.length) <= config.num_replicas) return [broken(copies, found, QUORUM_MEND)];
+    const mend = 'start the NATS servers that are down, or wait for those that catch up; with one more lost it stops';
+    return [warning(copies, found, mend)];
+  }
+  if (config.num_replicas < 3) {
+    const mend = 'set HIVEBUS_REPLICAS=3 before the first start, or `nats stream edit --replicas 3`';
+    return [warning(copies, 'on a cluster, yet not kept three times: one server lost is the journal lost', mend)];
+  }
+  const found = `leader ${cluster.leader}, followers ${followers.map(({ name, lag = 0 }) => `${name} (${lag} behind)`).join(', ')}`;
+  return [ok(copies, found)];
 }
 
-async function lookAtService(nc: NatsConnection, federation: string, service: ServiceName, last: number) {
+function howFar({ offline, lag = 0, active }: PeerInfo): string {
+  if (offline) return 'down';
+  return lag > 0 ? `${lag} behind` : `silent for ${formatDuration(Math.round(active / 1e9) * 1000)}`;
+}
+
+async function lookAtService(
+  nc: NatsConnection,
+  federation: string,
+  service: ServiceName,
+  last: number,
+  mayProbe = true,
+) {
   const line = natsLine(nc, leaderSubject(federation, service));
   const sent = Date.now();
   const [leader, answers] = await Promise.all([line.probe(0, PROBE_MS), ask(nc, federation, service)]);
   const name = `${service} in ${federation}`;
   if (answers.length === 0) return [broken(name, 'nobody answers', START)];
   const findings: Finding[] = [];
-  if (leader === 'alive')
-    findings.push(ok(name, `has a leader and ${answers.length === 1 ? 'one replica' : `${answers.length} replicas`}`));
+  const replicas = answers.length === 1 ? 'one replica' : `${answers.length} replicas`;
+  if (leader === 'alive') findings.push(ok(name, `has a leader and ${replicas}`));
+  else if (!mayProbe) findings.push(ok(name, `${replicas}; our login may not ask who leads`));
   else {
     const mend = `look into its log; a record that stops it is passed over with: hivebus doctor skip-record --service ${service}`;
     findings.push(broken(name, leader === 'none' ? 'nobody leads' : 'its leader does not answer', mend));
@@ -139,12 +158,20 @@ function answerOf(message: Msg): Answered {
   return { replica, revision: Number(revision), time: message.headers?.get('ce-time') ?? '', at: Date.now() };
 }
 
-async function lookAtDeadLetters(jsm: JetStreamManager, federation: string): Promise<Finding[]> {
+async function lookAtDeadLetters(jsm: JetStreamManager, federation: string): Promise<Finding> {
   const stream = deadLetterStream(federation);
-  const count = (await infoOf(jsm, stream))?.state.messages ?? 0;
-  if (count === 0) return [ok(`dead letters of ${federation}`, 'none')];
-  const mend = `read them with their reasons: nats stream view ${stream}`;
-  return [warning(`dead letters of ${federation}`, `${count} messages could not be processed`, mend)];
+  const check = `dead letters of ${federation}`;
+  try {
+    const count = (await infoOf(jsm, stream))?.state.messages ?? 0;
+    if (count === 0) return ok(check, 'none');
+    return warning(
+      check,
+      `${count} messages could not be processed`,
+      `read them with their reasons: nats stream view ${stream}`,
+    );
+  } catch (error) {
+    return jetStreamTrouble(check, error);
+  }
 }
 
 /** JetStream's code for a stream that is not there. */

@@ -19,8 +19,14 @@ const saying = (...text: string[]): Promise<number> =>
   );
 
 test('NATS is known by its INFO, even in parts', async () => {
-  const port = await saying('IN', 'FO {"server_id":"x","version":"2.12', '.0","proto":1}\r\n');
-  expect(await greeting('127.0.0.1', port)).toEqual({ by: 'nats', version: '2.12.0' });
+  const port = await saying(
+    'IN',
+    'FO {"server_id":"x","server_name":"n1","version":"2.12',
+    '.0","cluster":"hive"}\r\n',
+  );
+  expect(await greeting('127.0.0.1', port)).toEqual({ by: 'nats', version: '2.12.0', name: 'n1', cluster: 'hive' });
+  const alone = await saying('INFO {"version":"2.9.10"}\r\n');
+  expect(await greeting('127.0.0.1', alone)).toEqual({ by: 'nats', version: '2.9.10', name: '', cluster: '' });
   await requireGreeting([`nats://127.0.0.1:${port}`, '127.0.0.1:1']);
 });
 

@@ -3,7 +3,14 @@ import { HiveError, invalid, quote } from '../kernel/errors.ts';
 
 /** What a port says to whoever connects: a NATS server says its INFO at once. */
 export type Greeting =
-  | { readonly by: 'nats'; readonly version: string }
+  | {
+      readonly by: 'nats';
+      readonly version: string;
+      /** The server's own; empty when it tells none. */
+      readonly name: string;
+      /** Of which cluster it is; empty = of none. */
+      readonly cluster: string;
+    }
   /** Something else; `speaks` when it can be told. */
   | { readonly by: 'stranger'; readonly speaks: string }
   /** Nothing within the time: most servers wait for the client's first word. */
@@ -47,8 +54,10 @@ const mayBeInfo = (said: Buffer): boolean => {
 };
 
 function infoIn(text: string): Greeting {
-  const version = /^INFO .*"version":"([^"]+)"/.exec(text)?.[1];
-  return version === undefined ? { by: 'stranger', speaks: '' } : { by: 'nats', version };
+  const told = (field: string) => new RegExp(`^INFO .*"${field}":"([^"]+)"`).exec(text)?.[1];
+  const version = told('version');
+  if (version === undefined) return { by: 'stranger', speaks: '' };
+  return { by: 'nats', version, name: told('server_name') ?? '', cluster: told('cluster') ?? '' };
 }
 
 /** By the first bytes: HTTP/2 begins with a frame of settings (type 4 on stream 0). */
@@ -79,7 +88,8 @@ export async function requireGreeting(servers: readonly string[]): Promise<void>
   throw new HiveError('UNAVAILABLE', message, { reason: 'BUS_SILENT' });
 }
 
-function addressOf(server: string): { host: string; port: number } {
+/** @throws HiveError INVALID_ARGUMENT for what is no address. */
+export function addressOf(server: string): { host: string; port: number } {
   const text = server.includes('://') ? server : `nats://${server}`;
   const { protocol, hostname, port } = URL.canParse(text) ? new URL(text) : NO_ADDRESS;
   if (hostname !== '' && (protocol === 'nats:' || protocol === 'tls:')) {
