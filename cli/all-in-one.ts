@@ -1,7 +1,8 @@
 import type { BusAccess } from '../libs/bus/access.ts';
-import { type BusStatus, connectBus } from '../libs/bus/connect.ts';
+import { connectBus } from '../libs/bus/connect.ts';
 import { observeBus } from '../libs/bus/observe-bus.ts';
 import { givenUp } from '../libs/bus/refusal.ts';
+import type { BusStatus } from '../libs/bus/status.ts';
 import { systemClock } from '../libs/kernel/clock.ts';
 import type { HiveError } from '../libs/kernel/errors.ts';
 import { serveBus } from '../libs/rpc/bus-server.ts';

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { notPermitted, permissionViolation } from '../libs/bus/permission.ts';
 import { HiveError } from '../libs/kernel/errors.ts';
 import { defaultHome } from '../libs/sdk/keys.ts';
 import type { GlobalOptions } from './context.ts';
@@ -12,7 +13,9 @@ const program = createProgram();
 
 try {
   await program.parseAsync();
-} catch (error) {
+} catch (caught) {
+  const violation = permissionViolation(caught);
+  const error = violation ? notPermitted(violation) : caught;
   tell(error);
   // At once: what was interrupted may have left a connection half made, or an answer that nobody waits for.
   process.exit(exitCodeOf(error));

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
-import { errors, type NatsConnection, type Status } from '@nats-io/nats-core';
+import { errors, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { systemClock } from '../kernel/clock.ts';
 import { HiveError, invalid } from '../kernel/errors.ts';
 import { accessOptions, type BusAccess } from './access.ts';
+import { tryBy } from './explain-outages.ts';
 import { requireGreeting } from './greeting.ts';
+import { notPermitted, permissionViolation } from './permission.ts';
 import { closeWhenRefused, connectError } from './refusal.ts';
+import { type BusStatus, followStatus } from './status.ts';
 import { isAtLeast, OLDEST_NATS_SERVER } from './version.ts';
 
 const FIRST_CONNECT_MS = 5000;
@@ -36,11 +39,6 @@ export interface BusOptions {
   readonly onStatus?: (status: BusStatus) => void;
 }
 
-export interface BusStatus {
-  readonly level: 'info' | 'warn';
-  readonly message: string;
-}
-
 /**
  * A connection to the bus. Once it stands it is restored for ever, unless the server refuses our login (`givenUp`);
  * before, it fails with UNAVAILABLE naming the address, at once or after `waitMs`. Throws UNAUTHENTICATED when it is
@@ -59,7 +57,8 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     throw error;
   }
   closeWhenRefused(nc, servers, options.access ?? {});
-  if (options.onStatus) void follow(nc, options.onStatus);
+  tryBy(nc, async () => (await firstConnect(servers, `${options.name}-try`, options.access ?? {})).close());
+  if (options.onStatus) void followStatus(nc, options.onStatus);
   return nc;
 }
 
@@ -121,6 +120,8 @@ async function checkJetStream(nc: NatsConnection, servers: string[], options: Bu
       await jetstreamManager(nc, { timeout: JETSTREAM_MS });
       return;
     } catch (cause) {
+      const violation = permissionViolation(cause);
+      if (violation) throw notPermitted(violation);
       if (!mayComeYet(cause)) throw noJetStream(where, cause);
       const error = new HiveError('UNAVAILABLE', `JetStream at ${where} does not answer: ${String(cause)}`, { cause });
       if (signal?.aborted || systemClock.monotonic() >= giveUpAt) throw error;
@@ -136,30 +137,4 @@ const mayComeYet = (cause: unknown): boolean =>
 function noJetStream(where: string, cause: unknown): HiveError {
   const message = `the NATS server at ${where} has no JetStream; start it with \`nats-server -js\`, or use \`hivebus up\``;
   return new HiveError('FAILED_PRECONDITION', message, { cause, reason: 'NO_JETSTREAM' });
-}
-
-async function follow(nc: NatsConnection, tell: (status: BusStatus) => void): Promise<void> {
-  for await (const status of nc.status()) {
-    const text = describe(status);
-    if (text) tell(text);
-  }
-}
-
-function describe(status: Status): BusStatus | undefined {
-  switch (status.type) {
-    case 'disconnect':
-      return { level: 'warn', message: `lost the connection to the bus at ${status.server}` };
-    case 'reconnect':
-      return { level: 'info', message: `connected to the bus again, at ${status.server}` };
-    case 'error':
-      return { level: 'warn', message: `the bus says: ${status.error.message}` };
-    case 'ldm':
-      return { level: 'info', message: `the bus server ${status.server} is about to stop` };
-    case 'staleConnection':
-      return { level: 'warn', message: 'the bus does not answer pings' };
-    case 'slowConsumer':
-      return { level: 'warn', message: `${status.pending} messages wait on ${status.sub.getSubject()}` };
-    default:
-      return undefined;
-  }
 }

@@ -1,17 +1,19 @@
-import type { NatsConnection } from '@nats-io/nats-core';
+import type { NatsConnection, PermissionViolationError } from '@nats-io/nats-core';
 import { HiveError } from '../kernel/errors.ts';
+import { permissionViolation } from './permission.ts';
 
 /**
- * Whether a connection to the bus stands. What comes while it is broken is lost, and so is what is published then: the
- * client restores subscriptions, not messages. What is asked then, or just before, is never answered, and the client
- * only finds out by a time-out: who knows of the break need not wait for that. One listener for each connection, however
- * many depend on it.
+ * Whether a connection to the bus stands, and what the server does not let it do, which it tells nobody else. What comes
+ * while it is broken is lost, and so is what is published then: the client restores subscriptions, not messages. What is
+ * asked then, or just before, is never answered, and the client only finds out by a time-out: who knows of the break need
+ * not wait for that. One listener for each connection, however many depend on it.
  */
 export class Link {
   readonly #onLost = new Set<() => void>();
   readonly #onBack = new Set<() => void>();
   /** Who waits for an answer: told that there is none once the connection is back, or closed. */
   readonly #asking = new Set<() => void>();
+  readonly #onDenied = new Set<(violation: PermissionViolationError) => void>();
   #stands = true;
   /** When it last came back, by `performance.now()`. */
   #backSince = Number.NEGATIVE_INFINITY;
@@ -64,12 +66,24 @@ export class Link {
     });
   }
 
+  /** Calls with each refused message or subscription, until disposed. */
+  whenDenied(onDenied: (violation: PermissionViolationError) => void): Disposable {
+    this.#onDenied.add(onDenied);
+    return { [Symbol.dispose]: () => void this.#onDenied.delete(onDenied) };
+  }
+
   async #follow(nc: NatsConnection): Promise<void> {
-    for await (const { type } of nc.status()) {
+    for await (const status of nc.status()) {
+      const { type } = status;
       if (type === 'disconnect') {
         this.#break();
         for (const onLost of [...this.#onLost]) onLost();
-      } else if (type === 'reconnect') this.#restore();
+      } else if (type === 'reconnect') {
+        this.#restore();
+      } else if (type === 'error') {
+        const violation = permissionViolation(status.error);
+        if (violation) for (const onDenied of [...this.#onDenied]) onDenied(violation);
+      }
     }
     this.#break(); // closed for good: who waits is told
     this.#restore();

@@ -15,3 +15,23 @@ export function notPermitted({ operation, subject }: PermissionViolationError): 
     ...{ reason: 'BUS_PERMISSION', retryable: true },
   });
 }
+
+/** Subjects that are remembered of one connection. */
+const MAX_DENIED = 100;
+
+/** What is sent again and again is refused again and again; each subject is told once while a connection stands. */
+export class DeniedOnce {
+  readonly #subjects = new Set<string>();
+
+  /** Is it the first refusal of its subject, and are there not too many of others? */
+  isNew({ subject }: PermissionViolationError): boolean {
+    if (this.#subjects.has(subject) || this.#subjects.size >= MAX_DENIED) return false;
+    this.#subjects.add(subject);
+    return true;
+  }
+
+  /** What was refused may be permitted now. */
+  forget(): void {
+    this.#subjects.clear();
+  }
+}

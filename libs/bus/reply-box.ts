@@ -31,7 +31,9 @@ export class ReplyBox {
   open(onReply: OnReply): string {
     this.#subscription ??= this.#nc.subscribe(`${this.#prefix}*`, {
       callback: (error, message) => {
-        if (!error) this.#waiting.get(message.subject)?.(message);
+        if (error)
+          this.#subscription = undefined; // not permitted: the next call finds out whether it still is not
+        else this.#waiting.get(message.subject)?.(message);
       },
     });
     const subject = this.#prefix + (++this.#count).toString(36);

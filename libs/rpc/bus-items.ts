@@ -1,6 +1,7 @@
-import { createInbox, type Msg, type Subscription } from '@nats-io/nats-core';
+import { createInbox, type Msg, type PermissionViolationError, type Subscription } from '@nats-io/nats-core';
 import { connectionLost, Link } from '../bus/link.ts';
 import { headerBytes, isNoResponders } from '../bus/message.ts';
+import { notPermitted } from '../bus/permission.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { decodeHeaders, encodeLines, HEADERS } from '../protocol/envelope.ts';
@@ -59,6 +60,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #probe: Disposable | undefined;
   #deadline: Disposable | undefined;
   readonly #unlost: Disposable;
+  readonly #undenied: Disposable;
   /** For the connection, to be asked for at all. */
   #waiting: Disposable | undefined;
   #asked = false;
@@ -76,6 +78,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
     const link = Link.of(peer.nc);
     this.#unlost = link.whenLost(() => this.#asked && this.#end(connectionLost()));
+    this.#undenied = link.whenDenied((violation) => this.#onDenied(violation));
     this.#signal?.addEventListener('abort', this.#onAbort);
     if (options.timeoutMs !== undefined) this.#deadline = peer.clock.after(options.timeoutMs, () => this.#onDeadline());
     if (this.#signal?.aborted) this.#onAbort();
@@ -138,7 +141,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     const id = inbox.slice(inbox.indexOf('.') + 1);
     const lines = requestLines(this.#peer, this.#method.requestType, this.#trace, token(), id) + this.#timeout;
     try {
-      const callback = (_: unknown, message: Msg) => this.#onMessage(message);
+      const callback = (error: unknown, message: Msg) => (error ? undefined : this.#onMessage(message));
       this.#subscription = sending(() => nc.subscribe(inbox, { callback }));
       publishRequest(nc, rpcSubject(federation, service, this.#method.name), this.#body, lines, inbox);
     } catch (error) {
@@ -155,6 +158,12 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #listen(): void {
     this.#silence?.[Symbol.dispose]();
     this.#silence = this.#peer.clock.after(SILENCE_MS, () => this.#onSilence());
+  }
+
+  #onDenied(violation: PermissionViolationError): void {
+    const { federation, service } = this.#peer;
+    const own = [this.#inbox, rpcSubject(federation, service, this.#method.name)];
+    if (own.includes(violation.subject)) this.#end(notPermitted(violation));
   }
 
   #onSilence(): void {
@@ -229,6 +238,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#silence?.[Symbol.dispose]();
     this.#probe?.[Symbol.dispose]();
     this.#unlost[Symbol.dispose]();
+    this.#undenied[Symbol.dispose]();
     this.#waiting?.[Symbol.dispose]();
     this.#deadline?.[Symbol.dispose]();
     this.#signal?.removeEventListener('abort', this.#onAbort);

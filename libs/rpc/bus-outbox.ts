@@ -1,4 +1,5 @@
-import type { Msg } from '@nats-io/nats-core';
+import type { Msg, PermissionViolationError } from '@nats-io/nats-core';
+import { Link } from '../bus/link.ts';
 import { isNoResponders } from '../bus/message.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
@@ -32,6 +33,8 @@ export interface Outgoing {
   joined(bundle: Bundle): CallText;
   onAnswer(answer: Answer | HiveError): void;
   fail(error: HiveError): void;
+  /** The NATS server refuses something to this connection: is it what this call needs? */
+  denied(violation: PermissionViolationError): void;
 }
 
 /**
@@ -41,13 +44,28 @@ export interface Outgoing {
 export class BusOutbox {
   readonly #peer: BusPeer;
   #requests: Outgoing[] = [];
+  /** Those that wait for an answer; while there are any, refusals of the NATS server are listened to. */
+  readonly #waiting = new Set<Outgoing>();
+  #undenied: Disposable | undefined;
 
   constructor(peer: BusPeer) {
     this.#peer = peer;
   }
 
   add(request: Outgoing): void {
+    this.#waiting.add(request);
+    this.#undenied ??= Link.of(this.#peer.nc).whenDenied((violation) => {
+      for (const each of [...this.#waiting]) each.denied(violation);
+    });
     if (this.#requests.push(request) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** It waits no more. */
+  left(request: Outgoing): void {
+    this.#waiting.delete(request);
+    if (this.#waiting.size > 0) return;
+    this.#undenied?.[Symbol.dispose]();
+    this.#undenied = undefined;
   }
 
   #flush(): void {

@@ -1,11 +1,12 @@
-import type { Msg } from '@nats-io/nats-core';
+import type { Msg, PermissionViolationError } from '@nats-io/nats-core';
 import { trace as tracing } from '@opentelemetry/api';
 import { isNoResponders } from '../bus/message.ts';
+import { notPermitted } from '../bus/permission.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
-import { rpcRepeatSubject, rpcSubject } from '../protocol/subjects.ts';
+import { isReplySubject, rpcBundleSubject, rpcRepeatSubject, rpcSubject } from '../protocol/subjects.ts';
 import type { CallOptions } from './api.ts';
 import { backoffMs, mayRetry, type Patience } from './backoff.ts';
 import type { Method } from './binding.ts';
@@ -160,6 +161,18 @@ export class BusRequest implements Outgoing {
     this.#wait(delayMs);
   }
 
+  denied(violation: PermissionViolationError): void {
+    const { federation, service } = this.#peer;
+    const error = notPermitted(violation);
+    if (violation.operation === 'subscription' && isReplySubject(violation.subject)) return this.fail(error);
+    const own = this.#bundle
+      ? rpcBundleSubject(federation, service)
+      : rpcSubject(federation, service, this.#method.name);
+    if (violation.subject === own) return this.fail(error);
+    // What was sent first may still be answered.
+    if (violation.subject === rpcRepeatSubject(federation, service, this.#method.name)) this.#lastError = error;
+  }
+
   readonly #onAbort = (): void => this.fail(gaveUp());
 
   #tooLate(): HiveError {
@@ -180,6 +193,7 @@ export class BusRequest implements Outgoing {
     this.#signal?.removeEventListener('abort', this.#onAbort);
     ReplyBox.of(this.#peer.nc).close(this.#replyTo);
     this.#bundle?.left();
+    this.#outbox.left(this);
     this.#peer.ids.release(this.#requestId);
     this.#settle(error, answer);
   }

@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Msg, Subscription } from '@nats-io/nats-core';
+import { explainOutages } from '../bus/explain-outages.ts';
+import { DeniedOnce, notPermitted, permissionViolation } from '../bus/permission.ts';
 import { givenUp } from '../bus/refusal.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
@@ -125,6 +127,7 @@ class PoolAgent implements Agent {
       void this.#resync();
       void this.#followConnection();
       void this.#sweep();
+      void explainOutages(this.#hive.nc, ({ message }) => this.#tell(message));
     } catch (error) {
       this.#close(undefined);
       throw error;
@@ -290,13 +293,18 @@ class PoolAgent implements Agent {
   }
 
   async #followConnection(): Promise<void> {
+    // Heartbeats and output are sent unanswered: only so it is known that they never arrive.
+    const denied = new DeniedOnce();
     for await (const status of this.#hive.nc.status()) {
       if (this.#end.signal.aborted) return;
       if (status.type === 'disconnect') {
         this.#connected = false;
         this.#lost('the connection to the bus was lost');
       }
+      const violation = status.type === 'error' ? permissionViolation(status.error) : undefined;
+      if (violation && denied.isNew(violation)) this.#tell(notPermitted(violation).message);
       if (status.type !== 'reconnect') continue;
+      denied.forget();
       this.#connected = true;
       void this.#compare();
     }

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
-import { type BusStatus, connectBus } from '../bus/connect.ts';
+import { connectBus } from '../bus/connect.ts';
 import { observeBus } from '../bus/observe-bus.ts';
 import { givenUp } from '../bus/refusal.ts';
+import type { BusStatus } from '../bus/status.ts';
 import type { JournalSettings } from '../journal/settings.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import type { Authenticate, KeyRing } from '../rpc/authenticate.ts';

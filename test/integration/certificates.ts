@@ -21,14 +21,14 @@ export class Authority {
     openssl(['req', '-x509', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', this.#keyFile, '-out', this.caFile]);
   }
 
-  /** For 127.0.0.1 and localhost. */
-  issue(name: string): Certificate {
+  /** For 127.0.0.1 and localhost; with `days` -1 it is over already. */
+  issue(name: string, days = 2): Certificate {
     const [certFile, keyFile] = [join(this.#dir, `${name}.pem`), join(this.#dir, `${name}.key`)];
     const [request, extensions] = [join(this.#dir, `${name}.csr`), join(this.#dir, `${name}.ext`)];
     writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
     openssl(['req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', keyFile, '-out', request]);
     const signer = ['-CA', this.caFile, '-CAkey', this.#keyFile, '-CAcreateserial'];
-    openssl(['x509', '-req', '-in', request, ...signer, '-days', '2', '-extfile', extensions, '-out', certFile]);
+    openssl(['x509', '-req', '-in', request, ...signer, '-days', `${days}`, '-extfile', extensions, '-out', certFile]);
     return { certFile, keyFile };
   }
 }
