@@ -89,6 +89,19 @@ export class ClusteredFederation implements AsyncDisposable {
     return this.cluster.listenedAt(leaderSubject('main', 'pool'));
   }
 
+  /** Lets this server lead the pool's journal. */
+  async leadFrom(server: ClusterServer): Promise<void> {
+    const nc = await connectBus({ servers: this.cluster.urls, name: 'test' });
+    const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${journalStream('main', 'pool')}`;
+    const wanted = JSON.stringify({ placement: { preferred: server.name } });
+    const leads = async () => {
+      if ((await this.journalLeader()) === server) return true;
+      await nc.request(subject, wanted).catch(() => {}); // while there is none, or it has just changed
+      return false;
+    };
+    await until(leads, PATIENCE_MS).finally(() => nc.close());
+  }
+
   /** As many replicas as at the start, on a whole cluster, and work goes on. */
   async restore(): Promise<void> {
     for (const name of SERVICES) while (this.replicas.running(name).length < 2) this.replicas.start(name);

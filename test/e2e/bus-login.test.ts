@@ -13,7 +13,7 @@ import { Playground, type Ran, type Started } from './hivebus.ts';
  * the command line and agents say which and why, and go on when it is mended.
  */
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const AGENT = ['agent', 'run', '--swarm', 'code', '--type', 'echo', '--name', 'a1', '--exec', 'cat'];
 
 let playground: Playground;
