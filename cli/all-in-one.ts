@@ -25,6 +25,8 @@ export interface AllInOneConfig {
   /** Told when the bus refuses us, after it had not: nothing works any more. */
   readonly onRefused: (error: HiveError) => void;
   readonly host: string;
+  /** Ends waiting for the services. */
+  readonly signal?: AbortSignal;
   /** 0 = any free one. */
   readonly grpcPort: number;
   /** The folder of the operators' public keys. */
@@ -45,9 +47,9 @@ export interface AllInOne extends AsyncDisposable {
   readonly spans: SpanStore;
 }
 
-/** Every service in this process, on one bus and one gRPC port. Resolves when they serve. */
+/** Every service in this process, on one bus and one gRPC port. Resolves when they serve; rejects with what keeps one from it. */
 export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> {
-  const { nats, access, host, observe, log = () => {} } = config;
+  const { nats, access, host, signal, observe, log = () => {} } = config;
   const journal = { replicas: config.replicas ?? 1 };
   const closing = new Closing();
   try {
@@ -68,7 +70,7 @@ export async function createAllInOne(config: AllInOneConfig): Promise<AllInOne> 
     // The registry itself knows a new swarm's key at once, the others a moment later.
     const { authenticate } = registry;
     closing.use(await serveBus({ nc, bindings, authenticate, observe, version: VERSION }));
-    await Promise.all([registry.ready(), pool.ready()]);
+    await Promise.all([registry.ready(signal, false), pool.ready(signal, false)]);
     const streamed = [...bindings, ...(pool.streams ?? [])];
     const grpc = closing.use(
       await serveGrpc({ bindings: streamed, authenticate, observe, host, port: config.grpcPort }),

@@ -66,6 +66,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
     ...(server ? {} : { access: config.busAccess }), // our own server wants no login
     onRefused: (error) => crash.abort(error),
     host: config.host,
+    signal: AbortSignal.any([context.signal, crash.signal]),
     grpcPort,
     operatorKeys,
     replicas: config.replicas,

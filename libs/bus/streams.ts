@@ -68,7 +68,8 @@ export async function ensureStream(jsm: JetStreamManager, wanted: BoundedStream)
     await jsm.streams.add(config);
     return { created: true, differences: [] };
   } catch (error) {
-    if (!(error instanceof JetStreamApiError && error.code === NAME_IN_USE)) throw streamError(wanted.name, error);
+    if (!(error instanceof JetStreamApiError && error.code === NAME_IN_USE))
+      throw streamError(`${wanted.name} (up to ${wanted.maxBytes >> 20} MiB)`, error);
     const made = await find(jsm, wanted.name); // by another replica, just now
     return { created: false, differences: made ? differences(made, config) : [] };
   }

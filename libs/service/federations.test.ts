@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { type Clock, systemClock } from '../kernel/clock.ts';
+import { HiveError } from '../kernel/errors.ts';
 import { until } from '../testkit/until.ts';
 import { FederationHost } from './federations.ts';
 
@@ -14,6 +16,9 @@ class Unit implements AsyncDisposable {
     this.closed = true;
   }
 }
+
+/** Ten times as fast. */
+const quick: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 10, run) };
 
 const open = async (federation: string) => new Unit(federation);
 
@@ -59,6 +64,38 @@ test('opening is tried again; meanwhile callers are told to come back or wait', 
   await using host = new FederationHost({ open: flaky });
   expect(() => host.get('main')).toThrow('is being opened');
   expect((await host.opened('main')).federation).toBe('main');
+  expect(attempts).toBe(3);
+});
+
+test('a failure that does not pass by itself is told once, to callers and checks too, and ends waiting on request', async () => {
+  const told: string[] = [];
+  let isFull = true;
+  const full = async (federation: string) => {
+    if (isFull) throw new HiveError('RESOURCE_EXHAUSTED', 'the disk is full');
+    return new Unit(federation);
+  };
+  await using host = new FederationHost({ open: full, log: (_, message) => told.push(message), clock: quick });
+  await expect(host.ready(undefined, false)).rejects.toMatchObject({ message: 'the disk is full' });
+  const why = 'federation "main" cannot be opened: the disk is full';
+  expect(() => host.get('main')).toThrow(why);
+  expect(host.check()).toBe(why);
+  const ready = host.ready();
+  isFull = false;
+  await ready;
+  expect(host.check()).toBeUndefined();
+  expect(told).toEqual(['cannot open federation, will try again until it can', 'federation opened']);
+});
+
+test('what may pass ends no waiting', async () => {
+  let attempts = 0;
+  const flaky = async (federation: string) => {
+    attempts++;
+    if (attempts === 1) throw new HiveError('UNAVAILABLE', 'no leader yet');
+    if (attempts === 2) throw new Error('a defect');
+    return new Unit(federation);
+  };
+  await using host = new FederationHost({ open: flaky, clock: quick });
+  await host.ready(undefined, false);
   expect(attempts).toBe(3);
 });
 

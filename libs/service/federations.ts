@@ -21,6 +21,10 @@ interface Slot<U> {
   /** Resolves when it is open; rejects when it was closed first. */
   readonly opening: Promise<U>;
   unit?: U;
+  /** Why it could not be opened, last time. */
+  failure?: HiveError;
+  /** Called with a failure that does not pass by itself. */
+  readonly onStuck: Set<(failure: HiveError) => void>;
 }
 
 const FIRST_RETRY_MS = 100;
@@ -54,8 +58,7 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
   get(federation: string): U {
     const slot = this.#slots.get(federation);
     if (slot?.unit) return slot.unit;
-    if (slot)
-      throw new HiveError('UNAVAILABLE', `federation ${quote(federation)} is being opened`, { retryAfterMs: 100 });
+    if (slot) throw new HiveError('UNAVAILABLE', notOpen(federation, slot.failure), { retryAfterMs: 100 });
     throw notFound('federation', federation, `known: ${[...this.#slots.keys()].sort().join(', ')}`);
   }
 
@@ -64,6 +67,26 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
     if (!this.#slots.has(federation)) await this.refresh();
     const slot = this.#slots.get(federation);
     return slot && !slot.unit ? abortable(slot.opening, signal) : this.get(federation);
+  }
+
+  /**
+   * Resolves when `main` is open. Unless it is to `insist`, it rejects with the first failure that does not pass by
+   * itself: a full disk, a journal that does not fit. Opening goes on all the same.
+   */
+  async ready(signal?: AbortSignal, insist = true): Promise<void> {
+    const slot = this.#slots.get(MAIN_FEDERATION);
+    if (!slot || insist) return void (await this.opened(MAIN_FEDERATION, signal));
+    const stuck = new AbortController();
+    const onStuck = (failure: HiveError) => stuck.abort(failure);
+    slot.onStuck.add(onStuck);
+    const either = signal ? AbortSignal.any([signal, stuck.signal]) : stuck.signal;
+    await this.opened(MAIN_FEDERATION, either).finally(() => slot.onStuck.delete(onStuck));
+  }
+
+  /** Why `main` is not served; undefined when it is. */
+  check(): string | undefined {
+    const slot = this.#slots.get(MAIN_FEDERATION);
+    return slot?.unit ? undefined : notOpen(MAIN_FEDERATION, slot?.failure);
   }
 
   /**
@@ -139,7 +162,9 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
   #open(federation: string): void {
     if (this.#slots.has(federation)) return;
     const closing = new AbortController();
-    const slot: Slot<U> = { closing, opening: this.#keepOpening(federation, closing.signal) };
+    const onStuck: Slot<U>['onStuck'] = new Set();
+    const failed = (failure: HiveError) => this.#onFailure(federation, slot, failure);
+    const slot: Slot<U> = { closing, onStuck, opening: this.#keepOpening(federation, closing.signal, failed) };
     this.#slots.set(federation, slot);
     slot.opening.then(
       (unit) => {
@@ -149,7 +174,7 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
     );
   }
 
-  async #keepOpening(federation: string, signal: AbortSignal): Promise<U> {
+  async #keepOpening(federation: string, signal: AbortSignal, failed: (failure: HiveError) => void): Promise<U> {
     const { open, log } = this.#options;
     for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, LAST_RETRY_MS)) {
       try {
@@ -157,12 +182,22 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
         log?.('info', 'federation opened', { federation });
         return unit;
       } catch (error) {
-        if (!signal.aborted) log?.('warn', 'cannot open federation, will try again', { federation, err: error });
+        if (!signal.aborted) failed(HiveError.from(error));
         await pause(this.#clock, wait, signal);
         if (signal.aborted)
           throw new HiveError('UNAVAILABLE', `federation ${quote(federation)} is closed`, { cause: error });
       }
     }
+  }
+
+  /** Each failure is told once, not each time that it was tried. */
+  #onFailure(federation: string, slot: Slot<U>, failure: HiveError): void {
+    const isNew = slot.failure?.message !== failure.message;
+    slot.failure = failure;
+    if (isNew) {
+      this.#options.log?.('warn', 'cannot open federation, will try again until it can', { federation, err: failure });
+    }
+    if (!failure.retryable && failure.code !== 'INTERNAL') for (const onStuck of slot.onStuck) onStuck(failure);
   }
 
   async #close(federation: string): Promise<void> {
@@ -174,6 +209,9 @@ export class FederationHost<U extends AsyncDisposable> implements AsyncDisposabl
     await unit?.[Symbol.asyncDispose]();
   }
 }
+
+const notOpen = (federation: string, failure: HiveError | undefined): string =>
+  `federation ${quote(federation)} ${failure ? `cannot be opened: ${failure.message}` : 'is being opened'}`;
 
 function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;

@@ -44,8 +44,11 @@ export interface Service extends AsyncDisposable {
   /** What only gRPC carries: streams both ways. */
   readonly streams?: readonly Binding[];
   readonly authenticate: Authenticate;
-  /** Resolves when the federation `main` is served. */
-  ready(signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the federation `main` is served. Unless it is to `insist` (the default), it rejects with the first
+   * failure that does not pass by itself.
+   */
+  ready(signal?: AbortSignal, insist?: boolean): Promise<void>;
   /** Why it is not ready; undefined when it is. */
   check(): string | undefined;
 }

@@ -100,10 +100,8 @@ export function createRegistry(config: RegistryConfig, deps: ServiceDeps): Regis
     ),
     authenticate,
     swarmKey,
-    async ready(signal) {
-      await host.opened(MAIN, signal);
-    },
-    check: () => (host.units().length > 0 ? undefined : 'the federation main is being opened'),
+    ready: (signal, insist) => host.ready(signal, insist),
+    check: () => host.check(),
     async [Symbol.asyncDispose]() {
       closing.abort();
       timer[Symbol.dispose]();

@@ -102,10 +102,8 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
       ),
     ],
     authenticate,
-    async ready(signal) {
-      await host.opened(MAIN_FEDERATION, signal);
-    },
-    check: () => (host.units().length > 0 ? undefined : 'the federation main is being opened'),
+    ready: (signal, insist) => host.ready(signal, insist),
+    check: () => host.check(),
     async [Symbol.asyncDispose]() {
       closing.abort();
       await host[Symbol.asyncDispose]();
