@@ -17,7 +17,8 @@ const contexts = {
 
 beforeAll(() => {
   mkdirSync(join(project, '.hivebus'));
-  const run = { nats: 'nats://run:1', home: '/keys/run', operator: 'local', pid: process.pid };
+  const keys = { home: '/keys/run', operator: 'local' };
+  const run = { nats: 'nats://run:1', grpc: 'run:2', ...keys, pid: process.pid, startedAt: '2026-01-01T00:00:00Z' };
   writeFileSync(join(project, '.hivebus', 'run.json'), JSON.stringify(run));
 });
 afterAll(() => {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { isName } from '../libs/kernel/names.ts';
+import { natsUrls } from '../libs/service/settings.ts';
 
 /** What `hivebus up` leaves in its folder, so that commands started there or below find it. */
 export interface RunFile {
@@ -28,13 +30,31 @@ export function findRun(folder: string): RunFile | undefined {
   return parent === resolve(folder) ? undefined : findRun(parent);
 }
 
-/** Of a folder such as `.hivebus`; undefined when nothing runs there that ended in order. */
+/**
+ * Of a folder such as `.hivebus`; undefined when nothing runs there that ended in order. What is no such file, broken by
+ * a full disk or by hand, of another program or version, is as good as not there: nothing is known to run.
+ */
 export function readRun(data: string): RunFile | undefined {
   try {
-    return JSON.parse(readFileSync(join(data, NAME), 'utf8')) as RunFile;
+    const run: unknown = JSON.parse(readFileSync(join(data, NAME), 'utf8'));
+    return isRun(run) ? run : undefined;
   } catch {
-    return undefined; // not there, or of a run that was killed while it wrote: as good as not there
+    return undefined;
   }
+}
+
+function isRun(value: unknown): value is RunFile {
+  if (typeof value !== 'object' || value === null) return false;
+  const { nats, grpc, pid, home, operator, monitoring, startedAt } = value as Partial<Record<keyof RunFile, unknown>>;
+  const texts = [nats, grpc, home, startedAt, monitoring ?? '-'];
+  if (!texts.every((text) => typeof text === 'string' && text !== '')) return false;
+  const isProcess = Number.isSafeInteger(pid) && (pid as number) > 0; // kill takes 0 and less for many processes
+  return (
+    isProcess &&
+    typeof operator === 'string' &&
+    isName(operator) &&
+    natsUrls('nats', []).parse(nats as string) !== undefined
+  );
 }
 
 export async function writeRun(data: string, run: RunFile): Promise<void> {
