@@ -1,8 +1,11 @@
+import { mkdirSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../libs/kernel/clock.ts';
 import { operatorKeyFile, readOrCreateKey } from '../libs/sdk/keys.ts';
 import { readConfig } from '../libs/service/config.ts';
+import { requireRoom, watchRoom } from '../libs/service/disk-room.ts';
 import { requireFreePort } from '../libs/service/free-port.ts';
 import { startHealth } from '../libs/service/health.ts';
 import { type NatsChild, startNatsChild } from '../libs/service/nats-child.ts';
@@ -47,6 +50,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   await using telemetry = await startTelemetry({ service: SERVICE, traces, metricsPort, host, spanProcessors });
   const logger = createLogger({ service: SERVICE, level: process.env.HIVEBUS_LOG ? config.log : 'warn' });
   const crash = new AbortController();
+  if (given === undefined) guardRoom(data, crash, context.signal);
   await using server =
     given === undefined
       ? await startNatsChild({
@@ -98,6 +102,14 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   } finally {
     await removeRun(data);
   }
+}
+
+/** Ends everything before the disk is full. */
+function guardRoom(data: string, crash: AbortController, stopping: AbortSignal): void {
+  mkdirSync(data, { recursive: true });
+  requireRoom(data);
+  const signal = AbortSignal.any([stopping, crash.signal]);
+  void watchRoom(data, { clock: systemClock, signal, onFull: (error) => crash.abort(error) });
 }
 
 /** Makes the operator's key if there is none, and its public half known to the services. */

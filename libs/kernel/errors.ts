@@ -79,9 +79,13 @@ export class HiveError extends Error {
     return new HiveError(code, json.message, json);
   }
 
-  /** Keeps a HiveError, makes anything else INTERNAL with the original as its cause. */
+  /**
+   * Keeps a HiveError, makes anything else INTERNAL with the original as its cause. Of a
+   * SuppressedError, which `await using` throws when closing fails, too, what came first.
+   */
   static from(error: unknown): HiveError {
     if (error instanceof HiveError) return error;
+    if (error instanceof Error && 'suppressed' in error) return HiveError.from(error.suppressed);
     const message = error instanceof Error ? error.message : String(error);
     return new HiveError('INTERNAL', `unexpected: ${message}`, { cause: error });
   }

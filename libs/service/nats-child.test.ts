@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, expect, test } from 'vitest';
 import { isAtLeast } from '../bus/version.ts';
+import { type Clock, systemClock } from '../kernel/clock.ts';
 import { until } from '../testkit/until.ts';
 import { listen } from './listen.ts';
 import { startNatsChild } from './nats-child.ts';
@@ -33,6 +34,14 @@ test('is started again on its port when it ends unasked', async () => {
   expect(crashes).toEqual(['nats-server ended unasked (ended by SIGKILL) and was started again']);
   expect(child.pid).not.toBe(first);
   await (await connect({ servers: child.url })).close();
+});
+
+test('one that hears no SIGTERM is ended all the same', async () => {
+  const quick: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 50, run) };
+  const child = await startNatsChild({ ...options(), clock: quick });
+  process.kill(child.pid, 'SIGSTOP');
+  await child[Symbol.asyncDispose]();
+  expect(() => process.kill(child.pid, 0)).toThrow('ESRCH');
 });
 
 test('a port that is taken is told, with what takes it', async () => {

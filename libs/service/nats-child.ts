@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isAtLeast, OLDEST_NATS_SERVER } from '../bus/version.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { diskOf } from './disk-room.ts';
 import { requireFreePort } from './free-port.ts';
 import { natsServerPath, natsServerVersion } from './nats-binary.ts';
 import { logTail, type NatsProcess, spawnNats } from './nats-process.ts';
@@ -35,6 +36,8 @@ export interface NatsChild extends AsyncDisposable {
 /** Crashes in a row, each within `CRASH_WINDOW_MS` of a start, after which it is not started again. */
 const MAX_CRASHES = 3;
 const CRASH_WINDOW_MS = 60_000;
+/** Between SIGTERM and SIGKILL. */
+const STOP_MS = 10_000;
 
 /**
  * Starts a nats-server with JetStream in `dir`.
@@ -99,6 +102,8 @@ class Keeper {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#process.signal('SIGTERM');
+    // One that is stopped or hangs, on a disk that is full for one, hears no SIGTERM; what it acknowledged is written.
+    using _kill = this.#clock.after(STOP_MS, () => this.#process.signal('SIGKILL'));
     await this.#keeping;
   }
 
@@ -161,7 +166,8 @@ function configText({ dir, host, syncAlways = true }: NatsChildOptions, port: nu
     'http: "127.0.0.1:-1"',
     `ports_file_dir: ${JSON.stringify(dir)}`,
     `pid_file: ${JSON.stringify(join(dir, 'nats.pid'))}`,
-    `jetstream { store_dir: ${JSON.stringify(dir)}${sync} }`,
+    // By default three quarters of what is free at its start, beyond which it leaves out streams that it has.
+    `jetstream { store_dir: ${JSON.stringify(dir)}, max_file_store: ${diskOf(dir).size}${sync} }`,
     '',
   ].join('\n');
 }
