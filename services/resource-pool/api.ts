@@ -12,7 +12,7 @@ import type {
 import type { Artefacts } from './artefacts.ts';
 import { reportTasks, submitTasks } from './bulk.ts';
 import type { PoolShape } from './core/state.ts';
-import { awaitGrant } from './grants.ts';
+import type { Grants } from './grants.ts';
 import { unrepeated } from './internal-call.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
@@ -51,6 +51,7 @@ export interface ApiDeps {
   readonly logs: TaskLogs;
   readonly artefacts: Pick<Artefacts, 'put' | 'read'>;
   readonly liveness: Pick<Liveness, 'heardAt'>;
+  readonly grants: Pick<Grants, 'awaited'>;
   /** The machine's events, for their keys. */
   readonly events: Machine<PoolShape>['events'];
   /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
@@ -58,7 +59,7 @@ export interface ApiDeps {
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
-export function poolApi({ journal, logs, artefacts, liveness, events, lookUp }: ApiDeps): PoolApi {
+export function poolApi({ journal, logs, artefacts, liveness, grants, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
       checkRegistration(request);
@@ -112,7 +113,7 @@ export function poolApi({ journal, logs, artefacts, liveness, events, lookUp }: 
     async requestAgent(request, call) {
       checkBorrowing(request);
       await lookUp(request.swarm, call);
-      return awaitGrant(journal, await journal.execute('requestAgent', request, call), call);
+      return grants.awaited(await journal.execute('requestAgent', request, call), call);
     },
     async listAgentRequests(request, call) {
       checkLeaseList(request);

@@ -18,6 +18,7 @@ import type { PoolSettings } from './core/settings.ts';
 import type { PoolShape } from './core/state.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { deliverer } from './deliver.ts';
+import { Grants } from './grants.ts';
 import { listenToHeartbeats } from './heartbeats.ts';
 import { Liveness, type LivenessOptions } from './liveness.ts';
 import { observePool } from './observe-pool.ts';
@@ -100,6 +101,7 @@ export async function openFederation(
     throw error;
   }
   liveness.follow(journal);
+  const grants = new Grants(journal, clock);
   const observing = observePool(journal, options.metrics);
   const retiring = retireStrays({ journal, follower, clock, onError });
   const sweeping = sweepArtefacts({ journal, artefacts, clock, everyMs: options.watching.sweepMs, onError });
@@ -112,13 +114,14 @@ export async function openFederation(
     retiring[Symbol.dispose]();
     sweeping[Symbol.dispose]();
     observing[Symbol.dispose]();
+    grants[Symbol.dispose]();
     liveness[Symbol.dispose]();
     await journal[Symbol.asyncDispose]();
     await follower[Symbol.asyncDispose]();
   };
   const api = poolApi({
     journal,
-    ...{ logs, liveness, artefacts },
+    ...{ logs, liveness, artefacts, grants },
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });
