@@ -14,6 +14,7 @@ import { errorOf } from './bus-answers.ts';
 import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-peer.ts';
 import { PING_MS } from './bus-stream.ts';
 import { fromActiveSpan } from './observe.ts';
+import { requestJson } from './request-json.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
 const SILENCE_MS = 3 * PING_MS;
@@ -73,7 +74,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#signal = options.signal;
     this.#startedAt = peer.clock.monotonic();
     this.#patience = { timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY, briefMs: peer.patienceMs };
-    this.#body = Buffer.from(JSON.stringify(request));
+    this.#body = Buffer.from(requestJson(request));
     this.#trace = fromActiveSpan(trace);
     this.#timeout = options.timeoutMs === undefined ? '' : `${HEADERS.timeout}: ${Math.ceil(options.timeoutMs)}\r\n`;
     const link = Link.of(peer.nc);

@@ -15,6 +15,7 @@ import { errorOf } from './bus-answers.ts';
 import type { Bundle, BusOutbox, Outgoing } from './bus-outbox.ts';
 import { type Answer, type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-peer.ts';
 import { fromActiveSpan, isBackground } from './observe.ts';
+import { requestJson } from './request-json.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
@@ -78,7 +79,7 @@ export class BusRequest implements Outgoing {
     this.#signal = options.signal;
     this.#patience = { timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS, briefMs: peer.patienceMs };
     this.#startedAt = peer.clock.monotonic();
-    this.json = JSON.stringify(request);
+    this.json = requestJson(request);
     this.trace = fromActiveSpan(trace);
     this.#replyTo = sending(() => ReplyBox.of(peer.nc).open((message) => this.#onMessage(message)));
     this.#requestId = peer.ids.take(); // from here on nothing throws: it must be released
