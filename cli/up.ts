@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +8,7 @@ import { requireRoom, watchRoom } from '../libs/service/disk-room.ts';
 import { requireFreePort } from '../libs/service/free-port.ts';
 import { startHealth } from '../libs/service/health.ts';
 import { type NatsChild, startNatsChild } from '../libs/service/nats-child.ts';
+import { requireFolder } from '../libs/service/own-folder.ts';
 import { instanceOfProcess } from '../libs/telemetry/instance.ts';
 import { createLogger, logFunction } from '../libs/telemetry/log.ts';
 import { SpanBatches } from '../libs/telemetry/span-batches.ts';
@@ -36,6 +36,7 @@ const SERVICE = 'hivebus';
 export async function up(context: Context, options: UpOptions): Promise<void> {
   const data = resolve(options.data);
   requireNoneUp(data);
+  requireFolder(data, '--data');
   const { nats, ...config } = readConfig(process.env, { grpcPort: GRPC_PORT, home: data, traces: 'always' });
   const grpcPort = options.grpcPort ?? config.grpcPort ?? GRPC_PORT;
   await requireFreePort(config.host, grpcPort, '--grpc-port');
@@ -106,7 +107,7 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
 
 /** Ends everything before the disk is full. */
 function guardRoom(data: string, crash: AbortController, stopping: AbortSignal): void {
-  mkdirSync(data, { recursive: true });
+  requireFolder(join(data, 'nats'), '--data');
   requireRoom(data);
   const signal = AbortSignal.any([stopping, crash.signal]);
   void watchRoom(data, { clock: systemClock, signal, onFull: (error) => crash.abort(error) });

@@ -37,7 +37,8 @@ export async function watchRoom(
   const { clock, signal, onFull, look = diskOf } = options;
   while (!signal.aborted) {
     const { free } = look(folder);
-    if (free < TOO_LITTLE_BYTES) return onFull(diskFull(folder, free, 'everything is stopped, and what was acknowledged is kept'));
+    if (free < TOO_LITTLE_BYTES)
+      return onFull(diskFull(folder, free, 'everything is stopped, and what was acknowledged is kept'));
     await pause(clock, LOOK_MS, signal);
   }
 }
