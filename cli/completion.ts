@@ -14,6 +14,7 @@ export const OPEN_TASK = 'open task';
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   '--swarm': 'swarm',
   '--from': 'swarm',
+  '--to': 'swarm',
   '--task': 'task',
   '--federation': 'federation',
   '--context': 'context',
@@ -30,6 +31,8 @@ const ARGUMENT_NAMES: Readonly<Record<string, string>> = {
   explain: 'task',
   'release-resource': 'lease',
   'deregister-swarm': 'swarm',
+  'set limits': 'swarm',
+  'set lending': 'swarm',
   'context use': 'context',
   'context set': 'context',
   'context delete': 'context',
@@ -133,22 +136,27 @@ async function argumentValues(
   names: Names,
 ): Promise<Candidates> {
   if (argument.argChoices) return argument.argChoices.map((choice) => [choice, ''] as const);
-  if (argument.name() === 'kind') return kinds(current, names);
+  if (argument.name() === 'kind') return kinds(current, names, path === 'delete');
   const [kind] = operands;
   const known = kind === undefined ? undefined : findKind(kind);
-  if (known) return hinted(await names(known.name), known.name);
+  // What has ended can be neither deleted nor cancelled.
+  const wanted = path === 'delete' && known?.name === 'task' ? OPEN_TASK : known?.name;
+  if (known && wanted) return hinted(await names(wanted), known.name);
   const of = ARGUMENT_NAMES[path];
   return of ? hinted(await names(of), of === OPEN_TASK ? 'task' : of) : [];
 }
 
 /** Kinds, or behind a slash their names. */
-async function kinds(current: string, names: Names): Promise<Candidates> {
+async function kinds(current: string, names: Names, removable: boolean): Promise<Candidates> {
   const slash = current.indexOf('/');
-  if (slash < 0) return KINDS.map(({ plural, what }) => [plural, what] as const);
+  const offered = KINDS.filter(({ remove }) => remove !== undefined || !removable);
+  if (slash < 0) return offered.map(({ plural, what }) => [plural, what] as const);
   const given = current.slice(0, slash);
   if (!findKind(given)) return [];
   const { name } = kindNamed(given);
-  return (await names(name)).map((each) => [`${given}/${each}`, name] as const);
+  return (await names(removable && name === 'task' ? OPEN_TASK : name)).map(
+    (each) => [`${given}/${each}`, name] as const,
+  );
 }
 
 const hinted = (names: readonly string[], hint: string) => names.map((name) => [name, hint] as const);

@@ -22,6 +22,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'request-resource': [
     'hivebus request-resource --swarm code --type linter --term 10m',
     'hivebus request-resource --swarm code --type linter --capability eslint --from quality --hold',
+    'hivebus request-resource --swarm code --type trainer --agent-label gpu=yes --wait 5m --priority 10',
   ],
   'release-resource': ['hivebus release-resource lease-3de8knasftcs'],
   'lease list': ['hivebus lease list --swarm code', 'hivebus lease list --all -o json'],
@@ -46,6 +47,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     `hivebus task submit --swarm code --type linter --payload '{"file": "a.ts"}' --wait`,
     'hivebus task submit --swarm code --type shell --script @build.sh --timeout 5m --label commit=3f2a',
     'hivebus task submit --file examples/manifests/count-lines.yaml --swarm code --id nightly',
+    'hivebus task submit --swarm code --type trainer --agent-label gpu=yes --specialisation vision --region eu-west',
+    'hivebus task submit --swarm code --type linter --max-attempts 5 --backoff 2s --max-wait 10m --max-total 1h',
   ],
   'task get': ['hivebus task get nightly', 'hivebus task get nightly -o yaml'],
   'task list': [

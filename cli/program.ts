@@ -12,6 +12,7 @@ import { addGet } from './commands/get.ts';
 import { addRebalance } from './commands/rebalance.ts';
 import { addDeregisterSwarm, addRegisterSwarm } from './commands/register-swarm.ts';
 import { addResource } from './commands/resource.ts';
+import { addSet } from './commands/set.ts';
 import { addStatus } from './commands/status.ts';
 import { addTask } from './commands/task.ts';
 import { addTrace } from './commands/trace.ts';
@@ -51,6 +52,7 @@ export function createProgram(): Command {
     addStatus,
     addApply,
     addGet,
+    addSet,
     addWatch,
     addExplain,
     addFederation,

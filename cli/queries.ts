@@ -79,6 +79,22 @@ export const TASK_STATES = [
 export const openTasks = (hive: Hive): Promise<Task[]> =>
   allTasks(hive, { states: ['TASK_STATE_QUEUED', 'TASK_STATE_ASSIGNED', 'TASK_STATE_RUNNING'] });
 
+/** What is kept of each swarm by itself, or of one: some at a time, since there may be many. */
+export async function ofEachSwarm<T>(
+  hive: Hive,
+  swarm: string | undefined,
+  ask: (swarm: string) => Promise<T>,
+): Promise<T[]> {
+  const names = swarm === undefined ? (await allSwarms(hive)).map(({ name }) => name) : [swarm];
+  const all: T[] = [];
+  for (let i = 0; i < names.length; i += AT_ONCE) {
+    all.push(...(await Promise.all(names.slice(i, i + AT_ONCE).map(ask))));
+  }
+  return all;
+}
+
+const AT_ONCE = 32;
+
 /** How many tasks are in each state. */
 export async function taskCounts(hive: Hive): Promise<Record<(typeof TASK_STATES)[number], number>> {
   const totals = await Promise.all(

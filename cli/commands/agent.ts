@@ -17,7 +17,7 @@ import { keyPlace } from '../key-place.ts';
 import { AGENTS } from '../kinds/agents.ts';
 import { plainLine } from '../printable.ts';
 import { ReadyFile } from '../ready-file.ts';
-import { ago, countingNumber, duration, list, wholeNumber } from '../values.ts';
+import { ago, countingNumber, duration, keyValue, list, wholeNumber } from '../values.ts';
 import { addAgentMoves } from './agent-moves.ts';
 import { addList } from './list.ts';
 
@@ -29,6 +29,9 @@ interface RunOptions {
   slots: number;
   region: string;
   priority: number;
+  label: Record<string, string>;
+  specialisation: string[];
+  cost: number;
   exec?: string;
   allowScripts?: boolean;
   data?: string;
@@ -63,7 +66,8 @@ A name is one agent's at a time: a second of the same name is warned, takes its 
 Examples:
   hivebus agent run --swarm code --type linter --exec 'jq -r .payload.file | xargs eslint'
   hivebus agent run --swarm code --type coder --slots 2 -- ./agent.py --verbose
-  hivebus agent run --swarm ops --type shell --allow-scripts`;
+  hivebus agent run --swarm ops --type shell --allow-scripts
+  hivebus agent run --swarm lab --type trainer --label gpu=yes --specialisation vision --cost 40 --exec ./train.sh`;
 
 const DEFAULT_GRACE_MS = 5000;
 
@@ -80,6 +84,9 @@ export function addAgent(program: Command): void {
     .option('--slots <n>', 'how many tasks at once', countingNumber, 1)
     .option('--region <name>', 'where it runs', '')
     .option('--priority <n>', 'higher is preferred, 0 to 1000', wholeNumber, 0)
+    .option('--label <key=value>', 'what tasks may ask for; may be repeated', keyValue, {})
+    .option('--specialisation <name>', 'what it is best at; may be repeated', list, [])
+    .option('--cost <n>', "what a task on it costs, in the federation's unit; cheaper is preferred", wholeNumber, 0)
     .option('--exec <command>', 'the command, run by sh -c')
     .option('--allow-scripts', 'run tasks that are shell scripts')
     .option('--data <folder>', 'keep the volumes of tasks there; agents with the same folder take over from each other')
@@ -112,6 +119,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   const agent = await createAgent({
     ...{ hive, swarm, name, type, slots: options.slots, region: options.region, priority: options.priority },
     capabilities: options.capability,
+    ...{ labels: options.label, specialisations: options.specialisation, cost: options.cost },
     allowScripts: options.allowScripts ?? false,
     handler: exec.handler,
     ...(options.data !== undefined && { dataFolder: options.data }),

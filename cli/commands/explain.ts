@@ -13,6 +13,7 @@ import type { Context } from '../context.ts';
 import { colors, facts, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
+import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
 import { between, list, missingOptions } from '../values.ts';
 import { wrapped, wrappedTable } from '../wrapped-table.ts';
 
@@ -28,7 +29,7 @@ Examples:
   hivebus explain nightly -o json | jq '.choice.best[] | {agent, score, behind}'
   hivebus explain --borrow --swarm code --type linter --capability eslint`;
 
-interface ExplainOptions {
+interface ExplainOptions extends SelectorOptions {
   borrow?: boolean;
   swarm?: string;
   type?: string;
@@ -37,8 +38,7 @@ interface ExplainOptions {
 }
 
 export function addExplain(program: Command): void {
-  program
-    .command('explain')
+  withSelector(program.command('explain'))
     .description('why something is where it is, and what it waits for')
     .argument('[id]', "a task's, a request's or a lease's id")
     .option('--borrow', 'instead: why an agent can or cannot be borrowed now')
@@ -70,7 +70,9 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   if (id) throw invalid([{ field: 'ID', value: `"${id}"`, rule: 'does not go with --borrow' }]);
   const missing = missingOptions({ '--swarm <name>': swarm, '--type <type>': type });
   if (missing) throw missing;
-  return { wish: { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0 } };
+  const selector = selectorOf(options);
+  const wish = { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0 };
+  return { wish: selector ? { ...wish, selector } : wish };
 }
 
 /** An answer for people; not wider than `width`. */

@@ -6,10 +6,12 @@ import { action, untilAborted, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { LEASES } from '../kinds/leases.ts';
-import { duration, list } from '../values.ts';
+import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
+import { duration, list, wholeNumber } from '../values.ts';
 import { addList } from './list.ts';
 
-interface RequestOptions {
+interface RequestOptions extends SelectorOptions {
+  priority: number;
   swarm: string;
   type: string;
   capability: string[];
@@ -21,8 +23,7 @@ interface RequestOptions {
 
 export function addResource(program: Command): void {
   addList(program.command('lease').description('agents that are lent'), LEASES);
-  program
-    .command('request-resource')
+  withSelector(program.command('request-resource'))
     .description('borrow an agent of another swarm')
     .requiredOption('--swarm <name>', 'the swarm that borrows')
     .requiredOption('--type <type>', 'the type of agent')
@@ -30,6 +31,7 @@ export function addResource(program: Command): void {
     .option('--term <duration>', 'how long, from now or the last renewal (default: 1m)', duration)
     .option('--from <swarm>', 'only from this swarm', '')
     .option('--wait <duration>', 'how long to wait for one if none is free (default: not at all)', duration)
+    .option('--priority <n>', "of the swarm's waiting requests the higher goes first, 0 to 1000", wholeNumber, 0)
     .option('--hold', 'renew the lease until interrupted, then give the agent back')
     .action(action(request, { heedsSignal: true }));
   program
@@ -41,6 +43,7 @@ export function addResource(program: Command): void {
 
 async function request(context: Context, options: RequestOptions): Promise<void> {
   const { output, signal } = context;
+  const selector = selectorOf(options);
   await withHive(
     context,
     async (hive) => {
@@ -51,6 +54,8 @@ async function request(context: Context, options: RequestOptions): Promise<void>
         termMs: options.term ?? 0,
         lender: options.from,
         waitMs: options.wait ?? 0,
+        priority: options.priority,
+        ...(selector ? { selector } : {}),
       };
       if (!options.hold) {
         const answer = await hive.pool.requestAgent(wish, { signal, ...waitingCall(wish.waitMs) });

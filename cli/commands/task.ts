@@ -2,7 +2,14 @@ import { type Command, Option } from 'commander';
 import { invalid, notFound } from '../../libs/kernel/errors.ts';
 import { readTaskLog } from '../../libs/sdk/read-log.ts';
 import { waitForTask } from '../../libs/sdk/wait.ts';
-import type { LogLine, Task, TaskContinuity, TaskSpec, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  LogLine,
+  Task,
+  TaskBudget,
+  TaskContinuity,
+  TaskSpec,
+  TaskState,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -12,6 +19,7 @@ import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
+import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
 import { readTaskManifest } from '../task-manifest.ts';
 import {
   countingNumber,
@@ -31,8 +39,7 @@ const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
 export function addTask(program: Command): void {
   const task = program.command('task').description('work for agents');
-  task
-    .command('submit')
+  withSelector(task.command('submit'))
     .description('submit a task')
     .option('-f, --file <path>', 'a manifest of kind SwarmTask, in YAML; - for standard input')
     .option('--swarm <name>', 'the swarm that it belongs to (required, here or in the manifest)')
@@ -58,6 +65,10 @@ export function addTask(program: Command): void {
       '--claim',
       'it never runs twice at a time: after a lost attempt the next one waits for the end of its claim',
     )
+    .option('--backoff <duration>', 'how long to wait after the first failure, doubled with each; at most 1h', duration)
+    .option('--max-backoff <duration>', 'the longest such wait (default: 64 times the first)', duration)
+    .option('--max-wait <duration>', 'how long it may wait for an agent, each time (default: no limit)', duration)
+    .option('--max-total <duration>', 'how long it may take in all (default: no limit)', duration)
     .option('--id <id>', "the task's id, so that a repeat does nothing", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
     .action(action(submit, { heedsSignal: true, names: true }));
@@ -117,7 +128,11 @@ export function addTask(program: Command): void {
     .action(action(logs, { heedsSignal: true }));
 }
 
-interface SubmitOptions {
+interface SubmitOptions extends SelectorOptions {
+  backoff?: number;
+  maxBackoff?: number;
+  maxWait?: number;
+  maxTotal?: number;
   file?: string;
   title: string;
   priority?: number;
@@ -198,7 +213,26 @@ async function specOf(options: SubmitOptions): Promise<TaskSpec> {
     script: options.script === undefined ? (manifest?.script ?? '') : await textOf(options.script),
     ...continuityOf(options, manifest?.continuity),
     ...volumesOf(options.volume, manifest),
-    ...(options.spend || options.hops ? { budget: { spend: options.spend ?? 0, hops: options.hops ?? 0 } } : {}),
+    ...budgetOf(options, manifest?.budget),
+    ...rulesOf(options, manifest),
+  };
+}
+
+/** Which agents, how it is tried again and how long it may take; left out where nothing is said of it. */
+function rulesOf(options: SubmitOptions, manifest?: TaskSpec): Pick<TaskSpec, 'selector' | 'retry' | 'limits'> {
+  const selector = selectorOf(options, manifest?.selector);
+  const retry = {
+    backoffMs: options.backoff ?? manifest?.retry?.backoffMs ?? 0,
+    maxBackoffMs: options.maxBackoff ?? manifest?.retry?.maxBackoffMs ?? 0,
+  };
+  const limits = {
+    queuedMs: options.maxWait ?? manifest?.limits?.queuedMs ?? 0,
+    totalMs: options.maxTotal ?? manifest?.limits?.totalMs ?? 0,
+  };
+  return {
+    ...(selector ? { selector } : {}),
+    ...(retry.backoffMs > 0 || retry.maxBackoffMs > 0 ? { retry } : {}),
+    ...(limits.queuedMs > 0 || limits.totalMs > 0 ? { limits } : {}),
   };
 }
 
@@ -206,6 +240,13 @@ const volumesOf = (names: string[], manifest: TaskSpec | undefined): Pick<TaskSp
   const volumes = names.length > 0 ? { names } : manifest?.volumes;
   return volumes ? { volumes } : {};
 };
+
+/** Left out where it says nothing. */
+function budgetOf(options: SubmitOptions, manifest?: TaskBudget): Pick<TaskSpec, 'budget'> {
+  const spend = options.spend ?? manifest?.spend ?? 0;
+  const hops = options.hops ?? manifest?.hops ?? 0;
+  return spend > 0 || hops > 0 ? { budget: { spend, hops } } : {};
+}
 
 /** Left out where it says nothing. */
 function continuityOf(options: SubmitOptions, manifest?: TaskContinuity): Pick<TaskSpec, 'continuity'> {

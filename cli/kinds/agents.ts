@@ -1,5 +1,5 @@
 import { invalid, quote } from '../../libs/kernel/errors.ts';
-import type { Agent } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, Performance } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { colors, facts } from '../output.ts';
 import { allAgents } from '../queries.ts';
 import { stateText } from '../render.ts';
@@ -40,6 +40,18 @@ function drainText({ drain }: Agent): string {
   return `what runs may go on until ${drain.until}${why}`;
 }
 
+const labelsText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');
+
+function performanceText(performance: Performance | undefined): string {
+  if (!performance) return 'not known yet';
+  const { successRate, relativeDuration, samples } = performance;
+  const attempts = samples === 1 ? '1 attempt' : `${samples} attempts`;
+  return `${Math.round(successRate * 100)}% succeed, in ${relativeDuration.toFixed(2)} of the usual time, by ${attempts}`;
+}
+
 const heardText = ({ lastHeartbeatAt }: Agent): string => ago(lastHeartbeatAt);
 
 export const AGENTS: Kind<Agent> = {
@@ -75,7 +87,11 @@ export const AGENTS: Kind<Agent> = {
       ['serves', servesText(agent)],
       ['lease', agent.lease],
       ['region', agent.region],
+      ['labels', labelsText(agent.labels)],
+      ['best at', agent.specialisations.join(' ')],
       ['priority', String(agent.priority)],
+      ['cost', String(agent.cost)],
+      ['performance', performanceText(agent.performance)],
       ['instance', agent.instance],
       ['revision', agent.revision],
     ]),

@@ -1,4 +1,5 @@
 import type { Cluster } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { clusterManifest } from '../manifest/written.ts';
 import { facts, yamlOf } from '../output.ts';
 import { allClusters } from '../queries.ts';
 import { ago } from '../values.ts';
@@ -42,6 +43,7 @@ export const CLUSTERS: Kind<Cluster> = {
   },
   swarmsOf: ({ swarm }) => [swarm],
   touched: named('cluster', 'name'),
+  manifest: clusterManifest,
   remove: {
     means: 'what was wanted is forgotten; the swarm stays',
     run: async (hive, name) => {

@@ -1,5 +1,8 @@
 import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import type { Lending } from './lending.ts';
+import type { LimitsAndUsage } from './limits.ts';
+import type { NamedPolicy } from './policies.ts';
 
 /** A few of each kind, ordinary ones and awkward ones, for the golden outputs. */
 
@@ -85,9 +88,10 @@ const agents: Agent[] = [
     lease: '',
     serving: 'code',
     revision: '20',
-    labels: {},
-    specialisations: [],
-    cost: 0,
+    labels: { os: 'linux', gpu: 'yes' },
+    specialisations: ['typescript', 'css'],
+    cost: 40,
+    performance: { successRate: 0.914, relativeDuration: 0.873, samples: 42 },
     lastHeartbeatAt: at('11:59:59.100'),
   },
   {
@@ -156,6 +160,9 @@ const task: Task = {
     priority: 0,
     labels: { commit: '3f2a' },
     title: 'package.json',
+    selector: { labels: { os: 'linux' }, specialisations: ['text'], region: 'eu-west' },
+    retry: { backoffMs: 2000, maxBackoffMs: 60_000 },
+    limits: { queuedMs: 600_000, totalMs: 3_600_000 },
   },
   state: 'TASK_STATE_SUCCEEDED',
   attempts: [
@@ -270,6 +277,47 @@ const declared: DeclaredAgent[] = [
   },
 ];
 
+const policies: NamedPolicy[] = [
+  {
+    name: 'main',
+    weights: { performance: 250, free: 250, locality: 300, specialisation: 100, priority: 50, cost: 50 },
+    ...{ typicalCost: 100, ageingMs: 60_000, version: '1', setBy: '' },
+  },
+  {
+    name: 'research-and-development-of-the-northern-branch',
+    weights: { performance: 0, free: 0, locality: 0, specialisation: 0, priority: 0, cost: 1000 },
+    ...{ typicalCost: 7, ageingMs: 500, version: '12', setBy: 'operator:ada', setAt: at('11:00:00.000') },
+  },
+];
+
+const limits: LimitsAndUsage[] = [
+  {
+    ...{ swarm: 'code', weight: 2000, maxRunning: 20, maxQueued: 1000, maxLeases: 4, maxRequests: 8 },
+    ...{ submitsPerSecond: 50, submitBurst: 200, version: '3', setBy: 'operator:ada', setAt: at('11:00:00.000') },
+    usage: { running: 20, queued: 312, leases: 1, requests: 0 },
+  },
+  {
+    ...{ swarm: 'quality', weight: 0, maxRunning: 0, maxQueued: 0, maxLeases: 0, maxRequests: 0 },
+    ...{ submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' },
+    usage: { running: 3, queued: 0, leases: 0, requests: 0 },
+  },
+];
+
+const lendings: Lending[] = [
+  {
+    ...{ swarm: 'docs', closed: false, to: ['code', 'quality'], maxLent: 4, keepPercent: 50, recallPriority: 500 },
+    ...{ noticeMs: 30_000, version: '2', setBy: 'swarm:docs', setAt: at('11:00:00.000'), lent: 1 },
+  },
+  {
+    ...{ swarm: 'security', closed: true, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0 },
+    ...{ noticeMs: 0, version: '1', setBy: 'operator:ada', setAt: at('11:00:00.000'), lent: 0 },
+  },
+  {
+    ...{ swarm: 'quality', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0 },
+    ...{ noticeMs: 0, version: '0', setBy: '', lent: 2 },
+  },
+];
+
 export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   federation: federations,
   swarm: swarms,
@@ -278,4 +326,7 @@ export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   task: [task, waiting],
   cluster: clusters,
   swarmagent: declared,
+  policy: policies,
+  limit: limits,
+  lending: lendings,
 };

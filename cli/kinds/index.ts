@@ -5,6 +5,9 @@ import { CLUSTERS } from './clusters.ts';
 import { FEDERATIONS } from './federations.ts';
 import type { Kind } from './kind.ts';
 import { LEASES } from './leases.ts';
+import { LENDING } from './lending.ts';
+import { LIMITS } from './limits.ts';
+import { POLICIES } from './policies.ts';
 import { SWARM_AGENTS } from './swarm-agents.ts';
 import { SWARMS } from './swarms.ts';
 import { TASKS } from './tasks.ts';
@@ -18,6 +21,9 @@ export const KINDS: readonly Kind<unknown>[] = [
   AGENTS,
   LEASES,
   TASKS,
+  POLICIES,
+  LIMITS,
+  LENDING,
 ] as const;
 
 const namesOf = ({ name, plural, aliases }: Kind<unknown>): string[] => [name, plural, ...aliases];

@@ -1,6 +1,7 @@
 import { notFound } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { JournalEvent } from '../../libs/wire/hivebus/journal/v1/journal.ts';
+import type { WrittenManifest } from '../manifest/written.ts';
 import { table } from '../output.ts';
 import { printable } from '../printable.ts';
 
@@ -49,6 +50,8 @@ export interface Kind<T> {
   swarmsOf(item: T): readonly string[];
   /** Names of the items that an event of the service touches. */
   touched(event: JournalEvent, hive: Hive): readonly string[] | Promise<readonly string[]>;
+  /** An item as `apply` takes it; undefined where nothing can be applied. */
+  manifest?(item: T): WrittenManifest;
   /** Undefined where nothing can be removed. */
   readonly remove?: {
     /** What removing means, for help. */

@@ -1,4 +1,5 @@
 import type { DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { agentManifest } from '../manifest/written.ts';
 import { facts, yamlOf } from '../output.ts';
 import { allDeclaredAgents } from '../queries.ts';
 import { ago } from '../values.ts';
@@ -40,6 +41,7 @@ export const SWARM_AGENTS: Kind<DeclaredAgent> = {
   swarmsOf: ({ swarm }) => [swarm],
   touched: (event) =>
     event.type.startsWith('declared-agent.') ? [`${textOf(event, 'swarm')}/${textOf(event, 'name')}`] : [],
+  manifest: agentManifest,
   remove: {
     means: 'the declaration is forgotten; agents that run stay',
     run: async (hive, name) => {

@@ -43,7 +43,8 @@ export const SWARMS: Kind<Swarm> = {
       ['liveness', livenessText(swarm)],
       ['health', swarm.health ? swarm.health.value.toFixed(2) : ''],
       ...(swarm.health?.parts ?? []).map(
-        ({ name, value, reason }) => [`  ${name}`, `${value.toFixed(2)}  ${reason}`] as const,
+        ({ name, weight, value, reason }) =>
+          [`  ${name}`, `${weight > 0 ? value.toFixed(2) : '-   '}  ${reason}`] as const,
       ),
       ['heartbeat', swarm.lastHeartbeatAt ? ago(swarm.lastHeartbeatAt) : 'none was heard'],
       ['project', swarm.project],

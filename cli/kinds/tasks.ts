@@ -1,16 +1,21 @@
+import { formatDuration } from '../../libs/kernel/durations.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type {
   BudgetUse,
   Checkpoint,
+  RetryPolicy,
   Task,
   TaskContinuity,
   TaskOrigin,
   TaskState,
+  TaskTimeLimits,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { taskManifest } from '../manifest/written.ts';
 import { facts, table } from '../output.ts';
 import { plainLine, printable } from '../printable.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
+import { selectorText } from '../selector.ts';
 import { ago, between, word } from '../values.ts';
 import { type Kind, named, present } from './kind.ts';
 
@@ -41,6 +46,7 @@ export const TASKS: Kind<Task> = {
   details: taskDetails,
   swarmsOf: ({ spec }) => (spec ? [spec.swarm] : []),
   touched: (event) => (event.type === 'task.forgotten' ? (event.data?.tasks ?? []) : named('task', 'task')(event)),
+  manifest: taskManifest,
   remove: {
     means: 'it is asked to end; what has ended is forgotten by itself',
     run: async (hive, name) => (await cancelTask(hive, name)).said,
@@ -73,6 +79,9 @@ export function taskDetails(found: Task): string {
     ['budget', budgetText(task.budgetUse)],
     ['made from', originText(task.origin)],
     ['checkpoint', checkpointText(task.checkpoint)],
+    ['agent', selectorText(spec?.selector)],
+    ['retry', retryText(spec?.retry)],
+    ['limits', limitsText(spec?.limits)],
     ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
     ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
     ['trace', task.traceparent.split('-')[1] ?? ''],
@@ -101,6 +110,21 @@ const originText = (from: TaskOrigin | undefined): string =>
 
 const checkpointText = (found: Checkpoint | undefined): string =>
   found ? `${found.number}, of attempt ${found.attempt}, ${found.bytes} bytes, ${ago(found.savedAt)}` : '';
+
+function retryText(retry: RetryPolicy | undefined): string {
+  if (!retry) return '';
+  const most = retry.maxBackoffMs > 0 ? `, at most ${formatDuration(retry.maxBackoffMs)}` : '';
+  return `after ${formatDuration(retry.backoffMs)}, doubled each time${most}`;
+}
+
+function limitsText(limits: TaskTimeLimits | undefined): string {
+  const { queuedMs = 0, totalMs = 0 } = limits ?? {};
+  const parts = [
+    queuedMs > 0 ? `waits ${formatDuration(queuedMs)} for an agent at most` : '',
+    totalMs > 0 ? `takes ${formatDuration(totalMs)} in all at most` : '',
+  ];
+  return parts.filter((part) => part !== '').join(', ');
+}
 
 function attemptTable(task: Task): string {
   return table(

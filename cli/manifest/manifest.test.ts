@@ -137,6 +137,13 @@ test('a task: what it needs, and what may be said for all', () => {
     '  resume: true\n  persistentVolumes:\n  - name: workspace\n    size: 100Gi\n    mountPath: /workspace\n  task: |\n    echo 1\n',
   );
   expect(plan(seed, { swarm: 'a', type: 'shell' })).toMatchObject({ names: ['task/x'], told: [] });
+  const rules =
+    '  type: shell\n  task: x\n  retry: {backoff: often, maxBackoff: 2m}\n  limits: {queued: 1h, total: 3x}\n';
+  expect(plan(doc('SwarmTask', rules)).told).toEqual([
+    '8:20: spec.retry.backoff: "often" must be a duration such as 30s, 5m or 2h',
+    '9:31: spec.limits.total: "3x" must be a duration such as 30s, 5m or 2h',
+    expect.stringContaining('spec.clusterRef'),
+  ]);
   expect(plan(doc('SwarmTask', '  timeout: soon\n')).told).toEqual([
     '6:12: spec.timeout: "soon" must be a duration such as 30s, 5m or 2h',
     '6:3: spec.task: a script here, or a payload, must be given, and not both',

@@ -10,7 +10,7 @@ import { planCluster } from './swarm-cluster.ts';
 import { refuseMemory } from './swarm-memory.ts';
 import { planTask } from './swarm-task.ts';
 
-const API_VERSION = 'swarm.claudeflow.io/v1alpha1';
+export const API_VERSION = 'swarm.claudeflow.io/v1alpha1';
 
 interface ManifestKind {
   /** The message whose JSON form its `spec` has. */

@@ -18,12 +18,12 @@ export function planAgent(
   defaults: Defaults,
   faults: Fault[],
 ): Planned | undefined {
-  const spec = given as AgentSpec;
-  const ref = spec.clusterRef || defaults.swarm;
+  const ref = (given as AgentSpec).clusterRef || defaults.swarm;
   if (!ref) {
     document.fault(faults, 'spec.clusterRef', 'must be given, here or for all manifests by --swarm');
     return undefined;
   }
+  const spec: AgentSpec = { ...(given as AgentSpec), clusterRef: ref };
   return {
     document,
     kind: 'swarmagent',

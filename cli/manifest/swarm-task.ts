@@ -1,8 +1,12 @@
 import { parseDuration } from '../../libs/kernel/durations.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
-import type { TaskManifest } from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
-import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  TaskLimitsManifest,
+  TaskManifest,
+  TaskRetryManifest,
+} from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
+import type { RetryPolicy, Task, TaskSpec, TaskTimeLimits } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { word } from '../values.ts';
 import { changeLines, changesBetween } from './changes.ts';
 import type { Document } from './document.ts';
@@ -18,6 +22,10 @@ const PATHS: Readonly<Record<string, string>> = {
   'spec.labels': 'metadata.labels',
   'spec.continuity': 'spec.resume',
   'spec.volumes.names': 'spec.persistentVolumes',
+  'spec.retry.backoffMs': 'spec.retry.backoff',
+  'spec.retry.maxBackoffMs': 'spec.retry.maxBackoff',
+  'spec.limits.queuedMs': 'spec.limits.queued',
+  'spec.limits.totalMs': 'spec.limits.total',
 };
 
 /** What is left out is empty, 0 or, of swarm and type, as `defaults` say. */
@@ -29,29 +37,49 @@ export function taskSpecOf(
   faults: Fault[],
 ): TaskSpec {
   const spec = given as TaskManifest;
-  const { timeout } = spec;
-  const timeoutMs = timeout === '' ? 0 : parseDuration(timeout);
-  if (timeoutMs === undefined) {
-    document.fault(faults, 'spec.timeout', `${quote(timeout)} must be a duration such as 30s, 5m or 2h`);
-  }
-  if ((spec.task === '') === (spec.payload === undefined)) {
+  const { retry, limits, selector } = spec;
+  const msOf = (path: string, text: string): number => {
+    const ms = text === '' ? 0 : parseDuration(text);
+    if (ms === undefined) document.fault(faults, path, `${quote(text)} must be a duration such as 30s, 5m or 2h`);
+    return Math.round(ms ?? 0);
+  };
+  const timeoutMs = msOf('spec.timeout', spec.timeout);
+  // `payload: null` says that there is nothing to read, which is what a task has that was submitted with neither.
+  const isEmpty = spec.task === '' && document.manifest.spec?.payload === null;
+  if (!isEmpty && (spec.task === '') === (spec.payload === undefined)) {
     document.fault(faults, 'spec.task', 'a script here, or a payload, must be given, and not both');
   }
   return {
     swarm: spec.clusterRef || (defaults.swarm ?? ''),
     type: spec.type || (defaults.type ?? ''),
     capabilities: spec.capabilities,
-    payload: spec.payload,
+    payload: spec.payload ?? undefined,
     script: spec.task,
-    timeoutMs: Math.round(timeoutMs ?? 0),
+    timeoutMs,
     maxAttempts: spec.maxAttempts,
     priority: spec.priority,
     labels: document.manifest.metadata?.labels ?? {},
     title: spec.title || name,
     ...(spec.persistentVolumes.length > 0 && { volumes: { names: spec.persistentVolumes.map(({ name }) => name) } }),
     ...(spec.resume || spec.claim ? { continuity: { resume: spec.resume, claim: spec.claim } } : {}),
+    ...(spec.budget ? { budget: spec.budget } : {}),
+    ...(selector ? { selector } : {}),
+    ...(retry ? { retry: retryOf(retry, msOf) } : {}),
+    ...(limits ? { limits: limitsOf(limits, msOf) } : {}),
   };
 }
+
+type MsOf = (path: string, text: string) => number;
+
+const retryOf = ({ backoff, maxBackoff }: TaskRetryManifest, msOf: MsOf): RetryPolicy => ({
+  backoffMs: msOf('spec.retry.backoff', backoff),
+  maxBackoffMs: msOf('spec.retry.maxBackoff', maxBackoff),
+});
+
+const limitsOf = ({ queued, total }: TaskLimitsManifest, msOf: MsOf): TaskTimeLimits => ({
+  queuedMs: msOf('spec.limits.queued', queued),
+  totalMs: msOf('spec.limits.total', total),
+});
 
 export function planTask(
   document: Document,
@@ -90,7 +118,11 @@ async function submit(hive: Hive, id: string, spec: TaskSpec, dryRun: boolean): 
       timeoutMs: spec.timeoutMs || stored?.spec?.timeoutMs,
       maxAttempts: spec.maxAttempts || stored?.spec?.maxAttempts,
     };
-    const lines = changeLines(changesBetween('spec', stored?.spec, wanted));
+    // A task that was submitted without a title has none, and a manifest cannot say so: its name is the title then.
+    const isNamed = stored?.spec?.title === '' && spec.title === id;
+    const changes = changesBetween('spec', stored?.spec, isNamed ? { ...wanted, title: '' } : wanted);
+    if (changes.length === 0) return { change: 'unchanged', changes, note: noteOf(stored, false, '', dryRun) };
+    const lines = changeLines(changes);
     const message = `task ${quote(id)} exists with another spec, and a task cannot be changed; choose another name:\n    ${lines.join('\n    ')}`;
     throw new HiveError(error.code, message, { cause: error, reason: 'OTHER_SPEC' });
   }

@@ -81,19 +81,50 @@ test.each(['bash', 'zsh', 'fish'])('the script for %s is one, as far as the shel
   else expect([status, stderr]).toEqual([0, '']);
 });
 
-test('bash completes what is typed', async () => {
+/** How each shell is made to complete `hivebus get swarm c`, and what it says then. */
+const TYPED: Readonly<Record<string, { script: string; says: string }>> = {
+  bash: {
+    script: [
+      'source <(hivebus completion bash); COMP_WORDS=(hivebus get swarm c); COMP_CWORD=3; _hivebus',
+      'IFS=" "; echo "$' + '{COMPREPLY[*]}"',
+    ].join('\n'),
+    says: 'code\n',
+  },
+  // A zsh on a terminal of its own, whose line is read back; each reading waits until what is meant has come.
+  zsh: {
+    script: [
+      'zmodload zsh/zpty; zpty shell "TERM=dumb zsh -f -i"',
+      'zpty -w shell \'autoload -U compinit; compinit -u -D; source <(hivebus completion zsh); print READ"Y"\'',
+      'zpty -r shell said "*READY*" && zpty -w -n shell "hivebus get swarm c"$\'\\t\'',
+      'zpty -r shell said "*swarm code *" && print completed; zpty -d shell',
+    ].join('\n'),
+    says: 'completed\n',
+  },
+  fish: {
+    script: "hivebus completion fish | source; complete -C 'hivebus get swarm c'",
+    says: 'code\tswarm\n',
+  },
+};
+/** How long a shell may take before it is asked again: names that come too late are left out. */
+const SHELL_MS = 15_000;
+
+test.each(Object.keys(TYPED))('%s completes what is typed, as far as the shell is here', async (shell) => {
+  if (spawnSync(shell, ['--version']).error) {
+    console.log(`skipped: there is no ${shell} here, so nothing was typed into it`);
+    return;
+  }
   const bin = join(playground.folder, 'bin');
-  mkdirSync(bin);
+  mkdirSync(bin, { recursive: true });
   const launcher = join(bin, 'hivebus');
   writeFileSync(launcher, `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
   chmodSync(launcher, 0o755);
-  const script = `source <(hivebus completion bash); COMP_WORDS=(hivebus get swarm c); COMP_CWORD=3; _hivebus; echo "\${COMPREPLY[@]}"`;
   const env = {
     ...process.env,
     PATH: `${bin}:${process.env.PATH}`,
     HOME: playground.folder,
     HIVEBUS_NATS_SERVER: natsServerPath(),
   };
-  const typed = () => spawnSync('bash', ['-c', script], { cwd: playground.folder, env, encoding: 'utf8' }).stdout;
-  await until(() => typed() === 'code\n', PATIENCE_MS);
+  const { script = '', says } = TYPED[shell] ?? {};
+  const options = { cwd: playground.folder, env, encoding: 'utf8', timeout: SHELL_MS } as const;
+  await until(() => spawnSync(shell, ['-c', script], options).stdout === says, PATIENCE_MS);
 });

@@ -91,6 +91,14 @@ test('get, describe and delete know what was applied', async () => {
   );
   const { stdout: yaml } = await playground.run(['get', 'swarmagent', 'research-swarm/research-lead', '-o', 'yaml']);
   expect(yaml).toMatch(/^ {2}cognitivePattern: divergent$/m);
+  // What get writes changes nothing when it is applied, and is no other task.
+  await playground.run(['task', 'submit', '--swarm', 'code', '--type', 'x', '--id', 'bare', '--backoff', '90s']);
+  const { stdout: written } = await playground.run(['get', 'clusters,swarmagents,tasks', '-o', 'yaml']);
+  expect(written).toMatch(/^ {4}backoff: 90s$/m);
+  const again = await playground.run(['apply', '-f', '-', '-o', 'json'], written);
+  const found = JSON.parse(again.stdout) as { kind: string; change: string }[];
+  expect(found.filter(({ change }) => change !== 'unchanged')).toEqual([]);
+  expect(new Set(found.map(({ kind }) => kind))).toEqual(new Set(['cluster', 'swarmagent', 'task']));
   const { stdout: described } = await playground.run(['describe', 'task/count-lines']);
   expect(described).toMatch(/^waits for +an agent of type shell: swarm code has none of its own$/m);
   const typo = await playground.run(['delete', 'cluster', 'research-swarm', 'nosuch', 'ml-trainer']);

@@ -71,7 +71,17 @@ const HEALTH: readonly Criterion<Known>[] = [
   },
 ];
 
-/** How fit a swarm is for work, by part. */
-export const healthOf = (known: Known): Score => explain(HEALTH, known);
+/**
+ * How fit a swarm is for work, by part. What a swarm has not reported lowers nothing: without a load its liveness is all
+ * that counts.
+ */
+export function healthOf(known: Known): Score {
+  const score = explain(HEALTH, known);
+  const [liveness, ...ofItsLoad] = score.parts;
+  if (known.heard?.load || known.row.liveness === 'LIVENESS_UNREACHABLE' || !liveness) return score;
+  const uncounted = ofItsLoad.map((part) => ({ ...part, weight: 0, reason: `${part.reason}, so this does not count` }));
+  return { value: liveness.value, parts: [{ ...liveness, weight: 1 }, ...uncounted] };
+}
 
+/** The same where swarms are compared: one of unknown load is then neither better nor worse than others. */
 export const healthValue = (known: Known): number => total(HEALTH, known);

@@ -157,6 +157,18 @@ test('a healthy, idle, matching swarm comes first, and says why', () => {
   expect(reasons).toContain('specializations: 0 of 1 match');
 });
 
+test('what a swarm has not reported lowers nothing that is shown of it', () => {
+  const registry = testRegistry();
+  registry.join('quiet', { capabilities: [capability('coder', 8)] });
+  const health = () => registry.query('getSwarm', { name: 'quiet' }).swarm?.health;
+  expect(health()?.value).toBe(1);
+  expect(health()?.parts.map(({ weight }) => weight)).toEqual([1, 0, 0, 0]);
+  expect(health()?.parts[1]?.reason).toBe('it has not reported its load, so this does not count');
+  const load = { agents: 8, utilization: 1, queuedTasks: 0, errorRate: 0 };
+  registry.heard.set('quiet', { at: 1, load, phi: 0 });
+  expect(health()?.value).toBeCloseTo(0.75);
+});
+
 test('an unreachable swarm is only found when asked for, and is no fallback', () => {
   const registry = testRegistry();
   for (const name of ['a', 'b']) registry.join(name, { capabilities: [capability('coder', 4)] });

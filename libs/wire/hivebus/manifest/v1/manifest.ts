@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Struct, Value } from "../../../google/protobuf/struct.ts";
+import { AgentSelector, TaskBudget } from "../../pool/v1/pool.ts";
 import { PersistentVolume } from "../../registry/v1/cluster.ts";
 
 export const protobufPackage = "hivebus.manifest.v1";
@@ -24,7 +25,11 @@ export interface Manifest {
     | Metadata
     | undefined;
   /** What is wanted; its fields depend on the kind. */
-  spec?: { [key: string]: any } | undefined;
+  spec?:
+    | { [key: string]: any }
+    | undefined;
+  /** What a service has made of it, as `hivebus get -o yaml` shows it: passed over by apply. */
+  status?: { [key: string]: any } | undefined;
 }
 
 /** What a document describes is called. */
@@ -71,6 +76,39 @@ export interface TaskManifest {
   title: string;
   /** Whether it never runs twice at a time: its agent must hold a claim. */
   claim: boolean;
+  /** Which agents of the type, beyond capabilities. */
+  selector?:
+    | AgentSelector
+    | undefined;
+  /** How it is tried again. */
+  retry?:
+    | TaskRetryManifest
+    | undefined;
+  /** How long it may take besides its attempts' timeout. */
+  limits?:
+    | TaskLimitsManifest
+    | undefined;
+  /** What it and the tasks that come of it may use together. */
+  budget?: TaskBudget | undefined;
+}
+
+/** How a task is tried again after it failed or timed out, see hivebus.pool.v1.RetryPolicy. */
+export interface TaskRetryManifest {
+  /**
+   * How long to wait after the first failure, a duration such as 5s, at most 1h; doubled with each further one; empty = not
+   * at all.
+   */
+  backoff: string;
+  /** The longest wait, a duration, at most 24h; empty = 64 times the first. */
+  maxBackoff: string;
+}
+
+/** How long a task may take, see hivebus.pool.v1.TaskTimeLimits. */
+export interface TaskLimitsManifest {
+  /** How long it may wait for an agent, each time, a duration from 100ms to 168h; empty = no limit. */
+  queued: string;
+  /** How long it may take from its submission to its end, a duration from 100ms to 168h; empty = no limit. */
+  total: string;
 }
 
 /** The `spec` of a SwarmMemory: one entry of shared memory. */
@@ -98,7 +136,7 @@ export interface MemoryManifest {
 }
 
 function createBaseManifest(): Manifest {
-  return { apiVersion: "", kind: "", metadata: undefined, spec: undefined };
+  return { apiVersion: "", kind: "", metadata: undefined, spec: undefined, status: undefined };
 }
 
 export const Manifest: MessageFns<Manifest> = {
@@ -114,6 +152,9 @@ export const Manifest: MessageFns<Manifest> = {
     }
     if (message.spec !== undefined) {
       Struct.encode(Struct.wrap(message.spec), writer.uint32(34).fork()).join();
+    }
+    if (message.status !== undefined) {
+      Struct.encode(Struct.wrap(message.status), writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -163,6 +204,14 @@ export const Manifest: MessageFns<Manifest> = {
             message.spec = Struct.unwrap(Struct.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.status = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -185,6 +234,7 @@ export const Manifest: MessageFns<Manifest> = {
       kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
       metadata: isSet(object.metadata) ? Metadata.fromJSON(object.metadata) : undefined,
       spec: isObject(object.spec) ? object.spec : undefined,
+      status: isObject(object.status) ? object.status : undefined,
     };
   },
 
@@ -201,6 +251,9 @@ export const Manifest: MessageFns<Manifest> = {
     }
     if (message.spec !== undefined) {
       obj.spec = message.spec;
+    }
+    if (message.status !== undefined) {
+      obj.status = message.status;
     }
     return obj;
   },
@@ -392,6 +445,10 @@ function createBaseTaskManifest(): TaskManifest {
     priority: 0,
     title: "",
     claim: false,
+    selector: undefined,
+    retry: undefined,
+    limits: undefined,
+    budget: undefined,
   };
 }
 
@@ -432,6 +489,18 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.claim !== false) {
       writer.uint32(96).bool(message.claim);
+    }
+    if (message.selector !== undefined) {
+      AgentSelector.encode(message.selector, writer.uint32(106).fork()).join();
+    }
+    if (message.retry !== undefined) {
+      TaskRetryManifest.encode(message.retry, writer.uint32(114).fork()).join();
+    }
+    if (message.limits !== undefined) {
+      TaskLimitsManifest.encode(message.limits, writer.uint32(122).fork()).join();
+    }
+    if (message.budget !== undefined) {
+      TaskBudget.encode(message.budget, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -545,6 +614,38 @@ export const TaskManifest: MessageFns<TaskManifest> = {
             message.claim = reader.bool();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.selector = AgentSelector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.retry = TaskRetryManifest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.limits = TaskLimitsManifest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.budget = TaskBudget.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -585,6 +686,10 @@ export const TaskManifest: MessageFns<TaskManifest> = {
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
       title: isSet(object.title) ? globalThis.String(object.title) : "",
       claim: isSet(object.claim) ? globalThis.Boolean(object.claim) : false,
+      selector: isSet(object.selector) ? AgentSelector.fromJSON(object.selector) : undefined,
+      retry: isSet(object.retry) ? TaskRetryManifest.fromJSON(object.retry) : undefined,
+      limits: isSet(object.limits) ? TaskLimitsManifest.fromJSON(object.limits) : undefined,
+      budget: isSet(object.budget) ? TaskBudget.fromJSON(object.budget) : undefined,
     };
   },
 
@@ -625,6 +730,172 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.claim !== false) {
       obj.claim = message.claim;
+    }
+    if (message.selector !== undefined) {
+      obj.selector = AgentSelector.toJSON(message.selector);
+    }
+    if (message.retry !== undefined) {
+      obj.retry = TaskRetryManifest.toJSON(message.retry);
+    }
+    if (message.limits !== undefined) {
+      obj.limits = TaskLimitsManifest.toJSON(message.limits);
+    }
+    if (message.budget !== undefined) {
+      obj.budget = TaskBudget.toJSON(message.budget);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskRetryManifest(): TaskRetryManifest {
+  return { backoff: "", maxBackoff: "" };
+}
+
+export const TaskRetryManifest: MessageFns<TaskRetryManifest> = {
+  encode(message: TaskRetryManifest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.backoff !== "") {
+      writer.uint32(10).string(message.backoff);
+    }
+    if (message.maxBackoff !== "") {
+      writer.uint32(18).string(message.maxBackoff);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskRetryManifest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskRetryManifest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.backoff = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.maxBackoff = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskRetryManifest {
+    return {
+      backoff: isSet(object.backoff) ? globalThis.String(object.backoff) : "",
+      maxBackoff: isSet(object.maxBackoff)
+        ? globalThis.String(object.maxBackoff)
+        : isSet(object.max_backoff)
+        ? globalThis.String(object.max_backoff)
+        : "",
+    };
+  },
+
+  toJSON(message: TaskRetryManifest): unknown {
+    const obj: any = {};
+    if (message.backoff !== "") {
+      obj.backoff = message.backoff;
+    }
+    if (message.maxBackoff !== "") {
+      obj.maxBackoff = message.maxBackoff;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskLimitsManifest(): TaskLimitsManifest {
+  return { queued: "", total: "" };
+}
+
+export const TaskLimitsManifest: MessageFns<TaskLimitsManifest> = {
+  encode(message: TaskLimitsManifest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.queued !== "") {
+      writer.uint32(10).string(message.queued);
+    }
+    if (message.total !== "") {
+      writer.uint32(18).string(message.total);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskLimitsManifest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskLimitsManifest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.queued = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.total = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskLimitsManifest {
+    return {
+      queued: isSet(object.queued) ? globalThis.String(object.queued) : "",
+      total: isSet(object.total) ? globalThis.String(object.total) : "",
+    };
+  },
+
+  toJSON(message: TaskLimitsManifest): unknown {
+    const obj: any = {};
+    if (message.queued !== "") {
+      obj.queued = message.queued;
+    }
+    if (message.total !== "") {
+      obj.total = message.total;
     }
     return obj;
   },

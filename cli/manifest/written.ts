@@ -1,0 +1,84 @@
+import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Cluster, DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { API_VERSION } from './plan.ts';
+
+/**
+ * What is stored, as the manifest that `apply` would make it from: applied again it changes nothing. What the service has
+ * made of it stands under `status`, which `apply` passes over.
+ */
+export interface WrittenManifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly spec: object;
+  readonly status: object;
+}
+
+export function clusterManifest({ name, spec, ...status }: Cluster): WrittenManifest {
+  return { apiVersion: API_VERSION, kind: 'SwarmCluster', metadata: { name }, spec: spec ?? {}, status };
+}
+
+export function agentManifest({ swarm, name, spec, ...status }: DeclaredAgent): WrittenManifest {
+  const clusterRef = spec?.clusterRef || swarm;
+  const written = { ...spec, clusterRef };
+  return {
+    ...{ apiVersion: API_VERSION, kind: 'SwarmAgent' },
+    ...{ metadata: { name }, spec: written, status: { swarm, ...status } },
+  };
+}
+
+export function taskManifest({ id, spec, ...status }: Task): WrittenManifest {
+  const labels = spec?.labels ?? {};
+  return {
+    ...{ apiVersion: API_VERSION, kind: 'SwarmTask' },
+    metadata: { name: id, ...(Object.keys(labels).length > 0 ? { labels } : {}) },
+    spec: spec ? taskSpec(spec) : {},
+    status,
+  };
+}
+
+/** As it is written; what has its default is left out. */
+function taskSpec(spec: TaskSpec): object {
+  const { retry, limits, selector, continuity, volumes, budget } = spec;
+  return without({
+    clusterRef: spec.swarm,
+    type: spec.type,
+    title: spec.title,
+    capabilities: spec.capabilities,
+    ...(spec.script === '' ? { payload: spec.payload ?? null } : { task: spec.script }),
+    timeout: durationText(spec.timeoutMs),
+    maxAttempts: spec.maxAttempts,
+    priority: spec.priority,
+    persistentVolumes: volumes?.names.map((name) => ({ name })),
+    resume: continuity?.resume,
+    claim: continuity?.claim,
+    budget: budget && without({ ...budget }),
+    selector: selector && without({ ...selector }),
+    retry: retry && without({ backoff: durationText(retry.backoffMs), maxBackoff: durationText(retry.maxBackoffMs) }),
+    limits: limits && without({ queued: durationText(limits.queuedMs), total: durationText(limits.totalMs) }),
+  });
+}
+
+const without = (spec: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(
+    Object.entries(spec).filter(
+      ([name, value]) =>
+        name === 'payload' ||
+        !(value === undefined || value === '' || value === 0 || value === false || isEmptyList(value)),
+    ),
+  );
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+
+const UNITS = [
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+] as const;
+
+/** Exactly as long, as `parseDuration` reads it; empty for 0. */
+function durationText(ms: number): string {
+  if (ms === 0) return '';
+  const [unit, length] = UNITS.find(([, each]) => ms % each === 0) ?? ['ms', 1];
+  return `${ms / length}${unit}`;
+}
