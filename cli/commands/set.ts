@@ -44,6 +44,11 @@ export function addSet(program: Command): void {
     .option('--weight <part=n>', 'what a part of a score counts; may be repeated', weight)
     .option('--typical-cost <n>', 'the cost that counts a half, 1 to 1000000', wholeNumber)
     .option('--ageing <duration>', 'how much waiting makes up for one point of priority', duration)
+    .option(
+      '--steal-after <duration>',
+      "how long a task waits before others' idle agents may take it; 0s = never",
+      duration,
+    )
     .addHelpText('after', POLICY_HELP)
     .action(action(setPolicy));
   versioned(set.command('limits'))
@@ -109,6 +114,7 @@ interface PolicyOptions extends Versioned {
   weight?: Weights;
   typicalCost?: number;
   ageing?: number;
+  stealAfter?: number;
 }
 
 async function setPolicy(context: Context, options: PolicyOptions): Promise<void> {
@@ -119,6 +125,7 @@ async function setPolicy(context: Context, options: PolicyOptions): Promise<void
       weights: options.weight && before.weights && { ...before.weights, ...options.weight },
       typicalCost: options.typicalCost ?? 0,
       ageingMs: options.ageing ?? 0,
+      ...(options.stealAfter === undefined ? {} : { stealAfterMs: options.stealAfter }),
       expectedVersion: versionOf(options, before.version),
     });
     return policyOf(hive);

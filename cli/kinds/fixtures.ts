@@ -281,12 +281,19 @@ const policies: NamedPolicy[] = [
   {
     name: 'main',
     weights: { performance: 250, free: 250, locality: 300, specialisation: 100, priority: 50, cost: 50 },
-    ...{ typicalCost: 100, ageingMs: 60_000, version: '1', setBy: '' },
+    ...{ typicalCost: 100, ageingMs: 60_000, stealAfterMs: 60_000, version: '1', setBy: '' },
   },
   {
     name: 'research-and-development-of-the-northern-branch',
     weights: { performance: 0, free: 0, locality: 0, specialisation: 0, priority: 0, cost: 1000 },
-    ...{ typicalCost: 7, ageingMs: 500, version: '12', setBy: 'operator:ada', setAt: at('11:00:00.000') },
+    ...{
+      typicalCost: 7,
+      ageingMs: 500,
+      stealAfterMs: 0,
+      version: '12',
+      setBy: 'operator:ada',
+      setAt: at('11:00:00.000'),
+    },
   },
 ];
 

@@ -29,6 +29,11 @@ export async function policyOf(hive: Hive): Promise<NamedPolicy> {
 const setText = ({ setBy, setAt }: Pick<Policy, 'setBy' | 'setAt'>): string =>
   setAt ? `${ago(setAt)} by ${setBy}` : 'never: the defaults';
 
+const stealText = ({ stealAfterMs }: Policy): string =>
+  stealAfterMs > 0
+    ? `idle agents of other swarms take what has waited ${formatDuration(stealAfterMs)}`
+    : 'idle agents of other swarms take nothing by themselves';
+
 export const POLICIES: Kind<NamedPolicy> = {
   name: 'policy',
   plural: 'policies',
@@ -62,6 +67,7 @@ export const POLICIES: Kind<NamedPolicy> = {
       ),
       ['typical cost', `${policy.typicalCost}, which counts a half`],
       ['ageing', `${formatDuration(policy.ageingMs)} of waiting make up for one point of priority`],
+      ['stealing', stealText(policy)],
     ]),
   swarmsOf: () => [],
   touched: ({ type }, hive) => (type === 'policy.set' ? [hive.federation] : []),
