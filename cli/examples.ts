@@ -49,6 +49,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'hivebus task submit --file examples/manifests/count-lines.yaml --swarm code --id nightly',
     'hivebus task submit --swarm code --type trainer --agent-label gpu=yes --specialisation vision --region eu-west',
     'hivebus task submit --swarm code --type linter --max-attempts 5 --backoff 2s --max-wait 10m --max-total 1h',
+    'hivebus task submit --swarm code --type linter --each files.jsonl',
   ],
   'task get': ['hivebus task get nightly', 'hivebus task get nightly -o yaml'],
   'task list': [

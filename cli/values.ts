@@ -58,8 +58,10 @@ export async function textOf(value: string): Promise<string> {
 }
 
 /** JSON given as by `textOf`. */
-export async function jsonOf(option: string, value: string): Promise<unknown> {
-  const text = await textOf(value);
+export const jsonOf = async (option: string, value: string): Promise<unknown> => jsonIn(option, await textOf(value));
+
+/** A JSON text's value, as it was written. INVALID_ARGUMENT, naming `option`, for what is none or would be rounded. */
+export function jsonIn(option: string, text: string): unknown {
   const parsed = parseJson(option, text);
   const fault = infinityIn(parsed);
   const rounded = roundedIn(text);

@@ -57,6 +57,9 @@ export function addApply(program: Command): void {
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
+/** Manifests that are asked about at once: their calls travel together. */
+const AT_ONCE = 64;
+
 /** A document and what became of it, or would. */
 interface Applied extends Outcome {
   readonly kind: string;
@@ -78,10 +81,17 @@ async function apply(context: Context, options: ApplyOptions): Promise<void> {
     const tried = await tryAll(context, hive, planned);
     if (dryRun || diff) return report(context, tried, true, diff ?? false);
     const done: Applied[] = [];
-    for (const [i, each] of planned.entries()) {
-      context.output.progress(`applying ${i + 1} of ${planned.length}`);
-      const outcome = await applyOne(hive, each, done.length, planned.length);
-      done.push({ ...outcome, kind: each.kind, name: each.name, changes: tried[i]?.changes ?? [] });
+    for (const together of inOrder(planned)) {
+      context.output.progress(`applying ${done.length + 1} of ${planned.length}`);
+      const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, false)));
+      const failed = outcomes.findIndex(({ status }) => status === 'rejected');
+      const applied = done.length + outcomes.filter(({ status }) => status === 'fulfilled').length;
+      for (const [i, outcome] of outcomes.entries()) {
+        const { kind, name } = together[i] as Planned;
+        if (outcome.status === 'rejected')
+          throw stopped(together[failed] as Planned, outcome.reason, applied, planned.length);
+        done.push({ ...outcome.value, kind, name, changes: tried[done.length]?.changes ?? [] });
+      }
     }
     report(context, done, false, false);
   });
@@ -91,12 +101,14 @@ async function apply(context: Context, options: ApplyOptions): Promise<void> {
 async function tryAll(context: Context, hive: Hive, planned: readonly Planned[]): Promise<Applied[]> {
   const faults: Fault[] = [];
   const tried: Applied[] = [];
-  for (const [i, each] of planned.entries()) {
-    context.output.progress(`checking ${i + 1} of ${planned.length}`);
-    try {
-      tried.push({ ...(await each.apply(hive, true)), kind: each.kind, name: each.name });
-    } catch (error) {
-      refusal(each, HiveError.from(error), faults);
+  for (let from = 0; from < planned.length; from += AT_ONCE) {
+    context.output.progress(`checking ${from + 1} of ${planned.length}`);
+    const together = planned.slice(from, from + AT_ONCE);
+    const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, true)));
+    for (const [i, outcome] of outcomes.entries()) {
+      const each = together[i] as Planned;
+      if (outcome.status === 'fulfilled') tried.push({ ...outcome.value, kind: each.kind, name: each.name });
+      else refusal(each, HiveError.from(outcome.reason), faults);
     }
   }
   context.output.progress('');
@@ -114,16 +126,26 @@ function refusal({ document, pathOf }: Planned, error: HiveError, faults: Fault[
   }
 }
 
-async function applyOne(hive: Hive, each: Planned, done: number, all: number): Promise<Outcome> {
-  try {
-    return await each.apply(hive, false);
-  } catch (cause) {
-    const error = HiveError.from(cause);
-    const message =
-      `${each.kind}/${each.name}: ${error.message}; ${done} of ${all} manifests were applied before it. ` +
-      'Apply again when it is mended: what is done stays as it is';
-    throw new HiveError(error.code, message, { cause, retryable: error.retryable });
+/** Tasks that follow each other go together, what else there is one after the other: a task may need the cluster before it. */
+function* inOrder(planned: readonly Planned[]): Generator<Planned[]> {
+  let together: Planned[] = [];
+  for (const each of planned) {
+    const [first] = together;
+    if (first && (first.kind !== 'task' || each.kind !== 'task' || together.length === AT_ONCE)) {
+      yield together;
+      together = [];
+    }
+    together.push(each);
   }
+  if (together.length > 0) yield together;
+}
+
+function stopped({ kind, name }: Planned, cause: unknown, done: number, all: number): HiveError {
+  const error = HiveError.from(cause);
+  const message =
+    `${kind}/${name}: ${error.message}; ${done} of ${all} manifests were applied beside it. ` +
+    'Apply again when it is mended: what is done stays as it is';
+  return new HiveError(error.code, message, { cause, retryable: error.retryable });
 }
 
 function report(context: Context, applied: readonly Applied[], dryRun: boolean, diff: boolean): void {

@@ -20,7 +20,7 @@ import { colors } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
-import { readTaskManifest } from '../task-manifest.ts';
+import { readTaskManifests } from '../task-manifest.ts';
 import {
   countingNumber,
   duration,
@@ -34,18 +34,20 @@ import {
 } from '../values.ts';
 import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
+import { type OptionsOfOne, refuseOptionsOfOne, specsOfEach, submitMany } from './submit-many.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
 export function addTask(program: Command): void {
   const task = program.command('task').description('work for agents');
   withSelector(task.command('submit'))
-    .description('submit a task')
-    .option('-f, --file <path>', 'a manifest of kind SwarmTask, in YAML; - for standard input')
+    .description('submit a task, or many')
+    .option('-f, --file <path>', 'manifests of kind SwarmTask, in YAML, one task each; - for standard input')
     .option('--swarm <name>', 'the swarm that it belongs to (required, here or in the manifest)')
     .option('--type <type>', 'the type of agent that it needs (required, here or in the manifest)')
     .option('--capability <name>', 'what the agent must be able to do; may be repeated', list, [])
     .option('--payload <json>', 'the work: JSON, @file, or - for standard input')
+    .option('--each <path>', 'a task for each line of a file, whose JSON is its payload; - for standard input')
     .option('--script <text>', 'a shell script instead, for agents that allow scripts: the text, @file, or -')
     .option('--title <text>', 'for people', '')
     .option('--label <key=value>', 'a free label; may be repeated', keyValue, {})
@@ -128,12 +130,13 @@ export function addTask(program: Command): void {
     .action(action(logs, { heedsSignal: true }));
 }
 
-interface SubmitOptions extends SelectorOptions {
+interface SubmitOptions extends SelectorOptions, OptionsOfOne {
   backoff?: number;
   maxBackoff?: number;
   maxWait?: number;
   maxTotal?: number;
   file?: string;
+  each?: string;
   title: string;
   priority?: number;
   maxAttempts?: number;
@@ -155,7 +158,9 @@ interface SubmitOptions extends SelectorOptions {
 
 async function submit(context: Context, options: SubmitOptions): Promise<number> {
   const { output, signal } = context;
-  const spec = await specOf(options);
+  const specs = await specsOf(options);
+  const [spec] = specs;
+  if (!spec || options.each !== undefined || specs.length > 1) return submitMany(context, specs);
   return withHive(
     context,
     async (hive) => {
@@ -190,9 +195,16 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
   );
 }
 
+async function specsOf(options: SubmitOptions): Promise<TaskSpec[]> {
+  const manifests = options.file === undefined ? [undefined] : await readTaskManifests(options.file);
+  if (options.each !== undefined || manifests.length > 1) refuseOptionsOfOne(options);
+  const specs: TaskSpec[] = [];
+  for (const manifest of manifests) specs.push(await specOf(options, manifest));
+  return options.each === undefined ? specs : specsOfEach(specs, options.each);
+}
+
 /** What options say goes before what the manifest says. */
-async function specOf(options: SubmitOptions): Promise<TaskSpec> {
-  const manifest = options.file === undefined ? undefined : await readTaskManifest(options.file);
+async function specOf(options: SubmitOptions, manifest: TaskSpec | undefined): Promise<TaskSpec> {
   const swarm = options.swarm || manifest?.swarm || '';
   const type = options.type || manifest?.type || '';
   const missing = missingOptions({ '--swarm <name>': swarm, '--type <type>': type });

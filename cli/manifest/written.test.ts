@@ -3,7 +3,7 @@ import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { SAMPLES } from '../kinds/fixtures.ts';
 import { yamlOf } from '../output.ts';
-import { parseTaskManifest } from '../task-manifest.ts';
+import { parseTaskManifests } from '../task-manifest.ts';
 import { type Fault, throwFaults } from './faults.ts';
 import { planAll } from './plan.ts';
 import { agentManifest, clusterManifest, taskManifest, type WrittenManifest } from './written.ts';
@@ -18,7 +18,7 @@ function planned(manifest: WrittenManifest) {
 
 function taskSpecOf(task: Task): TaskSpec | undefined {
   const faults: Fault[] = [];
-  const spec = parseTaskManifest({ file: 'standard input', text: yamlOf(taskManifest(task)) }, faults);
+  const spec = parseTaskManifests({ file: 'standard input', text: yamlOf(taskManifest(task)) }, faults)[0];
   throwFaults(faults);
   return spec;
 }

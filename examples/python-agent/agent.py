@@ -2,8 +2,8 @@
 
     python agent.py ADDRESS[,ADDRESS...] KEYFILE SWARM NAME TYPE [SLOTS]
 
-Its work is to shout: a task `{"text": "hello", "seconds": 2}` takes two seconds and comes to `{"text": "HELLO"}`. Put your
-own into `work`. What it imports from hivebus.* is made from proto/ by grpcio-tools; see README.md.
+Its work is to shout: a task `{"text": "hello", "seconds": 2}` takes two seconds and comes to `{"text": "HELLO"}`; each second
+is a checkpoint. Put your own into `work`. What it imports from hivebus.* is made from proto/ by grpcio-tools; see README.md.
 """
 
 import pathlib
@@ -11,36 +11,61 @@ import secrets
 import signal
 import sys
 import threading
+import time
 
 import grpc
 from google.protobuf import json_format
 from hivebus.pool.v1 import pool_pb2
 from hivebus.registry.v1 import registry_pb2, registry_pb2_grpc
 from identity import Key
-from session import Session
+from session import Session, later
 
 
 class Cancelled(Exception):
     """The task shall end."""
 
 
-def work(payload: dict, log, cancelled: threading.Event) -> dict:
-    """Does one task: gives its result, or raises. Ends soon when `cancelled` is set."""
-    log(f"shouting {payload['text']}")
-    if cancelled.wait(payload.get("seconds", 0)):
-        raise Cancelled
-    return {"text": payload["text"].upper()}
+def work(task: "Attempt") -> dict:
+    """Does one task: gives its result, or raises. Ends soon when `task.ends` is set."""
+    done = int(task.last or 0)
+    task.log(f"shouting {task.payload['text']}" + (f", from second {done} on" if done else ""))
+    for second in range(done, int(task.payload.get("seconds", 0))):
+        task.checkpoint(second)
+        if task.ends.wait(1):
+            raise Cancelled
+    return {"text": task.payload["text"].upper()}
 
 
 class Attempt:
-    """One attempt at a task: from its assignment to its report."""
+    """One attempt at a task, from its assignment to its report: what `work` has in hand."""
 
-    def __init__(self, assignment: pool_pb2.Assignment):
+    def __init__(self, agent: "Agent", assignment: pool_pb2.Assignment):
+        self.agent = agent
         self.assignment = assignment
-        self.cancelled = threading.Event()
-        self.superseded = False
+        self.named = {"task": assignment.task, "attempt": assignment.attempt, "instance": agent.instance}
+        self.payload = json_format.MessageToDict(assignment.spec.payload)
+        self.last = None  # the last checkpoint of the attempt before
+        self.ends = threading.Event()
+        self.superseded = False  # it is another's by now: nothing is reported
         self.confirmed = False
+        self.claimed_until = 0.0
         self.lines = 0
+
+    def log(self, text: str) -> None:
+        self.lines += 1
+        line = pool_pb2.LogLine(stream=pool_pb2.LOG_STREAM_STDOUT, text=text, number=self.lines)
+        line.task, line.attempt = self.assignment.task, self.assignment.attempt
+        self.agent.session.log(line)
+
+    def checkpoint(self, data) -> None:
+        """Any JSON: the next attempt has it as `last`. Kept of tasks that resume; others need none."""
+        if self.assignment.spec.continuity.resume:
+            request = json_format.ParseDict({"data": data}, pool_pb2.SaveCheckpointRequest(**self.named))
+            self.agent.session.call(lambda _: None, save_checkpoint=request)
+
+    def supersede(self) -> None:
+        self.superseded = True
+        self.ends.set()
 
 
 class Agent:
@@ -67,8 +92,7 @@ class Agent:
         """Leaves the pool: what runs here is given to others."""
         with self.lock:
             for attempt in self.attempts.values():
-                attempt.superseded = True
-                attempt.cancelled.set()
+                attempt.supersede()
         leaving = pool_pb2.DeregisterAgentRequest(
             swarm=self.registration.swarm, name=self.registration.name, instance=self.instance
         )
@@ -80,8 +104,7 @@ class Agent:
         with self.lock:
             for key, attempt in self.attempts.items():
                 if key not in ours and attempt.confirmed:
-                    attempt.superseded = True
-                    attempt.cancelled.set()
+                    attempt.supersede()
 
     def take(self, assignment: pool_pb2.Assignment) -> None:
         """An assignment may come more than once. It is confirmed before it is started."""
@@ -89,54 +112,68 @@ class Agent:
         with self.lock:
             known = self.attempts.get(key)
             if assignment.cancel and known:
-                known.cancelled.set()
+                known.ends.set()
             if known:
                 return
-            attempt = self.attempts[key] = Attempt(assignment)
-        confirmation = pool_pb2.ConfirmAssignmentRequest(
-            task=assignment.task, attempt=assignment.attempt, instance=self.instance
-        )
-        self.session.call(lambda answer: self.confirmed(attempt, answer), confirm_assignment=confirmation)
+            attempt = self.attempts[key] = Attempt(self, assignment)
+        self.confirm(attempt)
 
-    def confirmed(self, attempt: Attempt, answer) -> None:
+    def confirm(self, attempt: Attempt) -> None:
+        sent_at = time.monotonic()
+        request = pool_pb2.ConfirmAssignmentRequest(**attempt.named)
+        self.session.call(lambda answer: self.confirmed(attempt, answer, sent_at), confirm_assignment=request)
+
+    def confirmed(self, attempt: Attempt, answer, sent_at: float) -> None:
+        """The pool's word: a refusal, or go, or end it. Of a task with a claim it is said three times a term."""
         if answer.HasField("refusal"):
-            return self.forget(attempt, answer.refusal.message)
+            attempt.supersede()
+            return None if attempt.confirmed else self.forget(attempt, answer.refusal.message)
+        said = answer.confirm_assignment
+        if said.cancel:
+            attempt.ends.set()
+        if said.claim_ms > 0:
+            attempt.claimed_until = sent_at + said.claim_ms / 1000 * 0.98 - 0.1  # clocks drift
+            later(said.claim_ms / 3000, self.renew, attempt)
+            later(attempt.claimed_until - time.monotonic(), self.look, attempt)
+        if attempt.confirmed:
+            return None
         attempt.confirmed = True
-        if answer.confirm_assignment.cancel:
-            attempt.cancelled.set()
+        if not said.checkpoint:
+            return self.start(attempt)
+        request = pool_pb2.GetCheckpointRequest(task=attempt.assignment.task, min_revision=said.revision)
+        self.session.call(lambda found: self.start(attempt, found), get_checkpoint=request)
+
+    def renew(self, attempt: Attempt) -> None:
+        if self.attempts.get((attempt.assignment.task, attempt.assignment.attempt)) is attempt:
+            self.confirm(attempt)
+
+    def look(self, attempt: Attempt) -> None:
+        """A claim that could not be renewed in time is over, and so is the work."""
+        if time.monotonic() >= attempt.claimed_until:
+            attempt.supersede()
+
+    def start(self, attempt: Attempt, found=None) -> None:
+        if found is not None and found.get_checkpoint.HasField("checkpoint"):
+            attempt.last = json_format.MessageToDict(found.get_checkpoint.checkpoint.data)
         threading.Thread(target=self.do, args=[attempt], daemon=True).start()
 
     def do(self, attempt: Attempt) -> None:
-        task = attempt.assignment.task
-        print(f"{task} starts", flush=True)
-        report = pool_pb2.ReportTaskRequest(task=task, attempt=attempt.assignment.attempt, instance=self.instance)
+        print(f"{attempt.assignment.task} starts", flush=True)
+        report = pool_pb2.ReportTaskRequest(**attempt.named)
         try:
-            payload = json_format.MessageToDict(attempt.assignment.spec.payload)
-            result = work(payload, lambda text: self.log(attempt, text), attempt.cancelled)
+            json_format.ParseDict(work(attempt), report.result)
             report.outcome = pool_pb2.OUTCOME_SUCCEEDED
-            json_format.ParseDict(result, report.result)
         except Cancelled:
             report.outcome, report.reason = pool_pb2.OUTCOME_CANCELLED, "cancelled"
         except Exception as error:  # whatever the work raises is this attempt's outcome, and not the agent's end
             report.outcome, report.reason = pool_pb2.OUTCOME_FAILED, repr(error)[:1024]
         if attempt.superseded:
             return self.forget(attempt, "it is another's by now")
-        self.session.call(lambda answer: self.reported(attempt, report, answer), report_task=report)
+        return self.session.call(lambda answer: self.reported(attempt, report, answer), report_task=report)
 
     def reported(self, attempt: Attempt, report, answer) -> None:
         refused = answer.refusal.message if answer.HasField("refusal") else ""
         self.forget(attempt, refused or pool_pb2.Outcome.Name(report.outcome))
-
-    def log(self, attempt: Attempt, text: str) -> None:
-        attempt.lines += 1
-        line = pool_pb2.LogLine(
-            task=attempt.assignment.task,
-            attempt=attempt.assignment.attempt,
-            stream=pool_pb2.LOG_STREAM_STDOUT,
-            text=text,
-            number=attempt.lines,
-        )
-        self.session.log(line)
 
     def forget(self, attempt: Attempt, why: str) -> None:
         with self.lock:

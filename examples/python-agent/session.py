@@ -16,6 +16,7 @@ FINAL = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.ABORTED,  # another instance has this agent's name
+    grpc.StatusCode.FAILED_PRECONDITION,  # it has moved to another swarm
     grpc.StatusCode.UNIMPLEMENTED,
 )
 FIRST_DELAY_S = 0.1
@@ -25,6 +26,14 @@ WINDOW = 64
 MAX_WAITING = 10_000
 # A server that is gone without a word is noticed by pings.
 KEEPALIVE = [("grpc.keepalive_time_ms", 30_000), ("grpc.keepalive_timeout_ms", 10_000)]
+
+
+def later(seconds: float, do: Callable, *arguments) -> None:
+    """Does it after a while; keeps no program from ending."""
+    timer = threading.Timer(max(0, seconds), do, arguments)
+    timer.daemon = True
+    timer.start()
+
 
 Answered = Callable[[session_pb2.SessionAnswer], None]
 
@@ -132,7 +141,7 @@ class Session:
     def answers(self, message: session_pb2.SessionResponse) -> None:
         for answer in message.answers:
             if answer.refusal.retryable:
-                threading.Timer(max(0.1, answer.refusal.retry_after_ms / 1000), self.again, [answer.number]).start()
+                later(max(0.1, answer.refusal.retry_after_ms / 1000), self.again, answer.number)
                 continue
             with self.lock:
                 _, answered = self.unanswered.pop(answer.number, (None, None))

@@ -37,6 +37,7 @@ export { type ConnectOptions, connect } from './connect.ts';
 export { createExecHandler, type ExecHandler, type ExecOptions } from './exec.ts';
 export type { Hive, Identity } from './hive.ts';
 export type { BorrowedAgent } from './lease.ts';
+export { openPoolSession, type PoolSession, type PoolSessionOptions } from './pool-session.ts';
 export { type ReadLogOptions, readTaskLog } from './read-log.ts';
 export { readTrace } from './read-trace.ts';
 export { type Submission, type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';

@@ -1,8 +1,9 @@
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
-import type { Refusal, SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
+import type { SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
+import { errorOf } from './refused.ts';
 
 /** One task of many. */
 export interface Submission {
@@ -124,10 +125,4 @@ async function submit(
     await submit(hive, items.slice(0, half), outcomes, signal);
     await submit(hive, items.slice(half), outcomes, signal);
   }
-}
-
-/** A refusal as the error that a call of its own would have thrown. */
-function errorOf({ code, faults, reason, retryAfterMs, ...rest }: Refusal): HiveError {
-  const json = { ...rest, code: code as Code, violations: faults };
-  return HiveError.fromJSON({ ...json, ...(reason && { reason }), ...(retryAfterMs > 0 && { retryAfterMs }) });
 }

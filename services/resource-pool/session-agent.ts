@@ -2,10 +2,11 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
-import { HiveError } from '../../libs/kernel/errors.ts';
+import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import { encodeLines, eventLines, HEADERS, headerLine, traceLines } from '../../libs/protocol/envelope.ts';
+import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
 import { assignmentSubject, heartbeatSubject } from '../../libs/protocol/subjects.ts';
 import { type KeyPair, keyPairFromSeed } from '../../libs/protocol/token.ts';
 import { responseSchema } from '../../libs/rpc/schema.ts';
@@ -15,17 +16,19 @@ import type {
   DeregisterAgentRequest,
   LogLine,
   RegisterAgentRequest,
+  TaskSpec,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { SessionOpened } from '../../libs/wire/hivebus/pool/v1/session.ts';
 import type { AgentNews, News } from './agent-news.ts';
 import type { PoolApi } from './api.ts';
+import { currentAttempt } from './core/rows.ts';
 import type { PoolShape } from './core/state.ts';
 import { SessionLog } from './session-log.ts';
 import type { SessionOutbox } from './session-outbox.ts';
 
 export interface SessionAgentDeps {
   readonly nc: NatsConnection;
-  readonly journal: Pick<Journal<PoolShape>, 'federation'>;
+  readonly journal: Pick<Journal<PoolShape>, 'federation' | 'role' | 'state'>;
   readonly api: PoolApi;
   readonly news: AgentNews;
   /** The instance's session broke: finds out whether it has another, and tells the pool if it has none. */
@@ -56,6 +59,7 @@ export class SessionAgent implements Disposable {
   #compareDue: Disposable | undefined;
   #comparing = false;
   #compareAgain = false;
+  #isRegistered = false;
   #leaving = false;
   #closed = false;
 
@@ -75,15 +79,20 @@ export class SessionAgent implements Disposable {
     this.#log = new SessionLog(deps.nc, deps.journal.federation, key, deps.clock);
   }
 
-  /** Listening comes first: an assignment may follow the registration at once. */
+  /**
+   * Listening comes first: an assignment may follow the registration at once. Before it comes who may listen, since whatever
+   * is sent to the instance is heard from then on.
+   */
   async register(): Promise<Pick<SessionOpened, 'agent' | 'heartbeatMs'>> {
     const { nc, journal, news, api } = this.#deps;
     const { swarm, name, instance } = this.#registration;
+    requireOwn(this.#call().principal, swarm, name);
     const subscription = nc.subscribe(assignmentSubject(journal.federation, swarm, name, instance), {
       callback: (error, message) => (error ? undefined : this.#delivered(message)),
     });
     this.#listening.push({ [Symbol.dispose]: () => subscription.unsubscribe() });
     const { agent, heartbeatMs } = await api.registerAgent(this.#registration, this.#call());
+    this.#isRegistered = true;
     if (!this.#closed) this.#listening.push(news.follow(`${swarm}/${name}`, (what) => this.#heard(what)));
     else this.#stopListening();
     return agent ? { agent, heartbeatMs } : { heartbeatMs };
@@ -133,7 +142,7 @@ export class SessionAgent implements Disposable {
     this.#compareDue?.[Symbol.dispose]();
     this.#stopListening();
     const { swarm, name, instance } = this.#registration;
-    if (!this.#leaving) void this.#deps.lostConnection(`${swarm}/${name}`, instance);
+    if (this.#isRegistered && !this.#leaving) void this.#deps.lostConnection(`${swarm}/${name}`, instance);
   }
 
   #stopListening(): void {
@@ -146,13 +155,31 @@ export class SessionAgent implements Disposable {
     if (message.data.length === 0 || this.#assign(message)) message.respond();
   }
 
-  /** What cannot be read did not come from a pool: it is not answered, and the agent hears nothing of it. */
+  /**
+   * What comes here may be anybody's, so it is only a hint: what the agent shall do is taken from the journal. What does not
+   * stand there, or not yet, and what shall end, is asked of the leader, who says all that there is.
+   */
   #assign(message: Msg): boolean {
+    let hint: Assignment;
     try {
-      return this.#outbox.assign(ASSIGNMENT.decode(message.data) as Assignment, message.data.length);
+      hint = ASSIGNMENT.decode(message.data) as Assignment;
     } catch {
       return false;
     }
+    const spec = hint.cancel ? undefined : this.#specOf(hint);
+    if (spec) return this.#outbox.assign({ ...hint, spec }, JSON.stringify(spec).length);
+    void this.compare();
+    return true;
+  }
+
+  /** What the attempt shall do, if it is this agent's and goes on, as far as is committed and known here. */
+  #specOf({ task: id, attempt }: Assignment): TaskSpec | undefined {
+    const { journal } = this.#deps;
+    if (journal.role === 'starting' || journal.role === 'stopped') return undefined;
+    const task = journal.state.tasks.committed(id);
+    const current = task && currentAttempt(task);
+    const isOwn = current?.number === attempt && current.instance === this.#registration.instance;
+    return isOwn ? task?.spec : undefined;
   }
 
   #heard({ type, instance, reason }: News): void {
@@ -160,16 +187,19 @@ export class SessionAgent implements Disposable {
     const { swarm, name, instance: own } = this.#registration;
     if (type === 'agent.removed') return this.#outbox.fail(removed(swarm, name, reason));
     if (instance !== own && type === 'agent.registered') return this.#outbox.fail(displaced(swarm, name));
-    if (instance === own && type === 'agent.state') void this.compare();
+    if (type === 'agent.drained' || (instance === own && type === 'agent.state')) void this.compare();
   }
 
   /** False when it could not be asked now. */
   async #compareOnce(): Promise<boolean> {
     const { swarm, name, instance } = this.#registration;
     try {
-      const { assignments } = await this.#deps.api.listAssignments({ swarm, agent: name, instance }, this.#call());
+      const { assignments, move } = await this.#deps.api.listAssignments(
+        { swarm, agent: name, instance },
+        this.#call(),
+      );
       const attempts = assignments.map(({ task, attempt, cancel }) => ({ task, attempt, cancel }));
-      this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0' });
+      this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0', move });
       for (const assignment of assignments) {
         if (assignment.spec) this.#outbox.assign(assignment, JSON.stringify(assignment).length);
       }
@@ -181,6 +211,15 @@ export class SessionAgent implements Disposable {
       return false;
     }
   }
+}
+
+/** By name alone: whose key it is was looked at when the token was. */
+function requireOwn(principal: Principal, swarm: string, name: string): void {
+  if (principal.kind === 'operator') return;
+  const isOfSwarm = (principal.kind === 'swarm' || principal.kind === 'agent') && principal.swarm === swarm;
+  if (isOfSwarm && (principal.kind === 'swarm' || principal.name === name)) return;
+  const message = `${describePrincipal(principal)} may not be agent ${quote(`${swarm}/${name}`)} in a session`;
+  throw new HiveError('PERMISSION_DENIED', message);
 }
 
 const displaced = (swarm: string, name: string): HiveError =>

@@ -33,6 +33,8 @@ const ANSWERING: Answering = {
     const logKey = request.logKey || (agent?.logKey ?? '');
     return { confirmAssignment: await api.confirmAssignment({ ...request, logKey }, own) };
   },
+  saveCheckpoint: async (request, { own }, { api }) => ({ saveCheckpoint: await api.saveCheckpoint(request, own) }),
+  getCheckpoint: async (request, { own }, { api }) => ({ getCheckpoint: await api.getCheckpoint(request, own) }),
   reportTask: async (request, { own }, { api }) => ({ reportTask: await api.reportTask(request, own) }),
   submitTask: async (given, { own, request }, { api }) => {
     const id = given.id || idOf(request, own.principal, 0);

@@ -10,6 +10,8 @@ import type {
 
 /** Answers in one message, at most: each has a few KiB at most, a message 4 MiB. */
 const MAX_ANSWERS = 256;
+/** Of them checkpoints, which have up to 64 KiB of JSON each. */
+const MAX_CHECKPOINTS = 2;
 /** With so many answers that were not taken, no more calls are. */
 const FULL = 1024;
 /** Assignments in one message, by the bytes of their JSON; as protobuf a list of small numbers is five times as long. */
@@ -109,7 +111,7 @@ export class SessionOutbox {
   }
 
   #take(): SessionResponse {
-    const message: SessionResponse = { answers: this.#answers.splice(0, MAX_ANSWERS), assignments: [] };
+    const message: SessionResponse = { answers: this.#answers.splice(0, this.#fitting()), assignments: [] };
     if (this.#opened) message.opened = this.#opened;
     if (this.#inventory) message.inventory = this.#inventory;
     this.#opened = undefined;
@@ -123,6 +125,16 @@ export class SessionOutbox {
       this.#assignments.delete(key);
     }
     return message;
+  }
+
+  /** How many of the answers one message has room for. */
+  #fitting(): number {
+    let checkpoints = 0;
+    const end = this.#answers.findIndex(({ getCheckpoint }, i) => {
+      if (getCheckpoint) checkpoints++;
+      return checkpoints > MAX_CHECKPOINTS || i === MAX_ANSWERS;
+    });
+    return end < 0 ? MAX_ANSWERS : end;
   }
 
   #isEmpty(): boolean {

@@ -13,6 +13,7 @@ import { compiled } from './processes.ts';
 import { registrationRows } from './registrations.ts';
 import { replayRows } from './replay.ts';
 import { machineText, markdown, missed, table } from './report.ts';
+import { sessionRows } from './sessions.ts';
 import { takeoverRows } from './takeover.ts';
 import { taskRows } from './tasks.ts';
 import { tracingRows } from './tracing.ts';
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Row[]>>> = {
   heap: agentsHeapRows,
   tracing: tracingRows,
   grpc: grpcRows,
+  sessions: sessionRows,
   tasks: taskRows,
   overload: overloadRows,
   death: agentDeathRows,

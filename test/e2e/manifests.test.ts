@@ -108,3 +108,44 @@ test('get, describe and delete know what was applied', async () => {
   expect([code, stdout]).toEqual([0, 'cluster research-swarm is removed\ncluster ml-trainer is removed\n']);
   expect((await playground.run(['delete', 'cluster/research-swarm'])).code).toBe(4);
 });
+
+const count = async (label: string) => {
+  const tasks = await playground.json<unknown[]>(['task', 'list', '--label', `batch=${label}`, '--limit', '5000']);
+  return tasks.length;
+};
+
+test('many tasks are applied in order, submitted from one file, and from lines of JSON; a bad one keeps none back', async () => {
+  const text = readFileSync(join(EXAMPLES, 'count-lines.yaml'), 'utf8');
+  const many = Array.from({ length: 150 }, (_, i) => text.replace(/name: .*/, `name: many-${i}`)).join('\n---\n');
+  const file = join(playground.folder, 'many.yaml');
+  writeFileSync(file, many);
+  expect(changesOf(await apply('-f', file))).toEqual(['created']);
+  expect(changesOf(await apply('-f', file))).toEqual(['unchanged']);
+  const submitted = await playground.run([
+    'task',
+    'submit',
+    '--swarm',
+    'code',
+    '-f',
+    file,
+    '--label',
+    'batch=manifests',
+  ]);
+  expect(submitted).toMatchObject({ code: 0, stderr: '150 of 150 tasks are submitted\n' });
+  expect(await count('manifests')).toBe(150);
+
+  const each = ['task', 'submit', '--swarm', 'code', '--type', 'nobody', '--label', 'batch=lines', '--each', '-'];
+  const lines = [...Array.from({ length: 2000 }, (_, i) => `{"line": ${i}}`), JSON.stringify('x'.repeat(300_000))];
+  const { code, stdout, stderr } = await playground.run(each, lines.join('\n'));
+  expect([code, stdout.trim().split('\n').length]).toEqual([1, 2000]);
+  expect(stderr).toMatch(
+    /^task 2001 of 2001 is refused: INVALID_ARGUMENT: spec\.payload: .*\n2000 of 2001 .*, 1 refused\n$/,
+  );
+  expect(await count('lines')).toBe(2000);
+
+  const wrong = await playground.run(each, '{"a": 1}\nnope\n');
+  expect(wrong).toMatchObject({ code: 2, stderr: 'hivebus: --each, line 2: "nope" must be JSON\n' });
+  const alone = await playground.run([...each, '--wait', '--id', 'x'], '1\n');
+  expect(alone.stderr).toContain('--id: "x" is for one task, and here are many');
+  expect(await count('lines')).toBe(2000);
+});

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { assignmentSubject } from '../../libs/protocol/subjects.ts';
 import type { Swarm } from '../../libs/sdk/swarm.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { closePool, hive, inState, openPool, servePool, swarm, task } from './pool-harness.ts';
+import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { closePool, firstReplica, hive, inState, openPool, servePool, swarm, task } from './pool-harness.ts';
 import { opening, RawSession, serveSessions, submission, tokenOf, WISH } from './session-harness.ts';
 
 /** An agent that has only the contracts: one stream, whichever replica it is on. */
@@ -177,24 +179,132 @@ test('a server that stops says so, and the work goes on at another', async () =>
   const token = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
   const at = (address: string) => closing.use(new RawSession(address, token));
   const { session, attempt, opened } = await working(code, () => at(first.address));
+  // It is there already when the first one goes, so that it is not a matter of time whether the task is still its own.
+  const next = at(second.address).send(opened).beats();
+  await until(() => next.received.length > 0);
   await first.stop();
   expect(await session.end()).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
-  const next = at(second.address).send(opened).beats();
   next.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 1 } });
-  expect((await next.answer(2)).reportTask ?? (await next.answer(2)).refusal).toMatchObject({
-    state: 'TASK_STATE_SUCCEEDED',
-  });
+  expect((await next.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
 });
 
 /** An agent by a session that has confirmed a task and works on it. */
-async function working(code: Swarm, open: () => RawSession, beats = true) {
+async function working(code: Swarm, open: () => RawSession, beats = true, spec: Partial<TaskSpec> = {}) {
   const opened = opening({ swarm: code.name, name: 'py' });
   const session = open().send(opened);
   if (beats) session.beats();
-  const { id } = await code.submitTask({ type: 'lint' });
+  const { id } = await code.submitTask({ type: 'lint', ...spec });
   await until(() => session.received.some(({ assignments }) => assignments.length > 0));
   const attempt = { task: id, attempt: 1, instance: opened.open.agent?.instance ?? '' };
   session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
   await session.answer(1);
   return { session, id, attempt, opened };
 }
+
+test('what strangers send over the bus neither changes what an agent does nor ends it', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const opened = opening({ swarm: code.name, name: 'py', slots: 2 });
+  const { instance = '' } = opened.open.agent ?? {};
+  const session = open().send(opened).beats();
+  const given = () => session.received.flatMap(({ assignments }) => assignments);
+  const { id } = await code.submitTask({ type: 'lint', payload: 'good' });
+  const [real] = await until(() => (given().length > 0 ? given() : undefined));
+  const subject = assignmentSubject('main', code.name, 'py', instance);
+  const forge = (change: object) => hive.nc.request(subject, JSON.stringify({ ...real, ...change }), { timeout: 5000 });
+
+  const before = given().length;
+  await forge({ spec: { ...real?.spec, payload: 'evil' } });
+  await until(() => given().length > before);
+  const attempt = { task: id, attempt: 1, instance };
+  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
+  expect((await session.answer(1)).confirmAssignment).toMatchObject({ cancel: false });
+  await forge({ cancel: true });
+  await forge({ task: 'never-was', attempt: 7 });
+  await forge({ attempt: 2 });
+  const sent = session.received.length;
+  const inventory = await until(() => session.received.slice(sent).find((message) => message.inventory)?.inventory);
+  expect(inventory.attempts).toEqual([{ task: id, attempt: 1, cancel: false }]);
+  expect(
+    given().every(({ task: named, spec: what, cancel }) => named === id && what?.payload === 'good' && !cancel),
+  ).toBe(true);
+});
+
+test('an agent stores checkpoints by its session, and the next attempt has the last one', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id, attempt } = await working(code, open, true, { continuity: { resume: true, claim: false } });
+  session.call(2, { saveCheckpoint: { ...attempt, data: { done: 1 } } }, { saveCheckpoint: { ...attempt, data: 2 } });
+  expect((await session.answer(2)).saveCheckpoint).toMatchObject({ number: 1 });
+  expect((await session.answer(3)).saveCheckpoint).toMatchObject({ number: 2 });
+  session.call(
+    4,
+    { saveCheckpoint: { ...attempt, attempt: 9, data: 3 } },
+    { getCheckpoint: { task: id, minRevision: '0' } },
+  );
+  expect((await session.answer(4)).refusal).toMatchObject({ code: 'ABORTED' });
+  const got = await session.answer(5);
+  expect(got.getCheckpoint?.checkpoint).toMatchObject({ number: 2, attempt: 1, data: 2 });
+});
+
+test("nobody listens in another agent's place", async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { id, session, opened } = await working(code, open);
+  const other = await swarm(closing);
+  const theirs = await tokenOf({ kind: 'swarm', swarm: other.name });
+  const sibling = await tokenOf({ kind: 'agent', swarm: code.name, name: 'sibling' });
+  for (const token of [theirs, sibling]) {
+    const stranger = open(token).send({ ...opened, heartbeat: { busy: 0 } });
+    expect(await stranger.end()).toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(stranger.received).toEqual([]);
+  }
+  await code.hive.pool.cancelTask({ id });
+  await until(() => session.received.flatMap(({ assignments }) => assignments).some(({ cancel }) => cancel));
+});
+
+test("an agent that shall move to another swarm is told, and is that swarm's by its next session", async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const other = await swarm(closing);
+  const opened = opening({ swarm: code.name, name: 'py' });
+  const session = open().send(opened).beats();
+  await until(() => session.received.some(({ inventory }) => inventory));
+  const request = { swarm: code.name, name: 'py', to: other.name };
+  await other.hive.pool.migrateAgent(request);
+  await code.hive.pool.migrateAgent(request);
+  const move = await until(() => session.received.findLast(({ inventory }) => inventory?.move)?.inventory?.move);
+  expect(move).toMatchObject({ swarm: other.name, name: 'py' });
+  const theirs = await tokenOf({ kind: 'agent', swarm: other.name, name: 'py' });
+  const { instance = '' } = opened.open.agent ?? {};
+  const there = opening({ swarm: other.name, name: 'py', migration: move.migration, instance });
+  const next = open(theirs).send(there).beats();
+  const first = await until(() => next.received.find((message) => message.opened) ?? next.ended);
+  expect(first).toMatchObject({ opened: { agent: {} } });
+  expect('opened' in first && first.opened?.agent).toMatchObject({ swarm: other.name, name: 'py' });
+  await session[Symbol.asyncDispose]();
+  expect(await open().send(opened).end()).toMatchObject({ reason: 'MIGRATED' });
+});
+
+// The last one: the first replica, which leads until now, does not come back.
+test("when the pool's leader goes, a session at another replica stays", async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, attempt } = await working(code, open);
+  await firstReplica[Symbol.asyncDispose]();
+  let number = 1;
+  /** What may pass is asked again, as clients do. */
+  const asked = (call: Parameters<RawSession['call']>[1]) =>
+    until(async () => {
+      session.call(++number, call);
+      const answer = await session.answer(number);
+      return answer.refusal?.retryable ? undefined : answer;
+    });
+  const report = { ...attempt, outcome: 'OUTCOME_SUCCEEDED' as const, reason: '', result: 1 };
+  expect((await asked({ reportTask: report })).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
+  const { id } = await code.submitTask({ type: 'lint' });
+  await until(() => session.received.flatMap(({ assignments }) => assignments).some(({ task: given }) => given === id));
+  const { confirmAssignment } = await asked({ confirmAssignment: { ...attempt, task: id, logKey: '' } });
+  expect(confirmAssignment).toMatchObject({ cancel: false });
+  expect(session.ended).toBeUndefined();
+});

@@ -116,8 +116,16 @@ export class RawSession implements AsyncDisposable {
 const clientOf = (address: string, token: () => string) =>
   createGrpcClient(address, PoolSessionServiceService, { token });
 
+interface OpeningAgent {
+  readonly swarm: string;
+  readonly name: string;
+  readonly instance?: string;
+  readonly slots?: number;
+  readonly migration?: string;
+}
+
 /** What opens a session; `agent` makes it that of an agent. */
-export const opening = (agent?: { swarm: string; name: string; instance?: string; slots?: number }, window = 0) => ({
+export const opening = (agent?: OpeningAgent, window = 0) => ({
   open: {
     ...{ client: `c-${randomId(12)}`, window, logSeed: '' },
     ...(agent && { agent: { ...REGISTRATION, instance: randomId(), ...agent } }),
@@ -126,7 +134,7 @@ export const opening = (agent?: { swarm: string; name: string; instance?: string
 
 const REGISTRATION = {
   ...{ type: 'lint', capabilities: [], slots: 1, allowScripts: false, region: '', priority: 0, labels: {} },
-  ...{ specialisations: [], cost: 0 },
+  ...{ specialisations: [], cost: 0, migration: '' },
 };
 
 export const WISH = {

@@ -12,7 +12,7 @@ const MAX_LINES = 1024;
 /** The requests of which a call has exactly one. */
 export const CALLS = [
   ...(['confirmAssignment', 'reportTask', 'submitTask', 'requestAgent', 'renewLease', 'releaseLease'] as const),
-  'deregisterAgent',
+  ...(['deregisterAgent', 'saveCheckpoint', 'getCheckpoint'] as const),
 ] as const;
 
 export function checkOpening({ open }: SessionRequest): SessionOpen {

@@ -39,8 +39,8 @@ async function agent(name: string, slots = 1): Promise<Started> {
   return started;
 }
 
-const submit = async (payload: object): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', ...TYPE, '--payload', JSON.stringify(payload)])).id;
+const submit = async (payload: object, ...more: string[]): Promise<string> =>
+  (await playground.json<Task>(['task', 'submit', ...TYPE, '--payload', JSON.stringify(payload), ...more])).id;
 const taskOf = (id: string) => playground.json<Task>(['task', 'get', id]);
 const inState = (id: string, state: string) =>
   until(async () => {
@@ -74,10 +74,10 @@ test.skipIf(python === '')('it registers, works on tasks, tells its lines, is ca
   expect(agents.map(({ name }) => name)).not.toContain('one');
 });
 
-test.skipIf(python === '')('killed with -9, its task is done by another', async () => {
+test.skipIf(python === '')('killed with -9, its task goes on at another, from the last checkpoint', async () => {
   const first = await agent('first');
-  const id = await submit({ text: 'twice', seconds: 5 });
-  await until(() => first.said().includes(`${id} starts`), PATIENCE_MS);
+  const id = await submit({ text: 'twice', seconds: 6 }, '--resume');
+  await until(async () => ((await taskOf(id)).checkpoint?.number ?? 0) > 1, PATIENCE_MS);
   const second = await agent('second');
   first.child.kill('SIGKILL');
   const task = await inState(id, 'SUCCEEDED');
@@ -85,6 +85,8 @@ test.skipIf(python === '')('killed with -9, its task is done by another', async 
     ['py/first', 'OUTCOME_LOST'],
     ['py/second', 'OUTCOME_SUCCEEDED'],
   ]);
+  const { stdout } = await playground.run(['task', 'logs', id]);
+  expect(stdout).toMatch(/^shouting twice\nshouting twice, from second [1-5] on\n$/);
   await leaves(second);
 });
 

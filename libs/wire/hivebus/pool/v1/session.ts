@@ -19,11 +19,14 @@ import {
 } from "@grpc/grpc-js";
 import {
   Agent,
+  AgentMove,
   Assignment,
   ConfirmAssignmentRequest,
   ConfirmAssignmentResponse,
   DeregisterAgentRequest,
   DeregisterAgentResponse,
+  GetCheckpointRequest,
+  GetCheckpointResponse,
   LogLine,
   Refusal,
   RegisterAgentRequest,
@@ -35,6 +38,8 @@ import {
   ReportTaskResponse,
   RequestAgentRequest,
   RequestAgentResponse,
+  SaveCheckpointRequest,
+  SaveCheckpointResponse,
   SubmitTaskRequest,
   SubmittedTask,
 } from "./pool.ts";
@@ -92,7 +97,10 @@ export interface SessionCall {
   number: string;
   /** W3C trace context of what it is done for; empty = the session's. */
   traceparent: string;
-  /** See ResourcePoolService.ConfirmAssignment; `log_key` is filled in where the session has a seed. */
+  /**
+   * See ResourcePoolService.ConfirmAssignment; `log_key` is filled in where the session has a seed. There is no need to compare
+   * the digest: what a session sends is the pool's.
+   */
   confirmAssignment?:
     | ConfirmAssignmentRequest
     | undefined;
@@ -117,7 +125,15 @@ export interface SessionCall {
     | ReleaseLeaseRequest
     | undefined;
   /** See ResourcePoolService.DeregisterAgent: an agent that leaves says so last. */
-  deregisterAgent?: DeregisterAgentRequest | undefined;
+  deregisterAgent?:
+    | DeregisterAgentRequest
+    | undefined;
+  /** See ResourcePoolService.SaveCheckpoint. */
+  saveCheckpoint?:
+    | SaveCheckpointRequest
+    | undefined;
+  /** See ResourcePoolService.GetCheckpoint. */
+  getCheckpoint?: GetCheckpointRequest | undefined;
 }
 
 export interface SessionResponse {
@@ -181,7 +197,15 @@ export interface SessionAnswer {
     | ReleaseLeaseResponse
     | undefined;
   /** To deregister_agent. */
-  deregisterAgent?: DeregisterAgentResponse | undefined;
+  deregisterAgent?:
+    | DeregisterAgentResponse
+    | undefined;
+  /** To save_checkpoint. */
+  saveCheckpoint?:
+    | SaveCheckpointResponse
+    | undefined;
+  /** To get_checkpoint. */
+  getCheckpoint?: GetCheckpointResponse | undefined;
 }
 
 /** All that an agent's instance has been given and not yet reported. */
@@ -190,6 +214,11 @@ export interface SessionInventory {
   attempts: HeldAttempt[];
   /** The epoch of the pool's leader that says so. */
   epoch: string;
+  /**
+   * Set when the agent shall move to another swarm: open a session as the agent there, with that swarm's key, the same
+   * instance and the migration's id, and close this one.
+   */
+  move?: AgentMove | undefined;
 }
 
 /** An attempt that an agent has. */
@@ -500,6 +529,8 @@ function createBaseSessionCall(): SessionCall {
     renewLease: undefined,
     releaseLease: undefined,
     deregisterAgent: undefined,
+    saveCheckpoint: undefined,
+    getCheckpoint: undefined,
   };
 }
 
@@ -531,6 +562,12 @@ export const SessionCall: MessageFns<SessionCall> = {
     }
     if (message.deregisterAgent !== undefined) {
       DeregisterAgentRequest.encode(message.deregisterAgent, writer.uint32(74).fork()).join();
+    }
+    if (message.saveCheckpoint !== undefined) {
+      SaveCheckpointRequest.encode(message.saveCheckpoint, writer.uint32(82).fork()).join();
+    }
+    if (message.getCheckpoint !== undefined) {
+      GetCheckpointRequest.encode(message.getCheckpoint, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -620,6 +657,22 @@ export const SessionCall: MessageFns<SessionCall> = {
             message.deregisterAgent = DeregisterAgentRequest.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.saveCheckpoint = SaveCheckpointRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.getCheckpoint = GetCheckpointRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -671,6 +724,16 @@ export const SessionCall: MessageFns<SessionCall> = {
         : isSet(object.deregister_agent)
         ? DeregisterAgentRequest.fromJSON(object.deregister_agent)
         : undefined,
+      saveCheckpoint: isSet(object.saveCheckpoint)
+        ? SaveCheckpointRequest.fromJSON(object.saveCheckpoint)
+        : isSet(object.save_checkpoint)
+        ? SaveCheckpointRequest.fromJSON(object.save_checkpoint)
+        : undefined,
+      getCheckpoint: isSet(object.getCheckpoint)
+        ? GetCheckpointRequest.fromJSON(object.getCheckpoint)
+        : isSet(object.get_checkpoint)
+        ? GetCheckpointRequest.fromJSON(object.get_checkpoint)
+        : undefined,
     };
   },
 
@@ -702,6 +765,12 @@ export const SessionCall: MessageFns<SessionCall> = {
     }
     if (message.deregisterAgent !== undefined) {
       obj.deregisterAgent = DeregisterAgentRequest.toJSON(message.deregisterAgent);
+    }
+    if (message.saveCheckpoint !== undefined) {
+      obj.saveCheckpoint = SaveCheckpointRequest.toJSON(message.saveCheckpoint);
+    }
+    if (message.getCheckpoint !== undefined) {
+      obj.getCheckpoint = GetCheckpointRequest.toJSON(message.getCheckpoint);
     }
     return obj;
   },
@@ -921,6 +990,8 @@ function createBaseSessionAnswer(): SessionAnswer {
     renewLease: undefined,
     releaseLease: undefined,
     deregisterAgent: undefined,
+    saveCheckpoint: undefined,
+    getCheckpoint: undefined,
   };
 }
 
@@ -952,6 +1023,12 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
     }
     if (message.deregisterAgent !== undefined) {
       DeregisterAgentResponse.encode(message.deregisterAgent, writer.uint32(74).fork()).join();
+    }
+    if (message.saveCheckpoint !== undefined) {
+      SaveCheckpointResponse.encode(message.saveCheckpoint, writer.uint32(82).fork()).join();
+    }
+    if (message.getCheckpoint !== undefined) {
+      GetCheckpointResponse.encode(message.getCheckpoint, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -1041,6 +1118,22 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
             message.deregisterAgent = DeregisterAgentResponse.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.saveCheckpoint = SaveCheckpointResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.getCheckpoint = GetCheckpointResponse.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1092,6 +1185,16 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
         : isSet(object.deregister_agent)
         ? DeregisterAgentResponse.fromJSON(object.deregister_agent)
         : undefined,
+      saveCheckpoint: isSet(object.saveCheckpoint)
+        ? SaveCheckpointResponse.fromJSON(object.saveCheckpoint)
+        : isSet(object.save_checkpoint)
+        ? SaveCheckpointResponse.fromJSON(object.save_checkpoint)
+        : undefined,
+      getCheckpoint: isSet(object.getCheckpoint)
+        ? GetCheckpointResponse.fromJSON(object.getCheckpoint)
+        : isSet(object.get_checkpoint)
+        ? GetCheckpointResponse.fromJSON(object.get_checkpoint)
+        : undefined,
     };
   },
 
@@ -1124,12 +1227,18 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
     if (message.deregisterAgent !== undefined) {
       obj.deregisterAgent = DeregisterAgentResponse.toJSON(message.deregisterAgent);
     }
+    if (message.saveCheckpoint !== undefined) {
+      obj.saveCheckpoint = SaveCheckpointResponse.toJSON(message.saveCheckpoint);
+    }
+    if (message.getCheckpoint !== undefined) {
+      obj.getCheckpoint = GetCheckpointResponse.toJSON(message.getCheckpoint);
+    }
     return obj;
   },
 };
 
 function createBaseSessionInventory(): SessionInventory {
-  return { attempts: [], epoch: "0" };
+  return { attempts: [], epoch: "0", move: undefined };
 }
 
 export const SessionInventory: MessageFns<SessionInventory> = {
@@ -1139,6 +1248,9 @@ export const SessionInventory: MessageFns<SessionInventory> = {
     }
     if (message.epoch !== "0") {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.move !== undefined) {
+      AgentMove.encode(message.move, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1172,6 +1284,14 @@ export const SessionInventory: MessageFns<SessionInventory> = {
             message.epoch = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.move = AgentMove.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1190,6 +1310,7 @@ export const SessionInventory: MessageFns<SessionInventory> = {
         ? object.attempts.map((e: any) => HeldAttempt.fromJSON(e))
         : [],
       epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "0",
+      move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
     };
   },
 
@@ -1200,6 +1321,9 @@ export const SessionInventory: MessageFns<SessionInventory> = {
     }
     if (message.epoch !== "0") {
       obj.epoch = message.epoch;
+    }
+    if (message.move !== undefined) {
+      obj.move = AgentMove.toJSON(message.move);
     }
     return obj;
   },
@@ -1313,9 +1437,10 @@ export const PoolSessionServiceService = {
    * within half a second or so, its tasks are given to others.
    *
    * Ends with OK after the client has closed its side and has been answered; UNAVAILABLE when the server stops, connect to
-   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place; NOT_FOUND
-   * when the agent was removed, open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent;
-   * INVALID_ARGUMENT for a message that breaks the rules below.
+   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place;
+   * FAILED_PRECONDITION, reason MIGRATED, when the agent has moved to another swarm; NOT_FOUND when the agent was removed,
+   * open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent; INVALID_ARGUMENT for a message that
+   * breaks the rules below.
    */
   session: {
     path: "/hivebus.pool.v1.PoolSessionService/Session" as const,
@@ -1338,9 +1463,10 @@ export interface PoolSessionServiceServer extends UntypedServiceImplementation {
    * within half a second or so, its tasks are given to others.
    *
    * Ends with OK after the client has closed its side and has been answered; UNAVAILABLE when the server stops, connect to
-   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place; NOT_FOUND
-   * when the agent was removed, open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent;
-   * INVALID_ARGUMENT for a message that breaks the rules below.
+   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place;
+   * FAILED_PRECONDITION, reason MIGRATED, when the agent has moved to another swarm; NOT_FOUND when the agent was removed,
+   * open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent; INVALID_ARGUMENT for a message that
+   * breaks the rules below.
    */
   session: handleBidiStreamingCall<SessionRequest, SessionResponse>;
 }
@@ -1355,9 +1481,10 @@ export interface PoolSessionServiceClient extends Client {
    * within half a second or so, its tasks are given to others.
    *
    * Ends with OK after the client has closed its side and has been answered; UNAVAILABLE when the server stops, connect to
-   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place; NOT_FOUND
-   * when the agent was removed, open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent;
-   * INVALID_ARGUMENT for a message that breaks the rules below.
+   * another; UNAUTHENTICATED when the token has expired; ABORTED when another instance took the agent's place;
+   * FAILED_PRECONDITION, reason MIGRATED, when the agent has moved to another swarm; NOT_FOUND when the agent was removed,
+   * open again; RESOURCE_EXHAUSTED when the client takes nothing of what it is sent; INVALID_ARGUMENT for a message that
+   * breaks the rules below.
    */
   session(): ClientDuplexStream<SessionRequest, SessionResponse>;
   session(options: Partial<CallOptions>): ClientDuplexStream<SessionRequest, SessionResponse>;

@@ -1,0 +1,216 @@
+import { type Clock, pause, systemClock } from '../kernel/clock.ts';
+import { type Code, HiveError } from '../kernel/errors.ts';
+import { randomId } from '../kernel/ids.ts';
+import { createGrpcClient } from '../rpc/grpc-client.ts';
+import {
+  PoolSessionServiceService,
+  type SessionAnswer,
+  type SessionCall,
+  type SessionOpen,
+  type SessionRequest,
+} from '../wire/hivebus/pool/v1/session.ts';
+import { errorOf } from './refused.ts';
+
+export interface PoolSessionOptions {
+  /** gRPC addresses of pools, `host:port`; when a stream breaks the next one is tried. */
+  readonly addresses: readonly string[];
+  /** A valid token at any time. */
+  readonly token: () => string;
+  /** Default `main`. */
+  readonly federation?: string;
+  /** How many calls may be unanswered at a time, 1 to 512; more wait here. Default 64. */
+  readonly window?: number;
+  /** Told when a stream breaks; calls wait, and are repeated on the next. */
+  readonly onBreak?: (error: HiveError) => void;
+  readonly clock?: Clock;
+}
+
+/** The calls of a session and their answers, e.g. `requestAgent`. */
+type Kind = Exclude<keyof SessionAnswer & keyof SessionCall, 'number'>;
+type RequestOf<K extends Kind> = NonNullable<SessionCall[K]>;
+type AnswerOf<K extends Kind> = NonNullable<SessionAnswer[K]>;
+
+/** Calls to the pool over one gRPC stream, for clients that call all the time: those of one tick ride in one message. */
+export interface PoolSession extends AsyncDisposable {
+  /** Rejects with the call's refusal, or with what ended the session for good. */
+  call<K extends Kind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>>;
+  /** Answers what was called, and ends the stream. */
+  close(): Promise<void>;
+}
+
+interface Pending {
+  readonly call: SessionCall;
+  settle(answer: SessionAnswer): void;
+  reject(error: HiveError): void;
+}
+
+/** After these another stream would end the same way. */
+const FINAL: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'PERMISSION_DENIED', 'UNIMPLEMENTED', 'NOT_FOUND']);
+const DEFAULT_WINDOW = 64;
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 2000;
+/** A client that says nothing sends a newer token so often, in milliseconds, if it has one. */
+const RENEW_MS = 30_000;
+
+/** Opens a session; calls may be made at once. */
+export function openPoolSession(options: PoolSessionOptions): PoolSession {
+  return new StreamedSession(options);
+}
+
+class StreamedSession implements PoolSession {
+  readonly #options: PoolSessionOptions;
+  readonly #clock: Clock;
+  readonly #open: SessionOpen;
+  /** Calls that were sent, or are about to be, by number; the oldest first. */
+  readonly #unanswered = new Map<number, Pending>();
+  /** Those that were not sent on this stream yet. */
+  #unsent: SessionCall[] = [];
+  /** Those beyond the window. */
+  readonly #waiting: Pending[] = [];
+  readonly #ended: Promise<void>;
+  #number = 0;
+  #token = '';
+  #wake: (() => void) | undefined;
+  #closing = false;
+  #failure: HiveError | undefined;
+
+  constructor(options: PoolSessionOptions) {
+    const { clock = systemClock, window = DEFAULT_WINDOW } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#open = { client: `sdk-${randomId()}`, window, agent: undefined, logSeed: '' };
+    this.#ended = this.#run();
+  }
+
+  call<K extends Kind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure || this.#closing) return reject(this.#failure ?? closed());
+      const call = { number: String(++this.#number), traceparent: '', [kind]: request } as SessionCall;
+      const settle = (answer: SessionAnswer) => {
+        if (answer.refusal) reject(errorOf(answer.refusal));
+        else resolve(answer[kind] as AnswerOf<K>);
+      };
+      const pending = { call, settle, reject };
+      if (this.#unanswered.size < this.#open.window) this.#send(pending);
+      else this.#waiting.push(pending);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#tell();
+    await this.#ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #send(pending: Pending): void {
+    this.#unanswered.set(Number(pending.call.number), pending);
+    this.#unsent.push(pending.call);
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  get #isDone(): boolean {
+    return this.#closing && this.#unanswered.size === 0 && this.#waiting.length === 0;
+  }
+
+  /** Stream after stream, until it is closed and answered, or failed for good. Never rejects. */
+  async #run(): Promise<void> {
+    const { addresses, onBreak } = this.#options;
+    let delayMs = FIRST_DELAY_MS;
+    for (let turn = 0; !this.#isDone; turn++) {
+      const error = await this.#stream(addresses[turn % addresses.length] ?? '', () => {
+        delayMs = FIRST_DELAY_MS;
+      });
+      if (this.#isDone) return;
+      if (FINAL.has(error.code)) return this.#fail(error);
+      onBreak?.(error);
+      await pause(this.#clock, delayMs);
+      delayMs = Math.min(2 * delayMs, MAX_DELAY_MS);
+    }
+  }
+
+  /** One stream; what ended it. What was not answered before is asked again under its number. */
+  async #stream(address: string, opened: () => void): Promise<HiveError> {
+    const { token, federation = 'main' } = this.#options;
+    const over = new AbortController();
+    await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation });
+    try {
+      for await (const { answers } of client.session(this.#requests(over.signal))) {
+        opened();
+        for (const answer of answers) this.#answered(answer);
+      }
+      return new HiveError('UNAVAILABLE', `${address} ended the session`);
+    } catch (cause) {
+      return HiveError.from(cause);
+    } finally {
+      over.abort();
+      this.#tell();
+    }
+  }
+
+  async *#requests(over: AbortSignal): AsyncGenerator<Partial<SessionRequest>> {
+    const { window } = this.#open;
+    this.#token = this.#options.token();
+    this.#unsent = [...this.#unanswered.values()].map(({ call }) => call);
+    yield { open: this.#open };
+    while (!over.aborted && !this.#isDone) {
+      if (this.#unsent.length > 0) {
+        // What is called in one tick goes in one message.
+        await new Promise<void>((resolve) => this.#clock.defer(resolve));
+        if (over.aborted) return;
+        yield { calls: this.#unsent.splice(0, window), token: this.#newerToken() };
+      } else if (!(await this.#something())) {
+        const newer = this.#newerToken();
+        if (newer !== '' && !over.aborted) yield { token: newer };
+      }
+    }
+  }
+
+  /** True when there is something to do, false when nothing was for a while. */
+  async #something(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(RENEW_MS, () => resolve(false));
+      this.#wake = () => {
+        timer[Symbol.dispose]();
+        resolve(true);
+      };
+    });
+  }
+
+  /** Empty when it is the one that was sent before. */
+  #newerToken(): string {
+    const token = this.#options.token();
+    if (token === this.#token) return '';
+    this.#token = token;
+    return token;
+  }
+
+  #answered(answer: SessionAnswer): void {
+    const number = Number(answer.number);
+    const pending = this.#unanswered.get(number);
+    if (!pending) return;
+    this.#unanswered.delete(number);
+    pending.settle(answer);
+    const next = this.#waiting.shift();
+    if (next) this.#send(next);
+    if (this.#isDone) this.#tell();
+  }
+
+  #fail(error: HiveError): void {
+    this.#failure = error;
+    const all = [...this.#unanswered.values(), ...this.#waiting];
+    this.#unanswered.clear();
+    this.#waiting.length = 0;
+    for (const { reject } of all) reject(error);
+  }
+}
+
+const closed = (): HiveError => new HiveError('FAILED_PRECONDITION', 'the session is closed');
