@@ -96,6 +96,18 @@ describe('a task that waits', () => {
     expect(pool.where('t4')).toBe('ASSIGNED on b/x');
   });
 
+  test('whose agent got a more urgent one of its swarm is taken by another, under a lease of its own', () => {
+    const pool = stealing();
+    pool.register('x', { swarm: 'b' });
+    pool.submit('t1');
+    pool.submit('t2', { priority: 1 });
+    pool.pass(AFTER_MS);
+    expect(pool.where('t2')).toBe('ASSIGNED on b/x');
+    pool.register('y', { swarm: 'b' });
+    expect(pool.where('t1')).toBe('ASSIGNED on b/y');
+    expect(new Set(leases(pool).map(({ id }) => id)).size).toBe(2);
+  });
+
   test('waits its time anew for each attempt', () => {
     const pool = stealing();
     pool.register('x', { swarm: 'b' });
