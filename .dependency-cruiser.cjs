@@ -2,7 +2,7 @@
  * The dependency rule: main → service → adaptors and api → core → protocol → kernel. Read from the emitted JavaScript,
  * so it sees what is loaded; imports of types alone are checked in the sources, by biome.json's restricted imports.
  */
-const TEST = '(\\.test|/fixtures)\\.js$';
+const TEST = '(\\.test|[/-]fixtures)\\.js$';
 const OURS = '^dist/';
 
 /** `from` may import, of ours, only `to`. */

@@ -9,6 +9,7 @@ import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
 import { addFederation } from './commands/federation.ts';
 import { addGet } from './commands/get.ts';
+import { addGroup } from './commands/group.ts';
 import { addRebalance } from './commands/rebalance.ts';
 import { addDeregisterSwarm, addRegisterSwarm } from './commands/register-swarm.ts';
 import { addResource } from './commands/resource.ts';
@@ -62,6 +63,7 @@ export function createProgram(): Command {
     addRebalance,
     addAgent,
     addTask,
+    addGroup,
     addEvents,
     addTrace,
     addDoctor,

@@ -1,8 +1,10 @@
 import type { Hive } from '../libs/sdk/hive.ts';
+import type { Group } from '../libs/wire/hivebus/pool/v1/group.ts';
 import type {
   Agent,
   Lease,
   ListAgentsRequest,
+  ListGroupsRequest,
   ListLeasesRequest,
   ListTasksRequest,
   Task,
@@ -66,7 +68,15 @@ export async function allTasks(hive: Hive, filter: Partial<ListTasksRequest>): P
   });
 }
 
+export async function allGroups(hive: Hive, filter: Partial<ListGroupsRequest>): Promise<Group[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.pool.listGroups({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.groups, next: page.nextPageToken };
+  });
+}
+
 export const TASK_STATES = [
+  'TASK_STATE_BLOCKED',
   'TASK_STATE_QUEUED',
   'TASK_STATE_ASSIGNED',
   'TASK_STATE_RUNNING',
@@ -77,7 +87,7 @@ export const TASK_STATES = [
 
 /** Those that have not ended. */
 export const openTasks = (hive: Hive): Promise<Task[]> =>
-  allTasks(hive, { states: ['TASK_STATE_QUEUED', 'TASK_STATE_ASSIGNED', 'TASK_STATE_RUNNING'] });
+  allTasks(hive, { states: ['TASK_STATE_BLOCKED', 'TASK_STATE_QUEUED', 'TASK_STATE_ASSIGNED', 'TASK_STATE_RUNNING'] });
 
 /** What is kept of each swarm by itself, or of one: some at a time, since there may be many. */
 export async function ofEachSwarm<T>(

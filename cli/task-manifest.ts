@@ -4,6 +4,7 @@ import { type Fault, throwFaults } from './manifest/faults.ts';
 import { openEnvelope } from './manifest/plan.ts';
 import { readSources, type Source } from './manifest/sources.ts';
 import { taskSpecOf } from './manifest/swarm-task.ts';
+import { withPolicy } from './manifest/words.ts';
 
 /** Reads the SwarmTasks of a file, or of standard input (`-`). INVALID_ARGUMENT tells every fault with its place. */
 export async function readTaskManifests(path: string): Promise<TaskSpec[]> {
@@ -25,6 +26,6 @@ function taskOf(document: Document, faults: Fault[]): TaskSpec | undefined {
     document.fault(faults, '', `holds a ${kind}, and must hold a SwarmTask; other kinds are taken by hivebus apply`);
     return undefined;
   }
-  const given = checked('hivebus.manifest.v1.TaskManifest', spec, document, faults, 'spec');
+  const given = checked('hivebus.manifest.v1.TaskManifest', withPolicy(spec), document, faults, 'spec');
   return given && taskSpecOf(document, metadata?.name ?? '', given, {}, faults);
 }

@@ -83,7 +83,7 @@ async function apply(context: Context, options: ApplyOptions): Promise<void> {
     const done: Applied[] = [];
     for (const together of inOrder(planned)) {
       context.output.progress(`applying ${done.length + 1} of ${planned.length}`);
-      const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, false)));
+      const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, false, NOTHING)));
       const failed = outcomes.findIndex(({ status }) => status === 'rejected');
       const applied = done.length + outcomes.filter(({ status }) => status === 'fulfilled').length;
       for (const [i, outcome] of outcomes.entries()) {
@@ -101,10 +101,11 @@ async function apply(context: Context, options: ApplyOptions): Promise<void> {
 async function tryAll(context: Context, hive: Hive, planned: readonly Planned[]): Promise<Applied[]> {
   const faults: Fault[] = [];
   const tried: Applied[] = [];
+  const names = new Set(planned.flatMap(({ kind, name }) => (kind === 'task' ? [name] : [])));
   for (let from = 0; from < planned.length; from += AT_ONCE) {
     context.output.progress(`checking ${from + 1} of ${planned.length}`);
     const together = planned.slice(from, from + AT_ONCE);
-    const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, true)));
+    const outcomes = await Promise.allSettled(together.map((each) => each.apply(hive, true, names)));
     for (const [i, outcome] of outcomes.entries()) {
       const each = together[i] as Planned;
       if (outcome.status === 'fulfilled') tried.push({ ...outcome.value, kind: each.kind, name: each.name });
@@ -126,12 +127,18 @@ function refusal({ document, pathOf }: Planned, error: HiveError, faults: Fault[
   }
 }
 
-/** Tasks that follow each other go together, what else there is one after the other: a task may need the cluster before it. */
+const NOTHING: ReadonlySet<string> = new Set();
+
+/**
+ * Tasks that follow each other go together, but for one that waits for another of them. What else there is goes one after
+ * the other: a task may need the cluster before it.
+ */
 function* inOrder(planned: readonly Planned[]): Generator<Planned[]> {
   let together: Planned[] = [];
   for (const each of planned) {
     const [first] = together;
-    if (first && (first.kind !== 'task' || each.kind !== 'task' || together.length === AT_ONCE)) {
+    const isLone = first?.kind !== 'task' || each.kind !== 'task' || together.length === AT_ONCE;
+    if (first && (isLone || together.some(({ name }) => each.after?.includes(name)))) {
       yield together;
       together = [];
     }

@@ -18,7 +18,7 @@ import { between, list, missingOptions } from '../values.ts';
 import { wrapped, wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
-Of a task, a request for an agent or a lease: where it is, why, and what has happened to it. Of what was given an agent:
+Of a task, a group of tasks, a request for an agent or a lease: where it is, why, and what has happened to it. Of what was given an agent:
 how many could have had it, what the chosen one scored by part, the runners-up and what put them behind, as it was decided
 then. Of what waits: which agents there are, how many of them each condition rules out, and what would let it go on. With
 --borrow: the same of an agent that is wished for, as things are now.
@@ -40,7 +40,7 @@ interface ExplainOptions extends SelectorOptions {
 export function addExplain(program: Command): void {
   withSelector(program.command('explain'))
     .description('why something is where it is, and what it waits for')
-    .argument('[id]', "a task's, a request's or a lease's id")
+    .argument('[id]', "a task's, a group's, a request's or a lease's id")
     .option('--borrow', 'instead: why an agent can or cannot be borrowed now')
     .option('--swarm <name>', 'with --borrow: the swarm that would borrow')
     .option('--type <type>', 'with --borrow: the type of agent')
@@ -61,10 +61,10 @@ async function explain(context: Context, id: string | undefined, options: Explai
 function requestOf(id: string | undefined, options: ExplainOptions): Partial<ExplainRequest> {
   const { borrow, swarm = '', type = '', capability, from } = options;
   if (!borrow) {
-    const name = id?.replace(/^(task|request|lease)s?\//, '');
+    const name = id?.replace(/^(task|group|request|lease)s?\//, '');
     if (name) return { id: name };
     const text =
-      'name a task, a request or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
+      'name a task, a group, a request or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
     throw new HiveError('INVALID_ARGUMENT', text);
   }
   if (id) throw invalid([{ field: 'ID', value: `"${id}"`, rule: 'does not go with --borrow' }]);
@@ -77,16 +77,17 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
 
 /** An answer for people; not wider than `width`. */
 export function explanation(answer: ExplainResponse, width?: number): string {
-  const { task, lease, history, placement, choice, request } = answer;
+  const { task, lease, history, placement, choice, request, group } = answer;
   const wanted = task?.spec ?? request?.wish;
   const parts = [
     facts([
       ['task', task?.id ?? ''],
+      ['group', group?.id ?? ''],
       ['lease', lease?.id ?? ''],
       ['request', request?.id ?? ''],
-      ['state', task ? stateText(task.state, 'TASK_STATE') : lease ? stateText(lease.state, 'LEASE_STATE') : ''],
+      ['state', stateOf(answer)],
       ['why', answer.summary],
-      ['swarm', wanted?.swarm ?? ''],
+      ['swarm', wanted?.swarm ?? group?.spec?.swarm ?? ''],
       ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
       ['chosen', choice?.summary ?? ''],
       [
@@ -101,6 +102,12 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function stateOf({ task, group, lease }: ExplainResponse): string {
+  if (task) return stateText(task.state, 'TASK_STATE');
+  if (group) return stateText(group.state, 'GROUP_STATE');
+  return lease ? stateText(lease.state, 'LEASE_STATE') : '';
 }
 
 /** Conditions that rule nobody out and leave nobody are of no interest. */

@@ -21,6 +21,7 @@ import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
 import { readTaskManifests } from '../task-manifest.ts';
+import { tiesOf } from '../ties.ts';
 import {
   countingNumber,
   duration,
@@ -35,6 +36,8 @@ import {
 import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
 import { type OptionsOfOne, refuseOptionsOfOne, specsOfEach, submitMany } from './submit-many.ts';
+
+const POLICIES = ['cancel', 'fail', 'continue'] as const;
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
@@ -71,6 +74,15 @@ export function addTask(program: Command): void {
     .option('--max-backoff <duration>', 'the longest such wait (default: 64 times the first)', duration)
     .option('--max-wait <duration>', 'how long it may wait for an agent, each time (default: no limit)', duration)
     .option('--max-total <duration>', 'how long it may take in all (default: no limit)', duration)
+    .option('--after <id>', 'a task that must have ended before; may be repeated', list, [])
+    .addOption(
+      new Option('--on-failure <policy>', 'what becomes of it when one of these fails (default: cancel)').choices(
+        POLICIES,
+      ),
+    )
+    .option('--group <id>', 'add it to this group, which has not ended', '')
+    .option('--phase <name>', "the group's phase (default: the one that it is in)", '')
+    .addOption(new Option('--approval <who>', 'it waits for a yes').choices(['swarm', 'operator']))
     .option('--id <id>', "the task's id, so that a repeat does nothing", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
     .action(action(submit, { heedsSignal: true, names: true }));
@@ -85,6 +97,7 @@ export function addTask(program: Command): void {
     .option('--swarm <name>', 'only of this swarm', '')
     .addOption(new Option('--state <state...>', 'only in one of these states').choices(STATES))
     .option('--label <key=value>', 'only with this label; may be repeated', keyValue, {})
+    .option('--group <id>', 'only of this group', '')
     .option('--limit <n>', 'at most so many, the newest', countingNumber, 100)
     .action(action(listTasks, { names: true }));
   task
@@ -123,6 +136,18 @@ export function addTask(program: Command): void {
     .argument('<id>')
     .action(action(checkpoint));
   task
+    .command('approve')
+    .description('say yes to a task that waits for it')
+    .argument('<id>')
+    .option('--reason <text>', 'for people', '')
+    .action(action((context: Context, id: string, { reason }: Said) => decide(context, id, true, reason)));
+  task
+    .command('reject')
+    .description('say no to a task that waits for a yes: it is cancelled')
+    .argument('<id>')
+    .option('--reason <text>', 'for people', '')
+    .action(action((context: Context, id: string, { reason }: Said) => decide(context, id, false, reason)));
+  task
     .command('logs')
     .description("a task's output")
     .argument('<id>')
@@ -130,11 +155,27 @@ export function addTask(program: Command): void {
     .action(action(logs, { heedsSignal: true }));
 }
 
+interface Said {
+  readonly reason: string;
+}
+
+async function decide(context: Context, id: string, approve: boolean, reason: string): Promise<void> {
+  await withHive(context, async (hive) => {
+    const { task } = await hive.pool.decide({ task: id, approve, reason });
+    context.output.data(task, () => `task ${id} is ${approve ? 'approved' : 'refused'}`);
+  });
+}
+
 interface SubmitOptions extends SelectorOptions, OptionsOfOne {
   backoff?: number;
   maxBackoff?: number;
   maxWait?: number;
   maxTotal?: number;
+  after: string[];
+  onFailure?: (typeof POLICIES)[number];
+  group: string;
+  phase: string;
+  approval?: 'swarm' | 'operator';
   file?: string;
   each?: string;
   title: string;
@@ -213,8 +254,15 @@ async function specOf(options: SubmitOptions, manifest: TaskSpec | undefined): P
     throw invalid([{ field: '--payload', value, rule: 'is given too; a task has one of them' }]);
   }
   if (missing) throw missing;
+  const { after, group, phase, approval, onFailure = 'cancel' } = options;
+  const asked = tiesOf({
+    ...{ after, group, phase },
+    onFailure: `FAILURE_POLICY_${onFailure.toUpperCase() as Uppercase<typeof onFailure>}`,
+    approval: approval && { operatorOnly: approval === 'operator' },
+  });
   return {
     ...{ swarm, type },
+    ...(asked.ties ? asked : { ...(manifest?.ties ? { ties: manifest.ties } : {}) }),
     title: options.title || (manifest?.title ?? ''),
     maxAttempts: options.maxAttempts ?? manifest?.maxAttempts ?? 0,
     priority: options.priority ?? manifest?.priority ?? 0,
@@ -280,6 +328,7 @@ function changes({ output }: Context): (task: Task) => void {
 /** What a task waits for, after which attempt; the agent that has it, or had it last. */
 function whereOf({ state, attempts, waitingFor }: Task): string {
   const last = attempts.at(-1);
+  if (state === 'TASK_STATE_BLOCKED') return `, waits for ${waitingFor}`;
   if (state !== 'TASK_STATE_QUEUED') return last ? ` on ${last.agent}` : '';
   const after = last ? ` again after ${last.agent}${last.reason && ` (${last.reason})`}` : '';
   return `${after}, waits for ${waitingFor}`;
@@ -300,13 +349,14 @@ interface ListOptions {
   swarm: string;
   state?: string[];
   label: Record<string, string>;
+  group: string;
   limit: number;
 }
 
 async function listTasks(context: Context, options: ListOptions): Promise<void> {
   const states = TASK_STATES.filter((state) => options.state?.includes(word(state, 'TASK_STATE')));
   await withHive(context, async (hive) => {
-    const all = await allTasks(hive, { swarm: options.swarm, states, labels: options.label });
+    const all = await allTasks(hive, { swarm: options.swarm, states, labels: options.label, group: options.group });
     const tasks = all.slice(-options.limit);
     context.output.data(
       tasks,

@@ -1,3 +1,4 @@
+import type { Group } from '../../libs/wire/hivebus/pool/v1/group.ts';
 import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import type { Lending } from './lending.ts';
@@ -218,6 +219,78 @@ const waiting: Task = {
   waitingFor: 'a free agent of type counter for swarm code: 2 of its own, of those 2 busy',
 };
 
+const NO_GATE = { minSucceededPercent: 0, criteria: [] };
+
+const groups: Group[] = [
+  {
+    id: 'dwcp',
+    spec: {
+      swarm: 'novacron',
+      title: 'Bring in the protocol, phase by phase',
+      strategy: 'GROUP_STRATEGY_UNSPECIFIED',
+      maxConcurrency: 4,
+      onFailure: 'FAILURE_POLICY_UNSPECIFIED',
+      phases: [
+        { name: 'measure', gate: { ...NO_GATE, approval: { operatorOnly: false } } },
+        { name: 'ship', gate: undefined },
+      ],
+    },
+    state: 'GROUP_STATE_RUNNING',
+    counts: { total: 12, blocked: 8, queued: 0, running: 0, succeeded: 4, failed: 0, cancelled: 0 },
+    phase: 'measure',
+    gates: [
+      {
+        phase: 'measure',
+        state: 'GATE_STATE_WAITING',
+        findings: [
+          { text: 'every task succeeded', holds: true, found: '4 of 4' },
+          { text: '/compression/ratio of task dwcp-bench is at least 5', holds: true, found: '5.4' },
+        ],
+        reachedAt: at('11:59:00.000'),
+      },
+    ],
+    concurrency: 4,
+    waitingFor: 'a yes to go on after phase measure, by swarm novacron or an operator',
+    reason: '',
+    result: undefined,
+    tallies: [],
+    submittedAt: at('11:50:00.000'),
+    endedAt: undefined,
+    submittedBy: 'operator:local',
+    traceparent: '',
+    revision: '90',
+  },
+  {
+    id: 'which-is-right',
+    spec: {
+      swarm: 'papers',
+      title: '',
+      strategy: 'GROUP_STRATEGY_CONSENSUS',
+      maxConcurrency: 0,
+      onFailure: 'FAILURE_POLICY_UNSPECIFIED',
+      phases: [],
+      consensus: { votes: 3, thresholdPercent: 0, tie: 'TIE_RULE_FAIL', hearAll: false },
+    },
+    state: 'GROUP_STATE_SUCCEEDED',
+    counts: { total: 3, blocked: 0, queued: 0, running: 0, succeeded: 3, failed: 0, cancelled: 0 },
+    phase: '',
+    gates: [],
+    concurrency: 0,
+    waitingFor: '',
+    reason: '2 of 3 votes, 2 were needed',
+    result: { answer: 42 },
+    tallies: [
+      { result: { answer: 42 }, tasks: ['v-1', 'v-3'], agents: ['papers/a', 'papers/c'], won: true },
+      { result: { answer: 41 }, tasks: ['v-2'], agents: ['papers/b'], won: false },
+    ],
+    submittedAt: at('11:58:00.000'),
+    endedAt: at('11:58:30.000'),
+    submittedBy: 'swarm:papers',
+    traceparent: '',
+    revision: '95',
+  },
+];
+
 const clusters: Cluster[] = [
   {
     name: 'research',
@@ -330,6 +403,7 @@ export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   swarm: swarms,
   agent: agents,
   lease: leases,
+  group: groups,
   task: [task, waiting],
   cluster: clusters,
   swarmagent: declared,

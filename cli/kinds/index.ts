@@ -3,6 +3,7 @@ import { nearest } from '../../libs/kernel/nearest.ts';
 import { AGENTS } from './agents.ts';
 import { CLUSTERS } from './clusters.ts';
 import { FEDERATIONS } from './federations.ts';
+import { GROUPS } from './groups.ts';
 import type { Kind } from './kind.ts';
 import { LEASES } from './leases.ts';
 import { LENDING } from './lending.ts';
@@ -20,6 +21,7 @@ export const KINDS: readonly Kind<unknown>[] = [
   SWARMS,
   AGENTS,
   LEASES,
+  GROUPS,
   TASKS,
   POLICIES,
   LIMITS,

@@ -20,7 +20,7 @@ import { ago, between, word } from '../values.ts';
 import { type Kind, named, present } from './kind.ts';
 
 /** A task that waits is on no agent: its attempts are over. */
-const waits = (state: TaskState): boolean => state === 'TASK_STATE_QUEUED';
+const waits = (state: TaskState): boolean => state === 'TASK_STATE_QUEUED' || state === 'TASK_STATE_BLOCKED';
 
 export const TASKS: Kind<Task> = {
   name: 'task',
@@ -85,6 +85,9 @@ export function taskDetails(found: Task): string {
     ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
     ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
     ['trace', task.traceparent.split('-')[1] ?? ''],
+    ['group', [spec?.ties?.group, spec?.ties?.phase].filter(Boolean).join(', phase ')],
+    ['after', spec?.ties?.after.map((each) => each.task).join(' ') ?? ''],
+    ['approval', approvalText(task)],
     ['labels', labels.map(([key, value]) => `${key}=${value}`).join(' ')],
     ['payload', shortJson(found.spec?.payload)],
     ['artefacts', (task.artefacts?.items ?? []).map(({ name, bytes }) => `${name} (${bytes} bytes)`).join(', ')],
@@ -124,6 +127,12 @@ function limitsText(limits: TaskTimeLimits | undefined): string {
     totalMs > 0 ? `takes ${formatDuration(totalMs)} in all at most` : '',
   ];
   return parts.filter((part) => part !== '').join(', ');
+}
+
+function approvalText({ spec, verdict }: Task): string {
+  if (verdict) return `${verdict.by} said yes ${ago(verdict.at)}${verdict.reason === '' ? '' : `: ${verdict.reason}`}`;
+  if (!spec?.ties?.approval) return '';
+  return spec.ties.approval.operatorOnly ? 'needs the yes of an operator' : `needs the yes of swarm ${spec.swarm}`;
 }
 
 function attemptTable(task: Task): string {

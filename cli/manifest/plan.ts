@@ -3,12 +3,15 @@ import { isName, NAME_RULE } from '../../libs/kernel/names.ts';
 import { nearest } from '../../libs/kernel/nearest.ts';
 import { checked, type Document, parseDocuments } from './document.ts';
 import type { Fault } from './faults.ts';
+import { inOrder } from './order.ts';
 import type { Defaults, Planned } from './planned.ts';
 import type { Source } from './sources.ts';
 import { planAgent, withModels } from './swarm-agent.ts';
 import { planCluster } from './swarm-cluster.ts';
 import { refuseMemory } from './swarm-memory.ts';
 import { planTask } from './swarm-task.ts';
+import { planGroup } from './swarm-task-group.ts';
+import { withPolicy, withWords } from './words.ts';
 
 export const API_VERSION = 'swarm.claudeflow.io/v1alpha1';
 
@@ -29,7 +32,8 @@ interface ManifestKind {
 const KINDS: Readonly<Record<string, ManifestKind>> = {
   SwarmCluster: { specType: 'hivebus.registry.v1.ClusterSpec', plan: planCluster },
   SwarmAgent: { specType: 'hivebus.registry.v1.AgentSpec', widen: withModels, plan: planAgent },
-  SwarmTask: { specType: 'hivebus.manifest.v1.TaskManifest', plan: planTask },
+  SwarmTask: { specType: 'hivebus.manifest.v1.TaskManifest', widen: withPolicy, plan: planTask },
+  SwarmTaskGroup: { specType: 'hivebus.manifest.v1.TaskGroupManifest', widen: withWords, plan: planGroup },
   SwarmMemory: {
     specType: 'hivebus.manifest.v1.MemoryManifest',
     plan: (document, _, spec, defaults, faults) => {
@@ -53,7 +57,7 @@ export function planAll(sources: readonly Source[], defaults: Defaults, faults: 
     if (before) document.fault(faults, 'metadata.name', `${quote(name)} is there twice, in ${before.file} too`);
     else first.set(`${kind}/${name}`, document);
   }
-  return planned;
+  return inOrder(planned, faults);
 }
 
 function plan(document: Document, defaults: Defaults, faults: Fault[]): Planned | undefined {

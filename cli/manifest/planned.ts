@@ -18,8 +18,13 @@ export interface Planned {
   /** As `get` knows it. */
   readonly kind: string;
   readonly name: string;
-  /** Applies it, or asks the service what that would do. Throws its refusal. */
-  apply(hive: Hive, dryRun: boolean): Promise<Outcome>;
+  /** Names of tasks that it must come after; not there = it may stand anywhere. */
+  readonly after?: readonly string[];
+  /**
+   * Applies it, or asks the service what that would do. Throws its refusal. `together`: names of the tasks that are
+   * applied with it, and may not be there yet in a dry run.
+   */
+  apply(hive: Hive, dryRun: boolean, together: ReadonlySet<string>): Promise<Outcome>;
   /** The manifest's path of a field of the service's request. */
   pathOf(field: string): string;
 }

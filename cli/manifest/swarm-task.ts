@@ -7,6 +7,7 @@ import type {
   TaskRetryManifest,
 } from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
 import type { RetryPolicy, Task, TaskSpec, TaskTimeLimits } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { tiesOf } from '../ties.ts';
 import { word } from '../values.ts';
 import { changeLines, changesBetween } from './changes.ts';
 import type { Document } from './document.ts';
@@ -26,15 +27,18 @@ const PATHS: Readonly<Record<string, string>> = {
   'spec.retry.maxBackoffMs': 'spec.retry.maxBackoff',
   'spec.limits.queuedMs': 'spec.limits.queued',
   'spec.limits.totalMs': 'spec.limits.total',
+  'spec.ties.group': 'spec.group',
+  'spec.ties.phase': 'spec.phase',
 };
 
-/** What is left out is empty, 0 or, of swarm and type, as `defaults` say. */
+/** What is left out is empty, 0 or, of swarm and type, as `defaults` say. `at`: where the spec stands in the document. */
 export function taskSpecOf(
   document: Document,
   name: string,
   given: object,
   defaults: Defaults,
   faults: Fault[],
+  at = 'spec',
 ): TaskSpec {
   const spec = given as TaskManifest;
   const { retry, limits, selector } = spec;
@@ -43,11 +47,11 @@ export function taskSpecOf(
     if (ms === undefined) document.fault(faults, path, `${quote(text)} must be a duration such as 30s, 5m or 2h`);
     return Math.round(ms ?? 0);
   };
-  const timeoutMs = msOf('spec.timeout', spec.timeout);
+  const timeoutMs = msOf(`${at}.timeout`, spec.timeout);
   // `payload: null` says that there is nothing to read, which is what a task has that was submitted with neither.
-  const isEmpty = spec.task === '' && document.manifest.spec?.payload === null;
+  const isEmpty = at === 'spec' && spec.task === '' && document.manifest.spec?.payload === null;
   if (!isEmpty && (spec.task === '') === (spec.payload === undefined)) {
-    document.fault(faults, 'spec.task', 'a script here, or a payload, must be given, and not both');
+    document.fault(faults, `${at}.task`, 'a script here, or a payload, must be given, and not both');
   }
   return {
     swarm: spec.clusterRef || (defaults.swarm ?? ''),
@@ -61,6 +65,7 @@ export function taskSpecOf(
     labels: document.manifest.metadata?.labels ?? {},
     title: spec.title || name,
     ...(spec.persistentVolumes.length > 0 && { volumes: { names: spec.persistentVolumes.map(({ name }) => name) } }),
+    ...tiesOf({ ...spec, onFailure: spec.onDependencyFailure }),
     ...(spec.resume || spec.claim ? { continuity: { resume: spec.resume, claim: spec.claim } } : {}),
     ...(spec.budget ? { budget: spec.budget } : {}),
     ...(selector ? { selector } : {}),
@@ -97,15 +102,30 @@ export function planTask(
     document,
     name,
     kind: 'task',
-    pathOf: (field) => PATHS[field] ?? field,
-    apply: async (hive, dryRun) => {
+    after: spec.ties?.after.map(({ task }) => task) ?? [],
+    pathOf: (field) => PATHS[field] ?? field.replace(/^spec\.ties\.after\[(\d+)\]\.task$/, 'spec.after[$1]'),
+    apply: async (hive, dryRun, together) => {
       const swarm = await swarmOf(hive, spec.swarm);
-      return submit(hive, name, { ...spec, swarm }, dryRun);
+      return submit(hive, name, { ...spec, swarm }, dryRun, together);
     },
   };
 }
 
-async function submit(hive: Hive, id: string, spec: TaskSpec, dryRun: boolean): Promise<Outcome> {
+/** Of a dry run: what is to be submitted with it need not be there yet. */
+function tried(spec: TaskSpec, together: ReadonlySet<string>): TaskSpec {
+  const { ties } = spec;
+  return ties ? { ...spec, ties: { ...ties, after: ties.after.filter(({ task }) => !together.has(task)) } } : spec;
+}
+
+async function submit(
+  hive: Hive,
+  id: string,
+  given: TaskSpec,
+  dryRun: boolean,
+  together: ReadonlySet<string>,
+): Promise<Outcome> {
+  const isThere = dryRun && (await orNone(hive.pool.getTask({ id }))) !== undefined;
+  const spec = dryRun && !isThere ? tried(given, together) : given;
   try {
     const { task, created, agent } = await hive.pool.submitTask({ id, spec, dryRun, idempotent: true });
     const changes = created && dryRun ? changesBetween('spec', undefined, task?.spec) : [];

@@ -13,7 +13,7 @@ const PAYLOADS = [
   { 2: 'x', 1: -0.5, ü: '\u2028', z: null, nested: {} },
 ];
 
-const NOTHING_KEPT = { checkpoint: 0, claimMs: 0 };
+const NOTHING_KEPT = { checkpoint: 0, claimMs: 0, dependencies: [] };
 
 /** A spec as a client submits it and the pool keeps it. */
 function submitted(spec: object): TaskSpec {

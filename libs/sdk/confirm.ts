@@ -16,6 +16,8 @@ export interface Confirmed {
   readonly checkpoint: number;
   /** For how long the agent has the task's claim, in milliseconds from the sending of the request; 0 = it has none. */
   readonly claimMs: number;
+  /** The tasks that it depends on. */
+  readonly dependencies: readonly string[];
 }
 
 /** What this needs of a connection. */
@@ -30,8 +32,8 @@ export type Asked = { readonly pool: Pick<Hive['pool'], 'confirmAssignment' | 'g
 export async function confirm(hive: Asked, instance: string, assignment: Assignment, logKey = ''): Promise<Confirmed> {
   const { task: id, attempt } = assignment;
   const answer = await hive.pool.confirmAssignment({ task: id, attempt, instance, logKey });
-  const { cancel, revision, checkpoint, claimMs } = answer;
-  const confirmed = { cancel, epoch: Number(answer.epoch), revision, checkpoint, claimMs };
+  const { cancel, revision, checkpoint, claimMs, dependencies } = answer;
+  const confirmed = { cancel, epoch: Number(answer.epoch), revision, checkpoint, claimMs, dependencies };
   const { spec } = assignment;
   const isTrue = spec !== undefined && (answer.specDigest === '' || answer.specDigest === specDigest(spec));
   if (answer.cancel || isTrue) return { ...confirmed, assignment };

@@ -1,4 +1,5 @@
 import type { TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Dependency } from './dependencies.ts';
 
 /** One attempt at a task, as a handler sees it. */
 export interface AgentTask extends TaskSpec {
@@ -15,6 +16,8 @@ export interface AgentTask extends TaskSpec {
   readonly hops: number;
   /** Of a task that resumes: the last checkpoint that an earlier attempt has stored; undefined = there is none. */
   readonly checkpoint?: unknown;
+  /** Of a task that depends on others: how each of these ended, in the order of `ties.after`. */
+  readonly dependencies?: readonly Dependency[];
 }
 
 export interface TaskRun {

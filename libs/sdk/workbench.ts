@@ -14,6 +14,7 @@ import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { Claim } from './claim.ts';
 import { type Confirmed, confirm } from './confirm.ts';
+import { type Dependency, dependenciesOf } from './dependencies.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
 import { LogSender } from './log-sender.ts';
@@ -263,15 +264,19 @@ export class Workbench {
   async #run(attempt: Attempt, confirmed: ConfirmedAt, claim: Claim | undefined): Promise<Ending> {
     if (attempt.signal.aborted) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
     const { clock, handler, abandonMs, tell } = this.#options;
-    const task = this.#taskOf(confirmed.assignment, await this.#lastCheckpoint(confirmed));
+    const [checkpoint, dependencies] = await Promise.all([this.#lastCheckpoint(confirmed), this.#before(confirmed)]);
+    const task = {
+      ...this.#taskOf(confirmed.assignment, checkpoint),
+      ...(dependencies.length > 0 && { dependencies }),
+    };
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
-    const checkpoint = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
+    const save = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
     const artefact = (name: string, content: Uint8Array | string, mediaType = '') =>
       this.#store(attempt, name, Buffer.from(content), mediaType);
     const ended = await this.#withVolumes(task, (volumes) =>
-      attempt.run(handler, task, { log, artefact, checkpoint, claim, volumes }, clock, abandonMs),
+      attempt.run(handler, task, { log, artefact, checkpoint: save, claim, volumes }, clock, abandonMs),
     );
     log.end();
     trace.getActiveSpan()?.setAttribute(ATTRIBUTE.logLines, log.lines);
@@ -320,6 +325,12 @@ export class Workbench {
       const reason = `its result cannot be stored: ${HiveError.from(error).message}`.slice(0, MAX_REASON_CHARACTERS);
       return { outcome: 'OUTCOME_FAILED', reason };
     }
+  }
+
+  /** How the tasks that it depends on have ended. */
+  #before({ dependencies, revision }: ConfirmedAt): Promise<Dependency[]> {
+    const { hive, settled } = this.#options;
+    return dependenciesOf((id) => settled(() => hive.pool.getTask({ id, minRevision: revision })), dependencies);
   }
 
   #save({ assignment }: Attempt, data: unknown): Promise<unknown> {

@@ -28,6 +28,7 @@ import {
 import { checkArtefact, checkArtefactName, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkReports, checkSubmissions } from './validation/bulk.ts';
+import { checkDecision, checkGroup, checkGroupList } from './validation/groups.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
 import { checkRebalance } from './validation/rebalance.ts';
@@ -182,6 +183,36 @@ export function poolApi({ journal, logs, artefacts, liveness, grants, events, lo
     async cancelTask(request, call) {
       checkCancel(request);
       return journal.execute('cancelTask', request, call);
+    },
+    async submitGroup(request, call) {
+      checkGroup(request);
+      await lookUp(request.spec?.swarm ?? '', call);
+      return journal.execute('submitGroup', request, call);
+    },
+    async getGroup(request, call) {
+      checkId('id', request.id);
+      const { linearizable } = request;
+      return journal.query('getGroup', request, call, { ...atLeast(request), linearizable });
+    },
+    async listGroups(request, call) {
+      checkGroupList(request);
+      return journal.query('listGroups', request, call, atLeast(request));
+    },
+    async pauseGroup(request, call) {
+      checkCancel(request);
+      return journal.execute('pauseGroup', request, call);
+    },
+    async resumeGroup(request, call) {
+      checkId('id', request.id);
+      return journal.execute('resumeGroup', request, call);
+    },
+    async cancelGroup(request, call) {
+      checkCancel(request);
+      return journal.execute('cancelGroup', request, call);
+    },
+    async decide(request, call) {
+      checkDecision(request);
+      return journal.execute('decide', request, call);
     },
     async *watchTasks(request, call) {
       checkWatch(request);

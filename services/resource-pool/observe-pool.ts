@@ -7,7 +7,7 @@ const word = (value: string, prefix: string): string => value.slice(prefix.lengt
 type Labels = Readonly<Record<string, string>>;
 type PoolState = PoolShape['state'];
 
-const STATES = ['queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+const STATES = ['blocked', 'queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 
 /** How many there are, for each combination of labels. What may be none is said to be none. */
 const COUNTED: Readonly<Record<Counted, (state: PoolState) => Iterable<[Labels, number]>>> = {

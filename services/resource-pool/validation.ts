@@ -9,6 +9,7 @@ import {
 } from './validation/agents.ts';
 import { checkArtefact, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
+import { checkDecision, checkGroup } from './validation/groups.ts';
 import { checkBorrowing, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId } from './validation/parts.ts';
 import { checkRebalance } from './validation/rebalance.ts';
@@ -24,7 +25,7 @@ import { checkCancel, checkReplay, checkSubmission } from './validation/tasks.ts
 /** The swarm that must be registered for a checked command; empty = none. */
 export function swarmOf(command: string, input: unknown): string {
   const { swarm = '', spec } = input as Partial<rpc.RegisterAgentRequest & rpc.SubmitTaskRequest>;
-  if (command === 'submitTask') return spec?.swarm ?? '';
+  if (command === 'submitTask' || command === 'submitGroup') return spec?.swarm ?? '';
   return command === 'registerAgent' || command === 'requestAgent' ? swarm : '';
 }
 
@@ -44,6 +45,11 @@ export const COMMAND_RULES: CommandRules<rpc.ResourcePoolServiceService> = {
   submitTask: checkSubmission,
   cancelTask: checkCancel,
   replayTask: checkReplay,
+  submitGroup: checkGroup,
+  pauseGroup: checkCancel,
+  resumeGroup: ({ id }) => checkId('id', id),
+  cancelGroup: checkCancel,
+  decide: checkDecision,
   listAssignments: checkAssignments,
   confirmAssignment: checkConfirmation,
   saveCheckpoint: checkCheckpoint,

@@ -35,6 +35,7 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
       specDigest: specDigest(task.spec),
       checkpoint: state.checkpoints.get(task.id)?.number ?? 0,
       claimMs: isClaimed(task) ? settings.claimMs : 0,
+      dependencies: (task.spec.ties?.after ?? []).map((dependency) => dependency.task),
     });
     if (task.state === 'TASK_STATE_RUNNING') return { events: [], reply };
     const charge = startCharge(state, task, attempt.agent);

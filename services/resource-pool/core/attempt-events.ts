@@ -1,6 +1,8 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { HOST_LABEL } from '../../../libs/protocol/volumes.ts';
+import { adaptGroup } from './adapt-group.ts';
 import { oweAssignment, settleAttempt } from './delivery.ts';
+import { isHeld } from './held.ts';
 import { learn } from './measure.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
@@ -55,10 +57,11 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
   'task.attempt-ended': {
     apply(state, data, at) {
       const task = state.tasks.get(data.task);
-      const to = task && next(task.state, 'retry');
+      const to = task && next(task.state, isHeld(state, task) ? 'hold' : 'retry');
       const attempt = task && currentAttempt(task);
       if (!to || !attempt) return;
       learn(state, attempt, data.outcome, at.time);
+      adaptGroup(state, task, attempt, data.outcome, at.time);
       const { outcome, reason, claimMs } = data;
       const ended = { endedAt: at.time, outcome, reason, ...(claimMs > 0 ? { claimMs } : {}) };
       const attempts = withLast(task, ended);

@@ -31,7 +31,7 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
   if (!verdict) {
     const claimMs = claimLeft(task, ending, settings);
     const delayMs = Math.max(retryDelay(task, outcome), claimMs);
-    if (delayMs === 0) plan.queue(task);
+    plan.again(task, delayMs);
     return {
       type: 'task.attempt-ended',
       data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs, claimMs },

@@ -1,6 +1,6 @@
 import { notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
-import type { DeadLetter } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { DeadLetter, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireMember, requireRegistration } from './access.ts';
 import { taskKey } from './attempt-events.ts';
 import { page } from './page.ts';
@@ -28,7 +28,7 @@ export const deadLetterCommands = (settings: PoolSettings): Pick<Machine<PoolSha
     requireMember(ctx, spec.swarm, 'replay a task');
     requireRegistration(ctx, spec.swarm, letter.row, `replay task ${quote(id)}`);
     const origin = { parent: '', replayOf: id };
-    const { events, reply } = submission(state, { id: newId, spec }, origin, ctx, settings);
+    const { events, reply } = submission(state, { id: newId, spec: alone(spec) }, origin, ctx, settings);
     const [first] = events;
     const replay = first?.type === 'task.submitted' ? first.data.task : '';
     return {
@@ -37,6 +37,12 @@ export const deadLetterCommands = (settings: PoolSettings): Pick<Machine<PoolSha
     };
   },
 });
+
+/** A replay has no part in its group and waits for nothing that has ended; the yes that it needs it needs again. */
+function alone({ ties, ...spec }: TaskSpec): TaskSpec {
+  if (!ties?.approval) return spec;
+  return { ...spec, ties: { after: [], group: '', phase: '', vote: 0, approval: ties.approval } };
+}
 
 export const deadLetterEvents: Pick<Machine<PoolShape>['events'], 'task.replayed'> = {
   'task.replayed': {

@@ -1,4 +1,6 @@
+import { otherVoters } from './ballot.ts';
 import { Shortlist } from './choice.ts';
+import { isHeld } from './held.ts';
 import { Lender } from './lender.ts';
 import { meets } from './need.ts';
 import { type Waiter, type Waiting, waitingOf } from './queue.ts';
@@ -32,6 +34,8 @@ export class Plan {
   readonly #taken = new Set<string>();
   /** Tasks whose attempts end. */
   readonly #vacated = new Set<string>();
+  /** By group: who has which vote, where this plan changes that; empty = nobody. */
+  readonly #voters = new Map<string, Map<string, string>>();
   #quotas: Quotas | undefined;
   #lender: Lender | undefined;
   #stealer: Stealer | undefined;
@@ -75,6 +79,23 @@ export class Plan {
   /** The task will wait: it is new, or its attempt has ended and it is tried again. */
   queue(task: Waiter): void {
     this.#queued.push(waitingOf(task));
+  }
+
+  /** The task's attempt ends and it is tried again, at once or after a while, unless its group holds it back. */
+  again(task: TaskRow, delayMs: number): void {
+    if (task.spec.ties?.vote) this.#vote(task.spec.ties.group, task.id, '');
+    if (delayMs === 0 && !isHeld(this.#state, task)) this.queue(task);
+  }
+
+  /** The agents that have another vote of the same group. */
+  #barredFrom({ ballot, id }: Waiting): ReadonlySet<string> {
+    return otherVoters(this.#state.ties.members(ballot)?.voters, this.#voters.get(ballot), id);
+  }
+
+  #vote(ballot: string, task: string, agent: string): void {
+    const known = this.#voters.get(ballot);
+    if (known) known.set(task, agent);
+    else this.#voters.set(ballot, new Map([[task, agent]]));
   }
 
   /** The task will no longer wait. */
@@ -170,6 +191,7 @@ export class Plan {
     if (!list || !spot) return;
     if (isLimited) this.quotas.count('running', swarm, 1);
     this.#taken.add(task.id);
+    if (task.ballot !== '') this.#vote(task.ballot, task.id, spot.row.key);
     const choice = this.#state.keptScores > 0 ? list.choice(this.#state, task.wish, spot) : undefined;
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
@@ -187,7 +209,9 @@ export class Plan {
       const spot = this.spot(key);
       if (!spot || !isFree(spot)) continue;
       const { serving, type, slots } = spot.row;
-      for (const task of this.#state.queue.first(serving, type, spot.offer, slots - spot.busy, this.#taken))
+      const isBarred = (vote: Waiting) => this.#barredFrom(vote).has(key);
+      const room = slots - spot.busy;
+      for (const task of this.#state.queue.first(serving, type, spot.offer, room, this.#taken, isBarred))
         found.set(task.id, task);
     }
     return [...found.values()];
@@ -196,7 +220,9 @@ export class Plan {
   #candidatesFor(task: Waiting): Shortlist {
     const { workers, scoring, keptScores } = this.#state;
     const { wish, type, avoid } = task;
-    if (avoid !== '' && !this.#changed.has(avoid)) this.#changed.set(avoid, this.spot(avoid));
+    const barred = task.ballot === '' ? undefined : this.#barredFrom(task);
+    if (avoid !== '') this.#setApart(avoid);
+    for (const agent of barred ?? []) this.#setApart(agent);
     const list = new Shortlist(Math.max(1, keptScores), avoid);
     let candidates = 0;
     for (const { offer, free } of workers.serving(wish.swarm, type)) {
@@ -212,11 +238,17 @@ export class Plan {
       const before = workers.get(key);
       if (before && isCandidate(before, task)) candidates--;
       if (!spot || !isCandidate(spot, task)) continue;
+      if (barred?.has(key)) continue;
       candidates++;
       list.consider(spot, scoring.fit(spot.offer, wish) + spot.rank);
     }
     list.complete(candidates, this.#changed);
     return list;
+  }
+
+  /** The agent is looked at by itself, and not as one of its class. */
+  #setApart(agent: string): void {
+    if (!this.#changed.has(agent)) this.#changed.set(agent, this.spot(agent));
   }
 
   /** The best of those that this plan has not changed. */

@@ -31,6 +31,7 @@ function stateDue(task: TaskRow, epochStart: number, settings: PoolSettings): nu
 
 /** When a waiting task may be given out, or has waited for an agent too long. */
 function queueDue(task: TaskRow, epochStart: number): number | undefined {
+  if (task.state === 'TASK_STATE_BLOCKED') return undefined;
   if (task.notBefore !== undefined) return Math.max(task.notBefore, claimOver(task, epochStart));
   const limitMs = task.spec.limits?.queuedMs ?? 0;
   return limitMs === 0 ? undefined : Math.max(queuedSince(task), epochStart) + limitMs;

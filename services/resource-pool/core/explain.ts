@@ -13,11 +13,20 @@ import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
 import { FairShare, planned } from './fair-share.ts';
+import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
 import { offerDue } from './offered.ts';
 import { type Demand, placementOf } from './placement.ts';
-import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
+import {
+  type AttemptRow,
+  currentAttempt,
+  type GroupRow,
+  isDelayed,
+  type LeaseRow,
+  type RequestRow,
+  type TaskRow,
+} from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
 import { leaseView, requestView, taskView } from './view.ts';
 
@@ -32,15 +41,18 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
   if (request) return ofRequest(state, request, view);
   const granted = id.startsWith('request-') ? state.leases.get(leaseOf(id)) : undefined;
   if (granted) return ofLease(granted, view);
-  throw notFound('task, lease or request', id, 'it never was, or it ended long ago and is no longer kept');
+  const group = state.groups.get(id);
+  if (group) return ofGroup(state, group, view);
+  throw notFound('task, group, lease or request', id, 'it never was, or it ended long ago and is no longer kept');
 }
 
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
+  const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const placement = waits ? placementOf(state, demandOf(task), state.queue.ahead(task.id)) : undefined;
   placement?.unblockers.push(...takers(state, task, view));
   return {
-    summary: taskSummary(task, view.now),
+    summary: isBlocked ? blockedSummary(state, task, view.now) : taskSummary(task, view.now),
     task: taskView(task, state),
     history: taskHistory(state, task),
     placement,
@@ -56,6 +68,9 @@ function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocke
   const text = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
   return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at) }];
 }
+
+const blockedSummary = (state: PoolState, task: TaskRow, now: number): string =>
+  `is held back for ${formatDuration(Math.max(0, now - task.submittedAt))}; it waits for ${blockedBy(task, state)}`;
 
 const demandOf = ({ spec, host }: TaskRow): Demand => ({
   kind: 'task',
@@ -100,6 +115,8 @@ function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
   if (task.offered) {
     steps.push(step(task.offered.at, 'had waited long: idle agents of other swarms might take it from then on'));
   }
+  const { verdict } = task;
+  if (verdict) steps.push(step(verdict.at, `approved by ${verdict.by}${verdict.reason && `: ${verdict.reason}`}`));
   for (const attempt of task.attempts) {
     const { number, assignedAt, startedAt, endedAt, reason } = attempt;
     const taken = state.leases.get(attempt.lease)?.task;
@@ -117,6 +134,32 @@ function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
     steps.push(step(task.endedAt, task.reason === '' ? how : `${how}: ${task.reason}`));
   }
   return steps.sort((a, b) => (a.at === b.at ? 0 : (a.at ?? '') < (b.at ?? '') ? -1 : 1));
+}
+
+function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): ExplainResponse {
+  const group = groupView(row, state);
+  const { total, succeeded } = group.counts ?? { total: 0, succeeded: 0 };
+  const since = formatDuration(Math.max(0, view.now - (row.endedAt || row.submittedAt)));
+  const how = row.state.slice('GROUP_STATE_'.length).toLowerCase();
+  const summary =
+    row.endedAt > 0
+      ? `${how} ${since} ago, ${succeeded} of ${total} tasks succeeded${row.reason === '' ? '' : `: ${row.reason}`}`
+      : `is ${how} for ${since}; it waits for ${group.waitingFor}`;
+  return { summary, group, history: groupHistory(row), placement: undefined, revision: String(view.revision) };
+}
+
+function groupHistory(row: GroupRow): ExplainedStep[] {
+  const steps = [step(row.submittedAt, `submitted by ${row.submittedBy}`)];
+  for (const { phase, state, findings, reachedAt, verdict } of row.gates) {
+    const missed = findings.find(({ holds }) => !holds);
+    const found = missed ? `no-go: not ${missed.text}, but ${missed.found}` : 'all of it holds';
+    steps.push(step(reachedAt, `the gate after phase ${phase} was reached: ${found}`));
+    if (!verdict) continue;
+    const said = state === 'GATE_STATE_GO' ? 'yes' : 'no';
+    steps.push(step(verdict.at, `${verdict.by} said ${said}${verdict.reason === '' ? '' : `: ${verdict.reason}`}`));
+  }
+  if (row.endedAt > 0) steps.push(step(row.endedAt, row.reason === '' ? 'ended' : `ended: ${row.reason}`));
+  return steps;
 }
 
 function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {

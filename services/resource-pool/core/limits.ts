@@ -88,15 +88,16 @@ const changed = (limits: SwarmLimits, expected: string): HiveError =>
  */
 const everyUs = ({ submitsPerSecond }: SwarmLimits): number => Math.trunc(1_000_000 / submitsPerSecond);
 
-/** Refuses a task that comes too early, or is one too many to wait. */
-export function requireRoomToSubmit(state: PoolState, swarm: string, now: number): void {
+/** Refuses tasks that come too early, or are too many to wait. More than the burst must find all of it unused. */
+export function requireRoomToSubmit(state: PoolState, swarm: string, now: number, tasks = 1): void {
   const limits = state.limits.get(swarm);
   if (!limits) return;
   const { maxQueued, submitsPerSecond, submitBurst } = limits;
-  if (maxQueued > 0 && state.usage.queued.of(swarm) >= maxQueued)
-    throw full(swarm, `${maxQueued} tasks of it wait`, 1000);
+  if (maxQueued > 0 && state.usage.queued.of(swarm) + tasks > maxQueued)
+    throw full(swarm, `${maxQueued} tasks of it may wait`, 1000);
   if (submitsPerSecond === 0) return;
-  const burstUs = ((submitBurst || submitsPerSecond) - 1) * everyUs(limits);
+  const burst = submitBurst || submitsPerSecond;
+  const burstUs = (burst - Math.min(burst, tasks)) * everyUs(limits);
   const earlyUs = (state.rates.get(swarm)?.dueUs ?? 0) - burstUs - now * 1000;
   if (earlyUs > 0)
     throw full(swarm, `it submits more than ${submitsPerSecond} tasks a second`, Math.ceil(earlyUs / 1000));

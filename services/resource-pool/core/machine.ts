@@ -8,6 +8,8 @@ import { checkpointCommands, checkpointEvents } from './checkpoint.ts';
 import { deadLetterCommands, deadLetterEvents } from './dead-letter.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { drainingCommands, drainingEvents } from './draining.ts';
+import { groupCommands } from './group.ts';
+import { groupEvents } from './group-events.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
 import { lendingCommands, lendingEvents } from './lending-policy.ts';
 import { limitsCommands, limitsEvents } from './limits.ts';
@@ -28,8 +30,8 @@ import { nextDue, tick } from './timers.ts';
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
   init: () => emptyState(settings),
-  tables: ({ agents, leases, tasks, deliveries, requests, ...more }) => ({
-    ...{ agents, leases, tasks, deliveries, requests },
+  tables: ({ agents, leases, tasks, groups, deliveries, requests, ...more }) => ({
+    ...{ agents, leases, tasks, groups, deliveries, requests },
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
     ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
     ...{ migrations: more.migrations },
@@ -44,6 +46,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...leaseCommands,
     ...requestCommands(settings),
     ...taskCommands(settings),
+    ...groupCommands(settings),
     ...attemptCommands(settings),
     ...checkpointCommands(settings),
     ...deadLetterCommands(settings),
@@ -62,6 +65,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...leaseEvents(settings),
     ...requestEvents,
     ...taskEvents(settings),
+    ...groupEvents(settings),
     ...attemptEvents(settings),
     ...checkpointEvents,
     ...deadLetterEvents,

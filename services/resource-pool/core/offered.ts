@@ -43,6 +43,8 @@ export const isOffered = ({ state, offered, attempts }: TaskRow): boolean =>
 /** When a waiting task is offered; undefined = never, or it is already. */
 export function offerDue(task: TaskRow, epochStart: number, afterMs: number): number | undefined {
   if (afterMs === 0 || task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isOffered(task)) return undefined;
+  // Votes go to agents that have none of their group, which whoever lends does not know.
+  if (task.spec.ties?.vote) return undefined;
   return Math.max(queuedSince(task), epochStart) + afterMs;
 }
 

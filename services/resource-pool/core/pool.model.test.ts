@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
 import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
 import type { Outcome, TaskVolumes } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { otherVoters } from './ballot.ts';
 import { agent, checkOffers, checkRequests, isAtLimit, Pool, queen, spec, wanted } from './fixtures.ts';
+import { GroupModel, groupSteps } from './group-model-fixtures.ts';
 import { meets, wishOfTask } from './need.ts';
 import { currentAttempt, isDelayed, type MigrationRow } from './rows.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
@@ -38,6 +40,7 @@ const agentIndex = fc.nat({ max: 3 });
 const taskIndex = fc.nat({ max: 40 });
 
 const step = fc.oneof(
+  ...groupSteps,
   {
     weight: 4,
     arbitrary: fc.record({
@@ -145,6 +148,7 @@ class Model {
     removeUnreachableMs: 100_000,
   });
   readonly submitted: string[] = [];
+  readonly groups = new GroupModel(this.pool, this.submitted);
 
   constructor(stealAfterMs: number) {
     const change = { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs };
@@ -242,6 +246,8 @@ class Model {
         return void run.execute('renewLease', { lease: this.#lease(one.lease) });
       case 'pass':
         return pool.pass(one.ms);
+      default:
+        return this.groups.run(one);
     }
   }
 
@@ -320,6 +326,7 @@ class Model {
     checkRequests(state);
     checkOffers(state);
     this.#checkMigrations();
+    this.groups.check();
     this.#checkDeliveries();
     this.#checkContinuity();
     this.#checkBudgets();
@@ -335,6 +342,7 @@ class Model {
     const { events } = this.pool.run;
     for (; this.#seen < events.length; this.#seen++) {
       const event = events[this.#seen]?.event;
+      if (event) this.groups.saw(event);
       if (event?.type === 'task.ended') {
         expect(this.#ended.has(event.data.task), `${event.data.task} ended twice`).toBe(false);
         this.#ended.add(event.data.task);
@@ -415,6 +423,8 @@ class Model {
         const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining && !agent.lameDuck;
         const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
         const busy = state.workers.get(agent.key)?.busy ?? 0;
+        const voters = state.ties.members(task.spec.ties?.vote ? task.spec.ties.group : '')?.voters;
+        if (otherVoters(voters, undefined, task.id).has(agent.key)) continue;
         const couldRun = isOpen && fits && meets(offerOf(agent), wishOfTask(task).need) && busy < agent.slots;
         expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
       }
@@ -517,20 +527,25 @@ class Model {
     for (const home of SWARMS) {
       for (const kind of ['lint', 'test']) {
         const skills = ['ts', 'js'];
-        for (const host of ['h1', 'h2']) {
-          const all = { capabilities: skills, slots: 200, allowScripts: true, labels: hostLabels(host) };
+        for (const host of ['h1', 'h2', 'h1-b']) {
+          const all = { capabilities: skills, slots: 200, allowScripts: true, labels: hostLabels(host.slice(0, 2)) };
           pool.register(`last-${kind}-${host}`, { swarm: home, type: kind, ...all });
         }
       }
     }
     for (let round = 0; round < 40; round++) {
-      if ([...pool.run.state.tasks.values()].every((task) => hasEnded(task.state))) break;
+      const { tasks, groups } = pool.run.state;
+      const isOver = [...tasks.values()].every((task) => hasEnded(task.state));
+      if (isOver && [...groups.values()].every((group) => group.endedAt > 0)) break;
       pool.pass(30_000);
+      this.groups.unblock();
       for (const id of [...pool.run.state.tasks.keys()])
         this.run({ do: 'report', task: this.submitted.indexOf(id), outcome: 'OUTCOME_SUCCEEDED' });
       this.check();
     }
+    pool.pass(0);
     for (const task of pool.run.state.tasks.values()) expect(hasEnded(task.state)).toBe(true);
+    for (const group of pool.run.state.groups.values()) expect(group.endedAt).toBeGreaterThan(0);
   }
 }
 

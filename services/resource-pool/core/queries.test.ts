@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { agentPrincipal, Pool } from './fixtures.ts';
 
 const PAYLOAD = 'x'.repeat(200 * 1024);
-const LIST = { swarm: '', states: [], labels: {}, pageSize: 1000, minRevision: '0' };
+const LIST = { swarm: '', states: [], labels: {}, group: '', pageSize: 1000, minRevision: '0' };
 
 const bytesOf = (answer: unknown): number => Buffer.byteLength(JSON.stringify(answer));
 

@@ -4,12 +4,14 @@ import { artefactQueries } from './artefact.ts';
 import { checkpointQueries } from './checkpoint.ts';
 import { deadLetterQueries } from './dead-letter.ts';
 import { explain } from './explain.ts';
+import { known } from './group.ts';
+import { groupView } from './group-view.ts';
 import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
 import { planRebalance } from './rebalance.ts';
-import { type AgentRow, agentKey, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
+import { type AgentRow, agentKey, type GroupRow, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';
 
@@ -69,6 +71,19 @@ export const queries: Machine<PoolShape>['queries'] = {
     const found = filter(state.migrations.values(), isMeant).sort((a, b) => a.order - b.order);
     const { items: migrations, nextPageToken } = page(found, input, (row) => row.order, migrationView);
     return { migrations, nextPageToken, total: found.length, revision: String(view.revision) };
+  },
+
+  getGroup: (state, { id }, view) => ({ group: groupView(known(state, id), state), revision: String(view.revision) }),
+
+  listGroups(state, input, view) {
+    const found = filter(state.groups.values(), (row) => groupMatches(row, input));
+    const { items: groups, nextPageToken } = page(
+      found,
+      input,
+      (row) => row.order,
+      (row) => groupView(row, state),
+    );
+    return { groups, nextPageToken, total: found.length, revision: String(view.revision) };
   },
 
   listAgentRequests(state, input, view) {
@@ -133,7 +148,11 @@ const agentMatches = (row: AgentRow, { swarm, type, states }: Input<'listAgents'
 const leaseMatches = (row: LeaseRow, { swarm, includeEnded }: Input<'listLeases'>): boolean =>
   (includeEnded || row.endedAt === 0) && (swarm === '' || row.borrower === swarm || row.lender === swarm);
 
-const taskMatches = (row: TaskRow, { swarm, states, labels }: Input<'listTasks'>): boolean =>
+const groupMatches = (row: GroupRow, { swarm, states }: Input<'listGroups'>): boolean =>
+  (swarm === '' || row.spec.swarm === swarm) && (states.length === 0 || states.includes(row.state));
+
+const taskMatches = (row: TaskRow, { swarm, states, labels, group }: Input<'listTasks'>): boolean =>
+  (group === '' || row.spec.ties?.group === group) &&
   (swarm === '' || row.spec.swarm === swarm) &&
   (states.length === 0 || states.includes(row.state)) &&
   Object.entries(labels).every(([key, value]) => row.spec.labels[key] === value);

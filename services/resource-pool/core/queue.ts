@@ -15,6 +15,8 @@ export interface Waiting extends Placed {
   readonly attempt: number;
   /** The agent of the attempt before, which another is preferred to; empty = none. */
   readonly avoid: string;
+  /** The group whose votes go to different agents, and this is one of them; empty = it is no vote. */
+  readonly ballot: string;
 }
 
 /** What a waiting task is made of. */
@@ -29,8 +31,13 @@ export const waitingOf = ({ id, spec, host, submittedAt, order, attempts }: Wait
   order,
   attempt: attempts.length + 1,
   avoid: attempts.at(-1)?.agent ?? '',
+  ballot: spec.ties?.vote ? spec.ties.group : '',
   place: -1,
 });
+
+/** Votes stand in lines of their own, since which agents may have one differs from vote to vote. */
+const lineKey = ({ id, wish, ballot }: Waiting): string =>
+  ballot === '' ? needKey(wish.need) : `${needKey(wish.need)}#${id}`;
 
 interface Line {
   readonly need: Need;
@@ -85,19 +92,27 @@ export class Queue {
     this.#waiting.delete(id);
     const key = poolKey(waiting.wish.swarm, waiting.type);
     const pool = this.#pools.get(key);
-    const line = pool?.get(needKey(waiting.wish.need));
+    const line = pool?.get(lineKey(waiting));
     if (!pool || !line) return;
     line.tasks.remove(waiting);
     if (line.tasks.size > 0) return;
-    pool.delete(needKey(waiting.wish.need));
+    pool.delete(lineKey(waiting));
     if (pool.size === 0) this.#pools.delete(key);
   }
 
-  /** The first `limit` tasks of a swarm and type that `offer` meets, without those in `except`. */
-  first(swarm: string, type: string, offer: Offer, limit: number, except: ReadonlySet<string>): Waiting[] {
+  /** The first `limit` tasks of a swarm and type that `offer` meets, without those in `except` and votes that are barred. */
+  first(
+    swarm: string,
+    type: string,
+    offer: Offer,
+    limit: number,
+    except: ReadonlySet<string>,
+    isBarred: (vote: Waiting) => boolean,
+  ): Waiting[] {
     const found: Waiting[] = [];
     for (const { need, tasks } of this.#pools.get(poolKey(swarm, type))?.values() ?? []) {
-      if (meets(offer, need)) takeFirst(tasks, limit, except, found);
+      if (!meets(offer, need) || (tasks.first?.ballot && isBarred(tasks.first))) continue;
+      takeFirst(tasks, limit, except, found);
     }
     if (found.length > 1) found.sort(this.byOrder);
     return found.length > limit ? found.slice(0, limit) : found;
@@ -134,7 +149,7 @@ export class Queue {
 
   #lineOf(waiting: Waiting): Line {
     const pool = entry(this.#pools, poolKey(waiting.wish.swarm, waiting.type), () => new Map<string, Line>());
-    return entry(pool, needKey(waiting.wish.need), () => ({
+    return entry(pool, lineKey(waiting), () => ({
       need: waiting.wish.need,
       tasks: new Ranked(this.goesFirst),
     }));

@@ -9,7 +9,8 @@ export function retentionDue(state: PoolState, settings: PoolSettings): number |
   const tasks = endedDue(state.endedTasks, settings.keepTasks, settings);
   const leases = endedDue(state.endedLeases, settings.keepLeases, settings);
   const migrations = endedDue(state.endedMigrations, settings.keepMigrations, settings);
-  const first = Math.min(tasks ?? Infinity, leases ?? Infinity, migrations ?? Infinity);
+  const groups = endedDue(state.endedGroups, settings.keepGroups, settings);
+  const first = Math.min(tasks ?? Infinity, leases ?? Infinity, migrations ?? Infinity, groups ?? Infinity);
   return first === Infinity ? undefined : first;
 }
 
@@ -27,6 +28,8 @@ export function forgettable(state: PoolState, now: number, settings: PoolSetting
   if (leases.length > 0) events.push({ type: 'lease.forgotten', data: { leases } });
   const migrations = oldest(state.endedMigrations, settings.keepMigrations, now, settings);
   if (migrations.length > 0) events.push({ type: 'migration.forgotten', data: { migrations } });
+  const groups = oldest(state.endedGroups, settings.keepGroups, now, settings);
+  if (groups.length > 0) events.push({ type: 'group.forgotten', data: { groups } });
   return events;
 }
 

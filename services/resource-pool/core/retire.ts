@@ -2,9 +2,10 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import { requireService } from './access.ts';
 import { removeAgent } from './agent.ts';
 import { Plan } from './dispatch.ts';
+import { cancelled } from './group.ts';
 import { endLease } from './lease.ts';
 import { withdrawn } from './request.ts';
-import type { Registered, TaskRow } from './rows.ts';
+import type { GroupRow, Registered, TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState, Retirement } from './state.ts';
 import { cancellation } from './task.ts';
@@ -26,10 +27,12 @@ export const retireCommands = (settings: PoolSettings): Pick<Machine<PoolShape>[
   },
 });
 
-/** One step: tasks first, so that agents that are freed or leave give no attempt out again. Nothing left: no events. */
+/** One step: groups and tasks first, so that agents that are freed or leave give no attempt out again. Nothing left: no events. */
 function retire(state: PoolState, { swarm, registrations }: Retirement, settings: PoolSettings): readonly PoolEvent[] {
   const isOver = (row: Registered) => registrations.includes(row.registration ?? '');
   const reason = `swarm ${swarm} was deregistered`;
+  const groups = first(state.groups.values(), (row) => row.spec.swarm === swarm && isGoing(row) && isOver(row));
+  if (groups.length > 0) return groups.map(({ id }) => cancelled(id, reason));
   const tasks = first(state.tasks.values(), (row) => row.spec.swarm === swarm && isOpen(row) && isOver(row));
   if (tasks.length > 0) return tasks.map((task) => cancellation(task, 'pool', reason));
   const requests = first(state.requests.values(), (row) => row.wish.swarm === swarm && isOver(row));
@@ -48,6 +51,8 @@ function retire(state: PoolState, { swarm, registrations }: Retirement, settings
   }
   return [];
 }
+
+const isGoing = (group: GroupRow): boolean => group.endedAt === 0 && group.ending === undefined;
 
 const isOpen = (task: TaskRow): boolean => !hasEnded(task.state) && task.cancelRequestedAt === 0;
 
@@ -72,6 +77,7 @@ export function strays(state: PoolState, registrationOf: (swarm: string) => stri
     else found.set(swarm, new Set([registration]));
   };
   for (const row of state.tasks.values()) if (isOpen(row)) look(row.spec.swarm, row);
+  for (const row of state.groups.values()) if (isGoing(row)) look(row.spec.swarm, row);
   for (const row of state.requests.values()) look(row.wish.swarm, row);
   for (const row of state.leases.values()) if (row.state === 'LEASE_STATE_ACTIVE') look(row.borrower, row);
   for (const [swarm, row] of state.lending.entries()) look(swarm, row);

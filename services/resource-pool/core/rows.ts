@@ -1,6 +1,14 @@
 import type { Effect } from '../../../libs/protocol/machine.ts';
 import type { Choice } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type {
+  Finding,
+  GateState,
+  GroupCounts,
+  GroupSpec,
+  GroupState,
+  Tally,
+} from '../../../libs/wire/hivebus/pool/v1/group.ts';
+import type {
   AgentState,
   Artefact,
   LeaseState,
@@ -162,6 +170,8 @@ export interface TaskRow extends Registered {
   readonly attempts: readonly AttemptRow[];
   /** While it waits before its next attempt: when that may be given out. Not there when it waits for an agent alone. */
   readonly notBefore?: number;
+  /** What was said of it, when it needs somebody's yes; not there before. */
+  readonly verdict?: VerdictRow;
   /** When its wait before an attempt was over; not there when there was none before the one that is next. */
   readonly readySince?: number;
   /** Why the agent of the last attempt was chosen; not there when that was not kept. */
@@ -186,6 +196,63 @@ export interface TaskRow extends Registered {
   readonly budget?: string;
   /** How many hops of delegation it is below the topmost task that has a budget. */
   readonly depth?: number;
+  /** Rises with age, see `orderOf`. */
+  readonly order: number;
+  readonly revision: number;
+}
+
+export interface VerdictRow {
+  readonly approved: boolean;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: number;
+}
+
+/** A gate that was reached. */
+export interface GateRow {
+  /** Its phase's name. */
+  readonly phase: string;
+  readonly state: GateState;
+  readonly findings: readonly Finding[];
+  readonly reachedAt: number;
+  readonly verdict?: VerdictRow;
+}
+
+/** How an adaptive group goes: see group-window.ts. */
+export interface WindowRow {
+  /** How many tasks may be in hand, in thousandths. */
+  readonly size: number;
+  /** When it was cut last: what was given out before is no news of how things are since. */
+  readonly cutAt: number;
+  /** Running means of what an attempt that succeeds takes, in ms: of long and of late. */
+  readonly longMs: number;
+  readonly shortMs: number;
+  readonly samples: number;
+}
+
+export interface GroupRow extends Registered {
+  readonly id: string;
+  readonly spec: GroupSpec;
+  /** How many tasks it was submitted with; more may have been added. */
+  readonly tasks: number;
+  readonly state: GroupState;
+  /** Index of the phase that it is in; as many as there are = all are over. Without phases there is one, 0. */
+  readonly phase: number;
+  /** Oldest first; of each phase at most one. */
+  readonly gates: readonly GateRow[];
+  /** Of an adaptive group. */
+  readonly window?: WindowRow;
+  /** While ENDING: how it will have ended. */
+  readonly ending?: GroupState;
+  /** Of one by consensus that was decided. */
+  readonly tallies?: readonly Tally[];
+  /** Once it has ended: its tasks may be forgotten before it is. */
+  readonly counts?: GroupCounts;
+  readonly reason: string;
+  readonly submittedAt: number;
+  readonly endedAt: number;
+  readonly submittedBy: string;
+  readonly traceparent: string;
   /** Rises with age, see `orderOf`. */
   readonly order: number;
   readonly revision: number;
@@ -293,6 +360,10 @@ export const orderOf = (at: { readonly revision: number; readonly index: number 
 
 /** Does it wait before its next attempt, and not for an agent? */
 export const isDelayed = (task: TaskRow): boolean => task.state === 'TASK_STATE_QUEUED' && task.notBefore !== undefined;
+
+/** May a task that was held back be given out at `now`? What a claim may still keep from it is looked at when it is due. */
+export const waitIsOver = ({ notBefore, attempts }: TaskRow, now: number): boolean =>
+  notBefore === undefined || (notBefore <= now && attempts.at(-1)?.claimMs === undefined);
 
 /** Since when a waiting task waits for an agent. */
 export const queuedSince = (task: TaskRow): number =>

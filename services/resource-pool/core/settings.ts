@@ -30,6 +30,8 @@ export interface PoolSettings {
   readonly maxAgents: number;
   /** Waiting tasks of one federation; more are refused. */
   readonly maxQueued: number;
+  /** Groups of one federation that have not ended; more are refused. */
+  readonly maxGroups: number;
   /** Waiting requests for agents of one federation; more are refused. */
   readonly maxRequests: number;
   /** Bytes of all checkpoints of one federation; beyond it they are refused. */
@@ -46,7 +48,9 @@ export interface PoolSettings {
   readonly keepLeases: number;
   /** Ended migrations that are kept, at least. */
   readonly keepMigrations: number;
-  /** Ended tasks, leases and migrations leave after so long, in ms, at the latest. */
+  /** Ended groups that are kept, at least. */
+  readonly keepGroups: number;
+  /** Ended tasks, groups, leases and migrations leave after so long, in ms, at the latest. */
   readonly keepMs: number;
   readonly retentionBatch: number;
   /**
@@ -69,6 +73,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   transferMs: 60_000,
   maxAgents: 100_000,
   maxQueued: 100_000,
+  maxGroups: 10_000,
   maxRequests: 10_000,
   maxCheckpointBytes: 64 << 20,
   maxArtefactBytes: 1 << 30,
@@ -78,6 +83,7 @@ export const DEFAULT_SETTINGS: PoolSettings = {
   keepTasks: 10_000,
   keepLeases: 1000,
   keepMigrations: 1000,
+  keepGroups: 1000,
   keepMs: 86_400_000,
   retentionBatch: 256,
   keptScores: 3,

@@ -16,6 +16,7 @@ import type {
   CheckpointRow,
   DeadLetterRow,
   DeliveryRow,
+  GroupRow,
   LeaseRow,
   LendingRow,
   LimitsRow,
@@ -30,6 +31,7 @@ import type {
 } from './rows.ts';
 import { Scoring } from './score.ts';
 import type { PoolSettings } from './settings.ts';
+import { Ties } from './ties.ts';
 import { Usage } from './usage.ts';
 import { Workers } from './workers.ts';
 
@@ -39,12 +41,16 @@ import { Workers } from './workers.ts';
  * - a task has at most one current attempt, and exactly one outcome once it has ended;
  * - no task waits while an agent that serves its swarm, fits it and is ready has a free slot;
  * - an agent has a lease exactly when that lease is ACTIVE or DRAINING;
+ * - no task is given out before the tasks that it depends on ended as its policy allows, nor while its group is paused;
+ * - no two votes of a group are given to the same agent, and a group has no more in hand than its bound;
  * - no request and no offered task waits while an agent that could be lent to it is at home and has a free slot.
  */
 export interface PoolState {
   readonly agents: Table<AgentRow>;
   readonly leases: Table<LeaseRow>;
   readonly tasks: Table<TaskRow>;
+  /** Tasks that belong together. */
+  readonly groups: Table<GroupRow>;
   readonly deliveries: Table<DeliveryRow>;
   /** By task, of those that have stored one and not ended. */
   readonly checkpoints: Table<CheckpointRow>;
@@ -79,7 +85,11 @@ export interface PoolState {
   readonly endedMigrations: EndedOnes;
   readonly workers: Workers;
   readonly queue: Queue;
-  /** `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them. */
+  readonly ties: Ties;
+  /**
+   * `task/<id>`, `lease/<id>`, `agent/<key>` by a time before which nothing is due for them; at 0, `group/<id>` and
+   * `blocked/<task>` that must be looked at because something changed for them.
+   */
   readonly due: DueQueue;
   readonly endedTasks: EndedOnes;
   readonly endedLeases: EndedOnes;
@@ -91,6 +101,7 @@ export interface PoolState {
   readonly deadBytes: { value: number };
   /** How many tasks and budgets refer to each budget. */
   readonly budgetRefs: Map<string, number>;
+  readonly endedGroups: EndedOnes;
   /** Deliveries by agent, for agents that are owed any. */
   readonly owed: Map<string, Set<string>>;
   /** The setting, where plans find it. */
@@ -118,6 +129,7 @@ export class EndedOnes {
   }
 
   add({ id, endedAt, order }: Omit<Ended, 'place'>): void {
+    if (this.#byId.has(id)) return;
     const ended = { id, endedAt, order, place: -1 };
     this.#byId.set(id, ended);
     this.#heap.add(ended);
@@ -143,6 +155,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     agents: new Table(),
     leases: new Table(),
     tasks: new Table(),
+    groups: new Table(),
     deliveries: new Table(),
     checkpoints: new Table(),
     budgets: new Table(),
@@ -166,6 +179,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     stealing: new Stealing(),
     workers: new Workers(scoring),
     queue: new Queue(),
+    ties: new Ties(),
     due: new DueQueue(),
     endedTasks: new EndedOnes(),
     endedLeases: new EndedOnes(),
@@ -173,6 +187,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     artefactBytes: { value: 0 },
     deadBytes: { value: 0 },
     budgetRefs: new Map(),
+    endedGroups: new EndedOnes(),
     owed: new Map(),
     keptScores,
   };
@@ -234,6 +249,11 @@ export interface PoolShape {
     submitTask: Command<Submission, wire.SubmitTaskResponse>;
     replayTask: Command<wire.ReplayTaskRequest, wire.ReplayTaskResponse>;
     cancelTask: Command<wire.CancelTaskRequest, wire.CancelTaskResponse>;
+    submitGroup: Command<wire.SubmitGroupRequest, wire.SubmitGroupResponse>;
+    pauseGroup: Command<wire.PauseGroupRequest, wire.PauseGroupResponse>;
+    resumeGroup: Command<wire.ResumeGroupRequest, wire.ResumeGroupResponse>;
+    cancelGroup: Command<wire.CancelGroupRequest, wire.CancelGroupResponse>;
+    decide: Command<wire.DecideRequest, wire.DecideResponse>;
     /** A command without events, because its answer carries the leader's epoch and must not be stale. */
     listAssignments: Command<wire.ListAssignmentsRequest, wire.ListAssignmentsResponse>;
     confirmAssignment: Command<wire.ConfirmAssignmentRequest, wire.ConfirmAssignmentResponse>;
@@ -265,6 +285,8 @@ export interface PoolShape {
     /** Internal: what an artefact is. */
     artefact: Command<wire.ReadArtefactRequest, wire.Artefact>;
     getCheckpoint: Command<wire.GetCheckpointRequest, wire.GetCheckpointResponse>;
+    getGroup: Command<wire.GetGroupRequest, wire.GetGroupResponse>;
+    listGroups: Command<wire.ListGroupsRequest, wire.ListGroupsResponse>;
     getLendingPolicy: Command<wire.GetLendingPolicyRequest, wire.GetLendingPolicyResponse>;
     getSwarmLimits: Command<wire.GetSwarmLimitsRequest, wire.GetSwarmLimitsResponse>;
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
@@ -309,6 +331,15 @@ export interface PoolShape {
     'task.replayed': events.TaskReplayed;
     'budget.charged': events.BudgetCharged;
     'task.forgotten': events.TaskForgotten;
+    'task.released': events.TaskReleased;
+    'task.approved': events.TaskApproved;
+    'group.submitted': events.GroupSubmitted;
+    'group.paused': events.GroupPaused;
+    'group.resumed': events.GroupResumed;
+    'group.gate': events.GroupGate;
+    'group.ending': events.GroupEnding;
+    'group.ended': events.GroupEnded;
+    'group.forgotten': events.GroupForgotten;
     'delivery.settled': events.DeliverySettled;
     'policy.set': events.PolicySet;
     'lending.set': events.LendingPolicySet;

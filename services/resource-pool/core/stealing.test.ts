@@ -108,6 +108,20 @@ describe('a task that waits', () => {
     expect(new Set(leases(pool).map(({ id }) => id)).size).toBe(2);
   });
 
+  test('is taken in the same decision in which another agent is lent to who asked for it', () => {
+    const pool = stealing();
+    pool.register('own', { type: 'test' });
+    pool.register('x', { swarm: 'b' });
+    const wish = { swarm: 'c', type: 'test', capabilities: [], termMs: 0, lender: '', waitMs: 60_000, priority: 0 };
+    pool.submit('busy', { type: 'test', maxAttempts: 1 });
+    pool.run.execute('requestAgent', wish, { now: pool.now });
+    pool.submit('t1');
+    pool.run.execute('cancelTask', { id: 'busy', reason: '' }, { now: pool.now });
+    pool.pass(11_000);
+    expect(leases(pool).map(({ agent }) => agent)).toEqual(['a/own', 'b/x']);
+    expect(pool.where('t1')).toBe('ASSIGNED on b/x');
+  });
+
   test('waits its time anew for each attempt', () => {
     const pool = stealing();
     pool.register('x', { swarm: 'b' });

@@ -10,6 +10,7 @@ import {
   currentAttempt,
   type DeadLetterRow,
   type DeliveryRow,
+  type GroupRow,
   isDelayed,
   type LeaseRow,
   type MeasureRow,
@@ -152,6 +153,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
   if (from && from !== to) state.workers.hold(from, row.id, false);
   state.tasks.set(row.id, row);
   if (to && from !== to) state.workers.hold(to, row.id, true);
+  if (row.spec.ties) indexTies(state, before, row);
   indexTask(state, row, settings);
 }
 
@@ -159,8 +161,73 @@ function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void
   state.usage.task(row, 1);
   if (row.state === 'TASK_STATE_QUEUED' && !isDelayed(row)) state.queue.add(row);
   if (state.stealing.afterMs > 0) indexOffer(state, row);
-  if (hasEnded(row.state)) state.endedTasks.add(row);
+  if (hasEnded(row.state)) indexEnded(state, row);
   schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
+}
+
+/** It may be forgotten, unless others still need it; whoever waits for it is looked at. */
+function indexEnded(state: PoolState, row: TaskRow): void {
+  if (!state.ties.isPinned(row)) state.endedTasks.add(row);
+  for (const id of state.ties.dependantsOf(row.id) ?? []) {
+    const dependant = state.tasks.get(id);
+    if (dependant) lookAt(state, dependant);
+  }
+}
+
+/** A task's ties are new, or it has changed. */
+function indexTies(state: PoolState, before: TaskRow | undefined, row: TaskRow): void {
+  tie(state, before, row);
+  const isOpen = !hasEnded(row.state);
+  if (isOpen && before) return;
+  for (const { task } of row.spec.ties?.after ?? []) {
+    if (isOpen) state.endedTasks.delete(task);
+    else unpin(state, task);
+  }
+}
+
+function tie(state: PoolState, before: TaskRow | undefined, row: TaskRow): void {
+  state.ties.put(before, row);
+  lookAt(state, row);
+}
+
+/** Something changed for a task that has ties: what follows is looked for at the next tick. */
+function lookAt(state: PoolState, row: TaskRow): void {
+  const { group = '' } = row.spec.ties ?? {};
+  if (group !== '') schedule(state.due, `group/${group}`, 0);
+  else schedule(state.due, `blocked/${row.id}`, row.state === 'TASK_STATE_BLOCKED' ? 0 : undefined);
+}
+
+/** A task may be forgotten unless another still needs it. */
+function unpin(state: PoolState, id: string): void {
+  const row = state.tasks.get(id);
+  if (row && hasEnded(row.state) && !state.ties.isPinned(row)) state.endedTasks.add(row);
+}
+
+export function putGroup(state: PoolState, row: GroupRow): void {
+  const before = state.groups.get(row.id);
+  state.groups.set(row.id, row);
+  if (!before) return indexGroup(state, row);
+  if (row.endedAt > 0) endGroup(state, row);
+  else schedule(state.due, `group/${row.id}`, 0);
+}
+
+function indexGroup(state: PoolState, row: GroupRow): void {
+  if (row.endedAt > 0) return state.endedGroups.add(row);
+  state.ties.open(row.id);
+  schedule(state.due, `group/${row.id}`, 0);
+}
+
+function endGroup(state: PoolState, row: GroupRow): void {
+  const members = state.ties.members(row.id)?.tasks ?? [];
+  state.ties.close(row.id);
+  state.due.delete(`group/${row.id}`);
+  state.endedGroups.add(row);
+  for (const id of members) unpin(state, id);
+}
+
+export function deleteGroup(state: PoolState, id: string): void {
+  state.groups.delete(id);
+  state.endedGroups.delete(id);
 }
 
 export function deleteTask(state: PoolState, id: string): void {
@@ -250,6 +317,8 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.leases.values()) indexLease(state, row);
   for (const row of state.requests.values()) indexRequest(state, row);
   for (const row of state.migrations.values()) indexMigration(state, row, settings);
+  for (const row of state.groups.values()) indexGroup(state, row);
+  for (const row of state.tasks.values()) if (row.spec.ties) tie(state, undefined, row);
   for (const row of state.tasks.values()) {
     const holder = currentAttempt(row)?.agent;
     if (holder) state.workers.hold(holder, row.id, true);

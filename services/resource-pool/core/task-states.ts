@@ -1,29 +1,51 @@
 import type { TaskState } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** What can happen to a task; each is brought about by one type of event. */
-export type Step = 'assign' | 'ready' | 'offer' | 'start' | 'retry' | 'cancel' | 'succeed' | 'fail' | 'end-cancelled';
+export type Step =
+  | 'release'
+  | 'approve'
+  | 'hold'
+  | 'assign'
+  | 'ready'
+  | 'offer'
+  | 'start'
+  | 'retry'
+  | 'cancel'
+  | 'succeed'
+  | 'fail'
+  | 'end-cancelled';
 
 /**
  * A task's life. What is not listed cannot happen: decisions never bring it about, and applying it changes nothing.
  *
- *     QUEUED ──assign──► ASSIGNED ──start──► RUNNING ──► SUCCEEDED | FAILED | CANCELLED
- *        ▲                  │                   │
- *        └──────retry───────┴───────────────────┘
+ *     BLOCKED ──release──► QUEUED ──assign──► ASSIGNED ──start──► RUNNING ──► SUCCEEDED | FAILED | CANCELLED
+ *        ▲                  │ ▲                  │                   │
+ *        └──────hold────────┤ └──────retry───────┴───────────────────┤
+ *                           └──────hold (its group is paused)────────┘
  *
+ * A task begins as BLOCKED when it has ties to others, else as QUEUED.
  * A task that is tried again may have to wait first; `ready` ends that. One that has waited long may be offered to agents of other swarms. An assigned task may end without `start`: its agent may have begun although its confirmation was lost.
  */
 const TRANSITIONS: Readonly<Record<TaskState, Readonly<Partial<Record<Step, TaskState>>>>> = {
   TASK_STATE_UNSPECIFIED: {},
+  TASK_STATE_BLOCKED: {
+    release: 'TASK_STATE_QUEUED',
+    approve: 'TASK_STATE_BLOCKED',
+    fail: 'TASK_STATE_FAILED',
+    'end-cancelled': 'TASK_STATE_CANCELLED',
+  },
   TASK_STATE_QUEUED: {
     assign: 'TASK_STATE_ASSIGNED',
     ready: 'TASK_STATE_QUEUED',
     offer: 'TASK_STATE_QUEUED',
+    hold: 'TASK_STATE_BLOCKED',
     fail: 'TASK_STATE_FAILED',
     'end-cancelled': 'TASK_STATE_CANCELLED',
   },
   TASK_STATE_ASSIGNED: {
     start: 'TASK_STATE_RUNNING',
     retry: 'TASK_STATE_QUEUED',
+    hold: 'TASK_STATE_BLOCKED',
     cancel: 'TASK_STATE_ASSIGNED',
     succeed: 'TASK_STATE_SUCCEEDED',
     fail: 'TASK_STATE_FAILED',
@@ -31,6 +53,7 @@ const TRANSITIONS: Readonly<Record<TaskState, Readonly<Partial<Record<Step, Task
   },
   TASK_STATE_RUNNING: {
     retry: 'TASK_STATE_QUEUED',
+    hold: 'TASK_STATE_BLOCKED',
     cancel: 'TASK_STATE_RUNNING',
     succeed: 'TASK_STATE_SUCCEEDED',
     fail: 'TASK_STATE_FAILED',

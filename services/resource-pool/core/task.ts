@@ -5,19 +5,22 @@ import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { TaskSubmitted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { SubmitTaskResponse, TaskOrigin, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, registrationOf, requireMember, requireRegistration, requireSwarm } from './access.ts';
+import { adaptGroup } from './adapt-group.ts';
 import { taskKey, withLast } from './attempt-events.ts';
 import { type Lineage, lineageOf, newBudget, requireBudget, submissionCharge } from './budget.ts';
 import { bury } from './burial.ts';
+import { withDefaults } from './defaults.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
 import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
 import { countSubmission, requireRoomToSubmit } from './limits.ts';
 import { learn } from './measure.ts';
 import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
-import { DEFAULT_MAX_ATTEMPTS, DEFAULT_TASK_TIMEOUT_MS, type PoolSettings } from './settings.ts';
+import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState, Submission } from './state.ts';
 import { deleteCheckpoint, deleteTask, putBudget, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
+import { tied } from './task-ties.ts';
 import { taskView } from './view.ts';
 
 export const taskCommands = (
@@ -48,21 +51,22 @@ export function submission(
   ctx: Ctx<PoolSoft>,
   settings: PoolSettings,
 ): Decision<PoolShape, SubmitTaskResponse> {
-  const spec = withDefaults(input.spec as TaskSpec);
-  requireMember(ctx, spec.swarm, 'submit a task');
-  keyOfSwarm(ctx, spec.swarm);
+  const given = withDefaults(input.spec as TaskSpec);
+  requireMember(ctx, given.swarm, 'submit a task');
+  keyOfSwarm(ctx, given.swarm);
   const id = input.id || ctx.id('task');
   const revision = String(ctx.revision);
   const known = state.tasks.get(id);
   if (known) {
-    if (!input.idempotent || !sameJson(known.spec, spec)) throw taken(id, input.idempotent);
+    if (!input.idempotent || !sameJson(known.spec, asKnown(given, known))) throw taken(id, input.idempotent);
     return { events: [], reply: () => ({ task: viewOf(state, id), revision, created: false, agent: '' }) };
   }
-  if (state.queue.size >= settings.maxQueued) throw queueFull(settings.maxQueued);
-  requireRoomToSubmit(state, spec.swarm, ctx.now);
+  requireRoom(state, 1, settings);
+  requireRoomToSubmit(state, given.swarm, ctx.now);
+  const spec = tied(state, id, given);
   const lineage = requireBudget(state, ctx, id, spec.budget, origin?.parent ?? '');
   const plan = new Plan(state);
-  plan.queue({ id, spec, submittedAt: ctx.now, order: Number.MAX_SAFE_INTEGER, attempts: [] });
+  if (!spec.ties) plan.queue({ id, spec, submittedAt: ctx.now, order: Number.MAX_SAFE_INTEGER, attempts: [] });
   const { traceparent, correlationId, hops } = ctx.trace;
   const submittedBy = describePrincipal(ctx.principal);
   const registration = registrationOf(ctx, spec.swarm);
@@ -131,7 +135,10 @@ export const taskEvents = (
       if (!to) return;
       const attempt = currentAttempt(task);
       const { outcome, reason } = data;
-      if (attempt) learn(state, attempt, outcome, at.time);
+      if (attempt) {
+        learn(state, attempt, outcome, at.time);
+        adaptGroup(state, task, attempt, outcome, at.time);
+      }
       const ended: TaskRow = {
         ...task,
         state: to,
@@ -159,7 +166,7 @@ export const taskEvents = (
 const newRow = (data: TaskSubmitted, lineage: Lineage, at: Stamp): TaskRow => ({
   id: data.task,
   spec: data.spec as TaskSpec,
-  state: 'TASK_STATE_QUEUED',
+  state: data.spec?.ties ? 'TASK_STATE_BLOCKED' : 'TASK_STATE_QUEUED',
   attempts: [],
   reason: '',
   cancelRequestedAt: 0,
@@ -176,23 +183,26 @@ const newRow = (data: TaskSubmitted, lineage: Lineage, at: Stamp): TaskRow => ({
   ...(data.origin ? { origin: data.origin } : {}),
 });
 
-const withDefaults = (spec: TaskSpec): TaskSpec => ({
-  ...spec,
-  timeoutMs: spec.timeoutMs || DEFAULT_TASK_TIMEOUT_MS,
-  maxAttempts: spec.maxAttempts || DEFAULT_MAX_ATTEMPTS,
-});
+/** A submission as it would be kept: which phase one that names none belongs to was settled when it came. */
+const asKnown = (given: TaskSpec, { spec }: TaskRow): TaskSpec =>
+  given.ties?.phase === '' && spec.ties ? { ...given, ties: { ...given.ties, phase: spec.ties.phase } } : given;
 
 const viewOf = (state: PoolState, id: string) => {
   const row = state.tasks.get(id);
   return row && taskView(row, state);
 };
 
-const taken = (id: string, idempotent = false): HiveError =>
+export const taken = (id: string, idempotent = false): HiveError =>
   new HiveError(
     'ALREADY_EXISTS',
     `task ${quote(id)} exists already${idempotent ? ' with another spec, and a task cannot be changed' : ''}; choose another id`,
     { reason: idempotent ? 'OTHER_SPEC' : 'ID_TAKEN' },
   );
+
+/** Refuses more tasks than may wait. */
+export function requireRoom(state: PoolState, tasks: number, { maxQueued }: PoolSettings): void {
+  if (state.queue.size + state.ties.blocked + tasks > maxQueued) throw queueFull(maxQueued);
+}
 
 const queueFull = (limit: number): HiveError =>
   new HiveError('RESOURCE_EXHAUSTED', `${limit} tasks wait already, which is the limit; submit it again later`, {

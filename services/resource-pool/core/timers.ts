@@ -1,14 +1,17 @@
 import { formatDuration } from '../../../libs/kernel/durations.ts';
 import { removeAgent } from './agent.ts';
 import { endAttempt, overdue, overdueInQueue } from './attempt.ts';
+import { blockedMoves } from './dependency.ts';
 import { Plan } from './dispatch.ts';
 import { giveBack } from './draining.ts';
 import { agentDue, cancelDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
+import { groupMoves } from './group-moves.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
 import { lateMigration } from './migration.ts';
 import { offerDue } from './offered.ts';
 import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
+import { currentAttempt, waitIsOver } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 
@@ -60,6 +63,8 @@ function rowDue(state: PoolState, key: string, epochStart: number, settings: Poo
     const task = state.tasks.get(id);
     return task && offerDue(task, epochStart, state.stealing.afterMs);
   }
+  // At once, as long as there is anything to do.
+  if (isTie(table)) return tieEvents(state, table, id, 1).length > 0 ? 0 : undefined;
   const agent = state.agents.get(id);
   return agent && agentDue(agent, epochStart, settings);
 }
@@ -74,13 +79,28 @@ function parse(key: string): DueRow {
   return { table: key.slice(0, slash), id: key.slice(slash + 1) };
 }
 
+/** What is looked at because something changed, and not because of time. */
+const isTie = (table: string): boolean => table === 'group' || table === 'blocked';
+
+/** Events of groups in one record, at most: of about 200 bytes each. */
+const MAX_MOVES = 256;
+
+function tieEvents(state: PoolState, table: string, id: string, max: number): PoolEvent[] {
+  if (table === 'group') {
+    const group = state.groups.get(id);
+    return group ? groupMoves(state, group, max) : [];
+  }
+  const task = state.tasks.get(id);
+  return task ? blockedMoves(state, task) : [];
+}
+
 /** What time has brought about by `now`. Agents are removed one at a time and alone: each is a plan of its own. */
 export function tick(state: PoolState, now: number, epochStart: number, settings: PoolSettings): PoolEvent[] {
   const plan = new Plan(state);
   const events: PoolEvent[] = [];
   const rows = dueRows(state, now, epochStart, settings);
   for (const { table, id } of rows) {
-    if (table === 'offer') continue;
+    if (table === 'offer' || isTie(table)) continue;
     if (table === 'agent') {
       const agent = state.agents.get(id);
       if (agent?.state === 'AGENT_STATE_READY' || agent?.state === 'AGENT_STATE_SUSPECT') {
@@ -94,6 +114,8 @@ export function tick(state: PoolState, now: number, epochStart: number, settings
     events.push(...rowEvents(state, table, id, now, epochStart, plan, settings));
   }
   const offered = offers(state, rows, plan);
+  // Apart from what is due by time, which may change the same tasks.
+  if (events.length === 0 && offered.length === 0) events.push(...tieMoves(state, rows, now, plan));
   return [...events, ...offered, ...settled(state, plan), ...forgettable(state, now, settings)];
 }
 
@@ -106,6 +128,21 @@ function offers(state: PoolState, rows: readonly DueRow[], plan: Plan): PoolEven
   if (tasks.length === 0) return [];
   plan.stealer.offer(tasks);
   return [{ type: 'task.offered', data: { tasks: tasks.map(({ id }) => id) } }];
+}
+
+/** What groups and blocked tasks do next. No task is a matter of two of them. */
+function tieMoves(state: PoolState, rows: readonly DueRow[], now: number, plan: Plan): PoolEvent[] {
+  const events: PoolEvent[] = [];
+  for (const { table, id } of rows) {
+    if (!isTie(table) || events.length >= MAX_MOVES) continue;
+    for (const move of tieEvents(state, table, id, MAX_MOVES - events.length)) {
+      const task = move.type === 'task.released' ? state.tasks.get(move.data.task) : undefined;
+      if (task && waitIsOver(task, now)) plan.queue(task);
+      if (move.type === 'group.ending') for (const held of state.ties.members(id)?.tasks ?? []) plan.unqueue(held);
+      events.push(move);
+    }
+  }
+  return events;
 }
 
 /** Tasks before leases: whether a lease must drain depends on what has ended. */
@@ -143,7 +180,7 @@ function rowEvents(
   }
   const task = state.tasks.get(id);
   if (!task) return [];
-  if (task.state === 'TASK_STATE_QUEUED') return [overdueInQueue(task, now, epochStart, plan)];
+  if (!currentAttempt(task)) return [overdueInQueue(task, now, epochStart, plan)];
   const isCancelDue = task.cancelRequestedAt > 0 && cancelDue(task, epochStart, settings) <= now;
   return [endAttempt(task, overdue(task, isCancelDue, now, epochStart, settings), plan, settings)];
 }

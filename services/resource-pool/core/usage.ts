@@ -1,4 +1,5 @@
 import { currentAttempt, type LeaseRow, type TaskRow } from './rows.ts';
+import { hasEnded } from './task-states.ts';
 
 /** How many there are by swarm; none are not kept. */
 class Counter {
@@ -19,7 +20,7 @@ class Counter {
 export class Usage {
   /** Tasks that are given out. */
   readonly running = new Counter();
-  /** Tasks that wait. */
+  /** Tasks that wait, for whatever. */
   readonly queued = new Counter();
   /** Agents that it has borrowed. */
   readonly leases = new Counter();
@@ -31,7 +32,7 @@ export class Usage {
   /** A task's row came (1) or went (-1). */
   task(row: TaskRow, by: 1 | -1): void {
     if (currentAttempt(row)) this.running.add(row.spec.swarm, by);
-    else if (row.state === 'TASK_STATE_QUEUED') this.queued.add(row.spec.swarm, by);
+    else if (!hasEnded(row.state)) this.queued.add(row.spec.swarm, by);
   }
 
   /** A lease's row came (1) or went (-1). */

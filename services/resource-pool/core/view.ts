@@ -14,6 +14,7 @@ import { budgetUse } from './budget.ts';
 import { obstaclesText, otherTypesText } from './candidates.ts';
 import { claimOver } from './claim.ts';
 import { leaseDue, requestDue } from './due.ts';
+import { blockedBy, verdictView } from './group-view.ts';
 import { meets, wishOfTask } from './need.ts';
 import type {
   AgentRow,
@@ -119,7 +120,8 @@ export const taskView = (row: TaskRow, state: PoolState): Task => ({
   artefacts: artefactsOf(row, state),
   origin: row.origin,
   budgetUse: row.budget === undefined ? undefined : budgetUse(state, row),
-  waitingFor: row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '',
+  waitingFor: waitText(row, state),
+  verdict: row.verdict && verdictView(row.verdict),
 });
 
 const checkpointOf = ({ id }: TaskRow, state: PoolState): Checkpoint | undefined => {
@@ -155,6 +157,11 @@ const attemptView = (row: AttemptRow): Attempt => ({
 /** Its last agent may still be at it, and nobody can ask it. */
 const claimWait = (task: TaskRow): string =>
   `the end of the claim that ${task.attempts.at(-1)?.agent} has on it, not before ${time(claimOver(task, 0))}`;
+
+function waitText(row: TaskRow, state: PoolState): string {
+  if (row.state === 'TASK_STATE_BLOCKED') return blockedBy(row, state);
+  return row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '';
+}
 
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */
 function waitingFor(task: TaskRow, state: PoolState): string {

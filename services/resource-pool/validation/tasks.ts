@@ -3,6 +3,7 @@ import { MAX_HOPS } from '../../../libs/protocol/envelope.ts';
 import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { borrowing } from './leases.ts';
 import { bounded, DAY_MS, jsonBytes, labels, MAX_PAYLOAD_BYTES, MAX_WAIT_MS, page, selector, stated } from './parts.ts';
+import { checkTies } from './ties.ts';
 
 /** Tasks as their submitters see them, and what is explained and watched of them. */
 
@@ -23,7 +24,8 @@ export function checkSubmission({ id, spec, origin }: rpc.SubmitTaskRequest): vo
   checks.done();
 }
 
-function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
+/** A task's spec, at `spec.` of the request. */
+export function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
   checks.name('spec.swarm', spec.swarm);
   checks.name('spec.type', spec.type);
   checks.names('spec.capabilities', spec.capabilities);
@@ -65,11 +67,13 @@ function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
       'must limit spend or hops; leave it out for no limit',
     );
   }
+  if (spec.ties) checkTies(checks, spec.ties);
 }
 
 export function checkTaskList(request: rpc.ListTasksRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('swarm', request.swarm);
+  checks.nameOrEmpty('group', request.group);
   stated(checks, request.states, 'TASK_STATE_UNSPECIFIED');
   labels(checks, 'labels', request.labels);
   page(checks, request.pageSize, request.pageToken, /^\d+$/);

@@ -7,6 +7,20 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Struct, Value } from "../../../google/protobuf/struct.ts";
+import {
+  AdaptiveRule,
+  Approval,
+  ConsensusRule,
+  FailurePolicy,
+  failurePolicyFromJSON,
+  failurePolicyToJSON,
+  failurePolicyToNumber,
+  GroupStrategy,
+  groupStrategyFromJSON,
+  groupStrategyToJSON,
+  groupStrategyToNumber,
+  Phase,
+} from "../../pool/v1/group.ts";
 import { AgentSelector, TaskBudget } from "../../pool/v1/pool.ts";
 import { PersistentVolume } from "../../registry/v1/cluster.ts";
 
@@ -18,7 +32,7 @@ export const protobufFileName = "hivebus/manifest/v1/manifest.proto";
 export interface Manifest {
   /** swarm.claudeflow.io/v1alpha1. */
   apiVersion: string;
-  /** SwarmCluster, SwarmAgent, SwarmTask or SwarmMemory. */
+  /** SwarmCluster, SwarmAgent, SwarmTask, SwarmTaskGroup or SwarmMemory. */
   kind: string;
   /** What it is called. */
   metadata?:
@@ -89,7 +103,19 @@ export interface TaskManifest {
     | TaskLimitsManifest
     | undefined;
   /** What it and the tasks that come of it may use together. */
-  budget?: TaskBudget | undefined;
+  budget?:
+    | TaskBudget
+    | undefined;
+  /** The tasks that must have ended before, by name: of the same files, of its group, or of the pool; at most 32. */
+  after: string[];
+  /** What becomes of it when one of these did not succeed: cancel, fail or continue; left out = cancel. */
+  onDependencyFailure: FailurePolicy;
+  /** The group that it is added to. Not in a SwarmTaskGroup. */
+  group: string;
+  /** The phase of its group; empty = the first, or the one that the group is in. */
+  phase: string;
+  /** Set, if only to {}: it waits for somebody's yes. */
+  approval?: Approval | undefined;
 }
 
 /** How a task is tried again after it failed or timed out, see hivebus.pool.v1.RetryPolicy. */
@@ -109,6 +135,40 @@ export interface TaskLimitsManifest {
   queued: string;
   /** How long it may take from its submission to its end, a duration from 100ms to 168h; empty = no limit. */
   total: string;
+}
+
+/** The `spec` of a SwarmTaskGroup: tasks that belong together, submitted at once. */
+export interface TaskGroupManifest {
+  /** The cluster whose swarm it belongs to. */
+  clusterRef: string;
+  /** For people; at most 128 characters; empty = the manifest's name. */
+  title: string;
+  /** parallel, sequential, adaptive or consensus; left out = parallel. */
+  strategy: GroupStrategy;
+  /** How many of its tasks are in hand at once; 0 = no limit. */
+  maxConcurrency: number;
+  /** What a failed task means for the others: cancel or continue; left out = cancel when it is sequential. */
+  onFailure: FailurePolicy;
+  /** Its phases in their order, each with the gate at its end. */
+  phases: Phase[];
+  /** When it is adaptive. */
+  adaptive?:
+    | AdaptiveRule
+    | undefined;
+  /** When it decides by consensus. */
+  consensus?:
+    | ConsensusRule
+    | undefined;
+  /** Its tasks. */
+  tasks: GroupTaskManifest[];
+}
+
+/** A task of a SwarmTaskGroup. */
+export interface GroupTaskManifest {
+  /** Its name, unique in the group; its id is `<group>-<name>`. */
+  name: string;
+  /** What is to be done; `clusterRef` is the group's. */
+  spec?: TaskManifest | undefined;
 }
 
 /** The `spec` of a SwarmMemory: one entry of shared memory. */
@@ -449,6 +509,11 @@ function createBaseTaskManifest(): TaskManifest {
     retry: undefined,
     limits: undefined,
     budget: undefined,
+    after: [],
+    onDependencyFailure: FailurePolicy.FAILURE_POLICY_UNSPECIFIED,
+    group: "",
+    phase: "",
+    approval: undefined,
   };
 }
 
@@ -501,6 +566,21 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.budget !== undefined) {
       TaskBudget.encode(message.budget, writer.uint32(130).fork()).join();
+    }
+    for (const v of message.after) {
+      writer.uint32(138).string(v!);
+    }
+    if (message.onDependencyFailure !== FailurePolicy.FAILURE_POLICY_UNSPECIFIED) {
+      writer.uint32(144).int32(failurePolicyToNumber(message.onDependencyFailure));
+    }
+    if (message.group !== "") {
+      writer.uint32(154).string(message.group);
+    }
+    if (message.phase !== "") {
+      writer.uint32(162).string(message.phase);
+    }
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -646,6 +726,46 @@ export const TaskManifest: MessageFns<TaskManifest> = {
             message.budget = TaskBudget.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.after.push(reader.string());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.onDependencyFailure = failurePolicyFromJSON(reader.int32());
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -690,6 +810,17 @@ export const TaskManifest: MessageFns<TaskManifest> = {
       retry: isSet(object.retry) ? TaskRetryManifest.fromJSON(object.retry) : undefined,
       limits: isSet(object.limits) ? TaskLimitsManifest.fromJSON(object.limits) : undefined,
       budget: isSet(object.budget) ? TaskBudget.fromJSON(object.budget) : undefined,
+      after: globalThis.Array.isArray(object?.after)
+        ? object.after.map((e: any) => globalThis.String(e))
+        : [],
+      onDependencyFailure: isSet(object.onDependencyFailure)
+        ? failurePolicyFromJSON(object.onDependencyFailure)
+        : isSet(object.on_dependency_failure)
+        ? failurePolicyFromJSON(object.on_dependency_failure)
+        : FailurePolicy.FAILURE_POLICY_UNSPECIFIED,
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      phase: isSet(object.phase) ? globalThis.String(object.phase) : "",
+      approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined,
     };
   },
 
@@ -742,6 +873,21 @@ export const TaskManifest: MessageFns<TaskManifest> = {
     }
     if (message.budget !== undefined) {
       obj.budget = TaskBudget.toJSON(message.budget);
+    }
+    if (message.after?.length) {
+      obj.after = message.after;
+    }
+    if (message.onDependencyFailure !== FailurePolicy.FAILURE_POLICY_UNSPECIFIED) {
+      obj.onDependencyFailure = failurePolicyToJSON(message.onDependencyFailure);
+    }
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.phase !== "") {
+      obj.phase = message.phase;
+    }
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
     }
     return obj;
   },
@@ -896,6 +1042,287 @@ export const TaskLimitsManifest: MessageFns<TaskLimitsManifest> = {
     }
     if (message.total !== "") {
       obj.total = message.total;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskGroupManifest(): TaskGroupManifest {
+  return {
+    clusterRef: "",
+    title: "",
+    strategy: GroupStrategy.GROUP_STRATEGY_UNSPECIFIED,
+    maxConcurrency: 0,
+    onFailure: FailurePolicy.FAILURE_POLICY_UNSPECIFIED,
+    phases: [],
+    adaptive: undefined,
+    consensus: undefined,
+    tasks: [],
+  };
+}
+
+export const TaskGroupManifest: MessageFns<TaskGroupManifest> = {
+  encode(message: TaskGroupManifest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clusterRef !== "") {
+      writer.uint32(10).string(message.clusterRef);
+    }
+    if (message.title !== "") {
+      writer.uint32(18).string(message.title);
+    }
+    if (message.strategy !== GroupStrategy.GROUP_STRATEGY_UNSPECIFIED) {
+      writer.uint32(24).int32(groupStrategyToNumber(message.strategy));
+    }
+    if (message.maxConcurrency !== 0) {
+      writer.uint32(32).uint32(message.maxConcurrency);
+    }
+    if (message.onFailure !== FailurePolicy.FAILURE_POLICY_UNSPECIFIED) {
+      writer.uint32(40).int32(failurePolicyToNumber(message.onFailure));
+    }
+    for (const v of message.phases) {
+      Phase.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.adaptive !== undefined) {
+      AdaptiveRule.encode(message.adaptive, writer.uint32(58).fork()).join();
+    }
+    if (message.consensus !== undefined) {
+      ConsensusRule.encode(message.consensus, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.tasks) {
+      GroupTaskManifest.encode(v!, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskGroupManifest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskGroupManifest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusterRef = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.title = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.strategy = groupStrategyFromJSON(reader.int32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxConcurrency = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.onFailure = failurePolicyFromJSON(reader.int32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.phases.push(Phase.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.adaptive = AdaptiveRule.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.consensus = ConsensusRule.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.tasks.push(GroupTaskManifest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskGroupManifest {
+    return {
+      clusterRef: isSet(object.clusterRef)
+        ? globalThis.String(object.clusterRef)
+        : isSet(object.cluster_ref)
+        ? globalThis.String(object.cluster_ref)
+        : "",
+      title: isSet(object.title) ? globalThis.String(object.title) : "",
+      strategy: isSet(object.strategy)
+        ? groupStrategyFromJSON(object.strategy)
+        : GroupStrategy.GROUP_STRATEGY_UNSPECIFIED,
+      maxConcurrency: isSet(object.maxConcurrency)
+        ? globalThis.Number(object.maxConcurrency)
+        : isSet(object.max_concurrency)
+        ? globalThis.Number(object.max_concurrency)
+        : 0,
+      onFailure: isSet(object.onFailure)
+        ? failurePolicyFromJSON(object.onFailure)
+        : isSet(object.on_failure)
+        ? failurePolicyFromJSON(object.on_failure)
+        : FailurePolicy.FAILURE_POLICY_UNSPECIFIED,
+      phases: globalThis.Array.isArray(object?.phases)
+        ? object.phases.map((e: any) => Phase.fromJSON(e))
+        : [],
+      adaptive: isSet(object.adaptive) ? AdaptiveRule.fromJSON(object.adaptive) : undefined,
+      consensus: isSet(object.consensus) ? ConsensusRule.fromJSON(object.consensus) : undefined,
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => GroupTaskManifest.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: TaskGroupManifest): unknown {
+    const obj: any = {};
+    if (message.clusterRef !== "") {
+      obj.clusterRef = message.clusterRef;
+    }
+    if (message.title !== "") {
+      obj.title = message.title;
+    }
+    if (message.strategy !== GroupStrategy.GROUP_STRATEGY_UNSPECIFIED) {
+      obj.strategy = groupStrategyToJSON(message.strategy);
+    }
+    if (message.maxConcurrency !== 0) {
+      obj.maxConcurrency = Math.round(message.maxConcurrency);
+    }
+    if (message.onFailure !== FailurePolicy.FAILURE_POLICY_UNSPECIFIED) {
+      obj.onFailure = failurePolicyToJSON(message.onFailure);
+    }
+    if (message.phases?.length) {
+      obj.phases = message.phases.map((e) => Phase.toJSON(e));
+    }
+    if (message.adaptive !== undefined) {
+      obj.adaptive = AdaptiveRule.toJSON(message.adaptive);
+    }
+    if (message.consensus !== undefined) {
+      obj.consensus = ConsensusRule.toJSON(message.consensus);
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => GroupTaskManifest.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupTaskManifest(): GroupTaskManifest {
+  return { name: "", spec: undefined };
+}
+
+export const GroupTaskManifest: MessageFns<GroupTaskManifest> = {
+  encode(message: GroupTaskManifest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.spec !== undefined) {
+      TaskManifest.encode(message.spec, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupTaskManifest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupTaskManifest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spec = TaskManifest.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupTaskManifest {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      spec: isSet(object.spec) ? TaskManifest.fromJSON(object.spec) : undefined,
+    };
+  },
+
+  toJSON(message: GroupTaskManifest): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = TaskManifest.toJSON(message.spec);
     }
     return obj;
   },

@@ -8,6 +8,15 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Value } from "../../../google/protobuf/struct.ts";
 import {
+  GateReport,
+  GroupSpec,
+  GroupState,
+  groupStateFromJSON,
+  groupStateToJSON,
+  groupStateToNumber,
+  Tally,
+} from "./group.ts";
+import {
   Agent,
   AgentState,
   agentStateFromJSON,
@@ -473,6 +482,90 @@ export interface SwarmLimitsSet {
 export interface PolicySet {
   /** The policy as it is from now on; its time is that of the journal and not repeated here. */
   policy?: Policy | undefined;
+}
+
+/** task.released: nothing holds the task back any more, so it waits for an agent; key = <swarm>.<task>. */
+export interface TaskReleased {
+  /** The task's id. */
+  task: string;
+}
+
+/** task.approved: somebody said yes to a task that waited for it; key = <swarm>.<task>. */
+export interface TaskApproved {
+  /** The task's id. */
+  task: string;
+  /** Who, e.g. `operator:ada`. */
+  by: string;
+  /** Why, for people. */
+  reason: string;
+}
+
+/** group.submitted: its tasks follow, each with its own event; key = <swarm>.<group>. */
+export interface GroupSubmitted {
+  /** The group's id. */
+  group: string;
+  /** What is common to its tasks. */
+  spec?:
+    | GroupSpec
+    | undefined;
+  /** Who submitted it. */
+  submittedBy: string;
+  /** W3C trace context of the submission. */
+  traceparent: string;
+  /** Which registration of its swarm it belongs to, as in AgentRegistered. */
+  registration: string;
+  /** How many tasks it was submitted with; they follow. */
+  tasks: number;
+}
+
+/** group.paused: what of it waited for an agent is held back, too; key = <swarm>.<group>. */
+export interface GroupPaused {
+  /** The group's id. */
+  group: string;
+  /** Why, and who, for people. */
+  reason: string;
+}
+
+/** group.resumed: key = <swarm>.<group>. */
+export interface GroupResumed {
+  /** The group's id. */
+  group: string;
+}
+
+/** group.gate: a gate was reached, or somebody said yes or no to it; key = <swarm>.<group>. */
+export interface GroupGate {
+  /** The group's id. */
+  group: string;
+  /** The gate as it is from now on; times are those of the journal and not repeated here. */
+  report?: GateReport | undefined;
+}
+
+/** group.ending: what will have become of it is settled, and what of it has not ended will; key = <swarm>.<group>. */
+export interface GroupEnding {
+  /** The group's id. */
+  group: string;
+  /** SUCCEEDED, FAILED or CANCELLED. */
+  state: GroupState;
+  /** Why, for people. */
+  reason: string;
+  /** Of one by consensus: every result. */
+  tallies: Tally[];
+}
+
+/** group.ended: all of its tasks have ended; key = <swarm>.<group>. */
+export interface GroupEnded {
+  /** The group's id. */
+  group: string;
+  /** SUCCEEDED, FAILED or CANCELLED. */
+  state: GroupState;
+  /** Why, for people. */
+  reason: string;
+}
+
+/** group.forgotten: ended groups left the state by the retention rule; no key. */
+export interface GroupForgotten {
+  /** The groups' ids. */
+  groups: string[];
 }
 
 function createBaseAgentRegistered(): AgentRegistered {
@@ -4247,6 +4340,756 @@ export const PolicySet: MessageFns<PolicySet> = {
     const obj: any = {};
     if (message.policy !== undefined) {
       obj.policy = Policy.toJSON(message.policy);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskReleased(): TaskReleased {
+  return { task: "" };
+}
+
+export const TaskReleased: MessageFns<TaskReleased> = {
+  encode(message: TaskReleased, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskReleased {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskReleased();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskReleased {
+    return { task: isSet(object.task) ? globalThis.String(object.task) : "" };
+  },
+
+  toJSON(message: TaskReleased): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskApproved(): TaskApproved {
+  return { task: "", by: "", reason: "" };
+}
+
+export const TaskApproved: MessageFns<TaskApproved> = {
+  encode(message: TaskApproved, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.by !== "") {
+      writer.uint32(18).string(message.by);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskApproved {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskApproved();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskApproved {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: TaskApproved): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupSubmitted(): GroupSubmitted {
+  return { group: "", spec: undefined, submittedBy: "", traceparent: "", registration: "", tasks: 0 };
+}
+
+export const GroupSubmitted: MessageFns<GroupSubmitted> = {
+  encode(message: GroupSubmitted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    if (message.spec !== undefined) {
+      GroupSpec.encode(message.spec, writer.uint32(18).fork()).join();
+    }
+    if (message.submittedBy !== "") {
+      writer.uint32(26).string(message.submittedBy);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(34).string(message.traceparent);
+    }
+    if (message.registration !== "") {
+      writer.uint32(42).string(message.registration);
+    }
+    if (message.tasks !== 0) {
+      writer.uint32(48).uint32(message.tasks);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupSubmitted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupSubmitted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spec = GroupSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.submittedBy = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.registration = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.tasks = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupSubmitted {
+    return {
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      spec: isSet(object.spec) ? GroupSpec.fromJSON(object.spec) : undefined,
+      submittedBy: isSet(object.submittedBy)
+        ? globalThis.String(object.submittedBy)
+        : isSet(object.submitted_by)
+        ? globalThis.String(object.submitted_by)
+        : "",
+      traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
+      registration: isSet(object.registration) ? globalThis.String(object.registration) : "",
+      tasks: isSet(object.tasks) ? globalThis.Number(object.tasks) : 0,
+    };
+  },
+
+  toJSON(message: GroupSubmitted): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = GroupSpec.toJSON(message.spec);
+    }
+    if (message.submittedBy !== "") {
+      obj.submittedBy = message.submittedBy;
+    }
+    if (message.traceparent !== "") {
+      obj.traceparent = message.traceparent;
+    }
+    if (message.registration !== "") {
+      obj.registration = message.registration;
+    }
+    if (message.tasks !== 0) {
+      obj.tasks = Math.round(message.tasks);
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupPaused(): GroupPaused {
+  return { group: "", reason: "" };
+}
+
+export const GroupPaused: MessageFns<GroupPaused> = {
+  encode(message: GroupPaused, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupPaused {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupPaused();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupPaused {
+    return {
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: GroupPaused): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupResumed(): GroupResumed {
+  return { group: "" };
+}
+
+export const GroupResumed: MessageFns<GroupResumed> = {
+  encode(message: GroupResumed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupResumed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupResumed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupResumed {
+    return { group: isSet(object.group) ? globalThis.String(object.group) : "" };
+  },
+
+  toJSON(message: GroupResumed): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupGate(): GroupGate {
+  return { group: "", report: undefined };
+}
+
+export const GroupGate: MessageFns<GroupGate> = {
+  encode(message: GroupGate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    if (message.report !== undefined) {
+      GateReport.encode(message.report, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupGate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupGate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.report = GateReport.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupGate {
+    return {
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      report: isSet(object.report) ? GateReport.fromJSON(object.report) : undefined,
+    };
+  },
+
+  toJSON(message: GroupGate): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.report !== undefined) {
+      obj.report = GateReport.toJSON(message.report);
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupEnding(): GroupEnding {
+  return { group: "", state: GroupState.GROUP_STATE_UNSPECIFIED, reason: "", tallies: [] };
+}
+
+export const GroupEnding: MessageFns<GroupEnding> = {
+  encode(message: GroupEnding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    if (message.state !== GroupState.GROUP_STATE_UNSPECIFIED) {
+      writer.uint32(16).int32(groupStateToNumber(message.state));
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    for (const v of message.tallies) {
+      Tally.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupEnding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupEnding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = groupStateFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tallies.push(Tally.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupEnding {
+    return {
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      state: isSet(object.state) ? groupStateFromJSON(object.state) : GroupState.GROUP_STATE_UNSPECIFIED,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      tallies: globalThis.Array.isArray(object?.tallies) ? object.tallies.map((e: any) => Tally.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: GroupEnding): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.state !== GroupState.GROUP_STATE_UNSPECIFIED) {
+      obj.state = groupStateToJSON(message.state);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.tallies?.length) {
+      obj.tallies = message.tallies.map((e) => Tally.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupEnded(): GroupEnded {
+  return { group: "", state: GroupState.GROUP_STATE_UNSPECIFIED, reason: "" };
+}
+
+export const GroupEnded: MessageFns<GroupEnded> = {
+  encode(message: GroupEnded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    if (message.state !== GroupState.GROUP_STATE_UNSPECIFIED) {
+      writer.uint32(16).int32(groupStateToNumber(message.state));
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupEnded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupEnded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = groupStateFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupEnded {
+    return {
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      state: isSet(object.state) ? groupStateFromJSON(object.state) : GroupState.GROUP_STATE_UNSPECIFIED,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: GroupEnded): unknown {
+    const obj: any = {};
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.state !== GroupState.GROUP_STATE_UNSPECIFIED) {
+      obj.state = groupStateToJSON(message.state);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseGroupForgotten(): GroupForgotten {
+  return { groups: [] };
+}
+
+export const GroupForgotten: MessageFns<GroupForgotten> = {
+  encode(message: GroupForgotten, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.groups) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupForgotten {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupForgotten();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.groups.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupForgotten {
+    return {
+      groups: globalThis.Array.isArray(object?.groups) ? object.groups.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: GroupForgotten): unknown {
+    const obj: any = {};
+    if (message.groups?.length) {
+      obj.groups = message.groups;
     }
     return obj;
   },

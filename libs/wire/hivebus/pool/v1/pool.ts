@@ -23,6 +23,16 @@ import {
 import { Value } from "../../../google/protobuf/struct.ts";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { JournalRecord } from "../../journal/v1/journal.ts";
+import {
+  Group,
+  GroupSpec,
+  GroupState,
+  groupStateFromJSON,
+  groupStateToJSON,
+  groupStateToNumber,
+  TaskTies,
+  Verdict,
+} from "./group.ts";
 
 export const protobufPackage = "hivebus.pool.v1";
 
@@ -204,6 +214,8 @@ export const TaskState = {
   TASK_STATE_FAILED: "TASK_STATE_FAILED",
   /** TASK_STATE_CANCELLED - Ended by request. */
   TASK_STATE_CANCELLED: "TASK_STATE_CANCELLED",
+  /** TASK_STATE_BLOCKED - Held back: by tasks that must end before, by its group, or by an approval. It is given to no agent. */
+  TASK_STATE_BLOCKED: "TASK_STATE_BLOCKED",
 } as const;
 
 export type TaskState = typeof TaskState[keyof typeof TaskState];
@@ -216,6 +228,7 @@ export namespace TaskState {
   export type TASK_STATE_SUCCEEDED = typeof TaskState.TASK_STATE_SUCCEEDED;
   export type TASK_STATE_FAILED = typeof TaskState.TASK_STATE_FAILED;
   export type TASK_STATE_CANCELLED = typeof TaskState.TASK_STATE_CANCELLED;
+  export type TASK_STATE_BLOCKED = typeof TaskState.TASK_STATE_BLOCKED;
 }
 
 export function taskStateFromJSON(object: any): TaskState {
@@ -241,6 +254,9 @@ export function taskStateFromJSON(object: any): TaskState {
     case 6:
     case "TASK_STATE_CANCELLED":
       return TaskState.TASK_STATE_CANCELLED;
+    case 7:
+    case "TASK_STATE_BLOCKED":
+      return TaskState.TASK_STATE_BLOCKED;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum TaskState");
   }
@@ -262,6 +278,8 @@ export function taskStateToJSON(object: TaskState): string {
       return "TASK_STATE_FAILED";
     case TaskState.TASK_STATE_CANCELLED:
       return "TASK_STATE_CANCELLED";
+    case TaskState.TASK_STATE_BLOCKED:
+      return "TASK_STATE_BLOCKED";
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum TaskState");
   }
@@ -283,6 +301,8 @@ export function taskStateToNumber(object: TaskState): number {
       return 5;
     case TaskState.TASK_STATE_CANCELLED:
       return 6;
+    case TaskState.TASK_STATE_BLOCKED:
+      return 7;
     default:
       throw new globalThis.Error("Unrecognized enum value " + object + " for enum TaskState");
   }
@@ -779,7 +799,11 @@ export interface TaskSpec {
     | TaskBudget
     | undefined;
   /** Folders that it keeps from one attempt to the next; unset = none. */
-  volumes?: TaskVolumes | undefined;
+  volumes?:
+    | TaskVolumes
+    | undefined;
+  /** What it has to do with other tasks; unset = nothing. */
+  ties?: TaskTies | undefined;
 }
 
 export interface TaskSpec_LabelsEntry {
@@ -941,7 +965,11 @@ export interface Task {
    * What its last attempt has stored; unset = nothing. One that is called `result` is the result, when that is too large
    * for the field.
    */
-  artefacts?: TaskArtefacts | undefined;
+  artefacts?:
+    | TaskArtefacts
+    | undefined;
+  /** What was said of it, when it needed somebody's yes. */
+  verdict?: Verdict | undefined;
 }
 
 /** What an attempt at a task has stored. */
@@ -1716,6 +1744,8 @@ export interface ListTasksRequest {
   labels: { [key: string]: string };
   /** Wait until this replica knows at least this revision; 0 = answer at once. */
   minRevision: string;
+  /** Only tasks of this group; empty = any. */
+  group: string;
 }
 
 export interface ListTasksRequest_LabelsEntry {
@@ -1800,8 +1830,167 @@ export interface ReadTaskLogResponse {
   position: string;
 }
 
+/** A task of a group that is submitted. */
+export interface GroupTask {
+  /**
+   * Its name, unique in the request, following the rule for names: other tasks of the request depend on it by this, and
+   * its id is `<group>-<name>`. Empty = `t` and its number in the request, from 1.
+   */
+  name: string;
+  /** What is to be done. `ties.group` may be empty, `swarm` too: they are the group's. */
+  spec?: TaskSpec | undefined;
+}
+
+export interface SubmitGroupRequest {
+  /** What is common to them. */
+  spec?:
+    | GroupSpec
+    | undefined;
+  /** The tasks, 1 to 1000; of a group by CONSENSUS one, which is given to as many agents as there are votes. */
+  tasks: GroupTask[];
+  /**
+   * The group's id, chosen by the client, following the rule for names; empty = the pool chooses.
+   * ALREADY_EXISTS when it is taken, or the id of one of its tasks.
+   */
+  id: string;
+  /**
+   * True: a group of this id and the same content that is there already, whatever became of it, is the answer, and
+   * nothing is submitted. ALREADY_EXISTS for another content.
+   */
+  idempotent: boolean;
+  /** True: check everything, but submit nothing. */
+  dryRun: boolean;
+}
+
+export interface SubmitGroupResponse {
+  /** The group, or of a dry run as it would be before anything of it is given out. */
+  group?:
+    | Group
+    | undefined;
+  /** The ids of its tasks, in the order of the request; of a group by CONSENSUS, of its votes. */
+  tasks: string[];
+  /** False when it was there already. */
+  created: boolean;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface GetGroupRequest {
+  /** The group's id. */
+  id: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+  /** True: answer from the leader, after everything that was accepted before. */
+  linearizable: boolean;
+}
+
+export interface GetGroupResponse {
+  /** The group. */
+  group?:
+    | Group
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ListGroupsRequest {
+  /** Only groups of this swarm; empty = any. */
+  swarm: string;
+  /** Only groups in one of these states; empty = any. */
+  states: GroupState[];
+  /** How many at most, 1 to 1000; 0 = 100. */
+  pageSize: number;
+  /** `next_page_token` of the page before; empty = the first. */
+  pageToken: string;
+  /** Wait until this replica knows at least this revision; 0 = answer at once. */
+  minRevision: string;
+}
+
+export interface ListGroupsResponse {
+  /** Groups, oldest first. */
+  groups: Group[];
+  /** Ask for the next page with this; empty = this was the last. */
+  nextPageToken: string;
+  /** How many match in all. */
+  total: number;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface PauseGroupRequest {
+  /** The group's id. */
+  id: string;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface PauseGroupResponse {
+  /** The group as it now is. */
+  group?:
+    | Group
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface ResumeGroupRequest {
+  /** The group's id. */
+  id: string;
+}
+
+export interface ResumeGroupResponse {
+  /** The group as it now is. */
+  group?:
+    | Group
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface CancelGroupRequest {
+  /** The group's id. */
+  id: string;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface CancelGroupResponse {
+  /** The group as it now is. */
+  group?:
+    | Group
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
+export interface DecideRequest {
+  /** The task that waits for a yes; empty when it is a gate. */
+  task: string;
+  /** Instead: the group whose gate waits for a yes. */
+  group: string;
+  /** Of a group: the phase whose gate is meant; empty = the one that waits. */
+  phase: string;
+  /** Yes or no: a task that is refused is cancelled, a group whose gate is refused fails. */
+  approve: boolean;
+  /** Why, for people; at most 256 characters. */
+  reason: string;
+}
+
+export interface DecideResponse {
+  /** The task as it now is, when it was one. */
+  task?:
+    | Task
+    | undefined;
+  /** The group as it now is, when it was a gate. */
+  group?:
+    | Group
+    | undefined;
+  /** The pool's revision of this answer. */
+  revision: string;
+}
+
 export interface ExplainRequest {
-  /** A task's, a lease's or a request's id; of a request that was granted the lease is explained. */
+  /** A task's, a group's, a lease's or a request's id; of a request that was granted the lease is explained. */
   id: string;
   /** Instead: why an agent can or cannot be borrowed now. Nothing is lent. */
   wish?:
@@ -1838,7 +2027,11 @@ export interface ExplainResponse {
     | ExplainedChoice
     | undefined;
   /** The waiting request, when it is one. */
-  request?: AgentRequest | undefined;
+  request?:
+    | AgentRequest
+    | undefined;
+  /** The group, when it is one. */
+  group?: Group | undefined;
 }
 
 /** Why an agent was chosen. */
@@ -1915,7 +2108,7 @@ export interface Placement {
 
 /** One condition and what it does to the agents. */
 export interface Condition {
-  /** A stable word: type, swarm, own, lender, lending, lent, scripts, capability, label, reachable, ready, draining, free or limit. */
+  /** A stable word: type, swarm, own, lender, lending, lent, scripts, capability, label, vote, reachable, ready, draining, free or limit. */
   name: string;
   /** What it asks for, e.g. the type; may be empty. */
   value: string;
@@ -2043,6 +2236,8 @@ export interface ConfirmAssignmentResponse {
    * again before that is over, and ends the work when it could not. 0 = the task has none.
    */
   claimMs: number;
+  /** The tasks that it depends on: GetTask has their results, for as long as it has not ended. */
+  dependencies: string[];
 }
 
 export interface SaveCheckpointRequest {
@@ -3373,6 +3568,7 @@ function createBaseTaskSpec(): TaskSpec {
     continuity: undefined,
     budget: undefined,
     volumes: undefined,
+    ties: undefined,
   };
 }
 
@@ -3425,6 +3621,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.volumes !== undefined) {
       TaskVolumes.encode(message.volumes, writer.uint32(130).fork()).join();
+    }
+    if (message.ties !== undefined) {
+      TaskTies.encode(message.ties, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -3573,6 +3772,14 @@ export const TaskSpec: MessageFns<TaskSpec> = {
             message.volumes = TaskVolumes.decode(reader, reader.uint32());
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.ties = TaskTies.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3626,6 +3833,7 @@ export const TaskSpec: MessageFns<TaskSpec> = {
       continuity: isSet(object.continuity) ? TaskContinuity.fromJSON(object.continuity) : undefined,
       budget: isSet(object.budget) ? TaskBudget.fromJSON(object.budget) : undefined,
       volumes: isSet(object.volumes) ? TaskVolumes.fromJSON(object.volumes) : undefined,
+      ties: isSet(object.ties) ? TaskTies.fromJSON(object.ties) : undefined,
     };
   },
 
@@ -3684,6 +3892,9 @@ export const TaskSpec: MessageFns<TaskSpec> = {
     }
     if (message.volumes !== undefined) {
       obj.volumes = TaskVolumes.toJSON(message.volumes);
+    }
+    if (message.ties !== undefined) {
+      obj.ties = TaskTies.toJSON(message.ties);
     }
     return obj;
   },
@@ -4550,6 +4761,7 @@ function createBaseTask(): Task {
     origin: undefined,
     budgetUse: undefined,
     artefacts: undefined,
+    verdict: undefined,
   };
 }
 
@@ -4611,6 +4823,9 @@ export const Task: MessageFns<Task> = {
     }
     if (message.artefacts !== undefined) {
       TaskArtefacts.encode(message.artefacts, writer.uint32(154).fork()).join();
+    }
+    if (message.verdict !== undefined) {
+      Verdict.encode(message.verdict, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -4780,6 +4995,14 @@ export const Task: MessageFns<Task> = {
             message.artefacts = TaskArtefacts.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.verdict = Verdict.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4841,6 +5064,7 @@ export const Task: MessageFns<Task> = {
         ? BudgetUse.fromJSON(object.budget_use)
         : undefined,
       artefacts: isSet(object.artefacts) ? TaskArtefacts.fromJSON(object.artefacts) : undefined,
+      verdict: isSet(object.verdict) ? Verdict.fromJSON(object.verdict) : undefined,
     };
   },
 
@@ -4902,6 +5126,9 @@ export const Task: MessageFns<Task> = {
     }
     if (message.artefacts !== undefined) {
       obj.artefacts = TaskArtefacts.toJSON(message.artefacts);
+    }
+    if (message.verdict !== undefined) {
+      obj.verdict = Verdict.toJSON(message.verdict);
     }
     return obj;
   },
@@ -11612,7 +11839,7 @@ export const GetTaskResponse: MessageFns<GetTaskResponse> = {
 };
 
 function createBaseListTasksRequest(): ListTasksRequest {
-  return { swarm: "", states: [], pageSize: 0, pageToken: "", labels: {}, minRevision: "0" };
+  return { swarm: "", states: [], pageSize: 0, pageToken: "", labels: {}, minRevision: "0", group: "" };
 }
 
 export const ListTasksRequest: MessageFns<ListTasksRequest> = {
@@ -11638,6 +11865,9 @@ export const ListTasksRequest: MessageFns<ListTasksRequest> = {
     });
     if (message.minRevision !== "0") {
       writer.uint32(48).uint64(message.minRevision);
+    }
+    if (message.group !== "") {
+      writer.uint32(58).string(message.group);
     }
     return writer;
   },
@@ -11716,6 +11946,14 @@ export const ListTasksRequest: MessageFns<ListTasksRequest> = {
             message.minRevision = reader.uint64().toString();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -11761,6 +11999,7 @@ export const ListTasksRequest: MessageFns<ListTasksRequest> = {
         : isSet(object.min_revision)
         ? globalThis.String(object.min_revision)
         : "0",
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
     };
   },
 
@@ -11789,6 +12028,9 @@ export const ListTasksRequest: MessageFns<ListTasksRequest> = {
     }
     if (message.minRevision !== "0") {
       obj.minRevision = message.minRevision;
+    }
+    if (message.group !== "") {
+      obj.group = message.group;
     }
     return obj;
   },
@@ -12612,6 +12854,1377 @@ export const ReadTaskLogResponse: MessageFns<ReadTaskLogResponse> = {
   },
 };
 
+function createBaseGroupTask(): GroupTask {
+  return { name: "", spec: undefined };
+}
+
+export const GroupTask: MessageFns<GroupTask> = {
+  encode(message: GroupTask, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.spec !== undefined) {
+      TaskSpec.encode(message.spec, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupTask {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupTask();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spec = TaskSpec.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GroupTask {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      spec: isSet(object.spec) ? TaskSpec.fromJSON(object.spec) : undefined,
+    };
+  },
+
+  toJSON(message: GroupTask): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = TaskSpec.toJSON(message.spec);
+    }
+    return obj;
+  },
+};
+
+function createBaseSubmitGroupRequest(): SubmitGroupRequest {
+  return { spec: undefined, tasks: [], id: "", idempotent: false, dryRun: false };
+}
+
+export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
+  encode(message: SubmitGroupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.spec !== undefined) {
+      GroupSpec.encode(message.spec, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.tasks) {
+      GroupTask.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.id !== "") {
+      writer.uint32(26).string(message.id);
+    }
+    if (message.idempotent !== false) {
+      writer.uint32(32).bool(message.idempotent);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitGroupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitGroupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.spec = GroupSpec.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tasks.push(GroupTask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.idempotent = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitGroupRequest {
+    return {
+      spec: isSet(object.spec) ? GroupSpec.fromJSON(object.spec) : undefined,
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => GroupTask.fromJSON(e)) : [],
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      idempotent: isSet(object.idempotent) ? globalThis.Boolean(object.idempotent) : false,
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: SubmitGroupRequest): unknown {
+    const obj: any = {};
+    if (message.spec !== undefined) {
+      obj.spec = GroupSpec.toJSON(message.spec);
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => GroupTask.toJSON(e));
+    }
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.idempotent !== false) {
+      obj.idempotent = message.idempotent;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+};
+
+function createBaseSubmitGroupResponse(): SubmitGroupResponse {
+  return { group: undefined, tasks: [], created: false, revision: "0" };
+}
+
+export const SubmitGroupResponse: MessageFns<SubmitGroupResponse> = {
+  encode(message: SubmitGroupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.tasks) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.created !== false) {
+      writer.uint32(24).bool(message.created);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(32).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubmitGroupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubmitGroupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tasks.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SubmitGroupResponse {
+    return {
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => globalThis.String(e)) : [],
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: SubmitGroupResponse): unknown {
+    const obj: any = {};
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks;
+    }
+    if (message.created !== false) {
+      obj.created = message.created;
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetGroupRequest(): GetGroupRequest {
+  return { id: "", minRevision: "0", linearizable: false };
+}
+
+export const GetGroupRequest: MessageFns<GetGroupRequest> = {
+  encode(message: GetGroupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(16).uint64(message.minRevision);
+    }
+    if (message.linearizable !== false) {
+      writer.uint32(24).bool(message.linearizable);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetGroupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetGroupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.linearizable = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetGroupRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+      linearizable: isSet(object.linearizable) ? globalThis.Boolean(object.linearizable) : false,
+    };
+  },
+
+  toJSON(message: GetGroupRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    if (message.linearizable !== false) {
+      obj.linearizable = message.linearizable;
+    }
+    return obj;
+  },
+};
+
+function createBaseGetGroupResponse(): GetGroupResponse {
+  return { group: undefined, revision: "0" };
+}
+
+export const GetGroupResponse: MessageFns<GetGroupResponse> = {
+  encode(message: GetGroupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetGroupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetGroupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetGroupResponse {
+    return {
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: GetGroupResponse): unknown {
+    const obj: any = {};
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListGroupsRequest(): ListGroupsRequest {
+  return { swarm: "", states: [], pageSize: 0, pageToken: "", minRevision: "0" };
+}
+
+export const ListGroupsRequest: MessageFns<ListGroupsRequest> = {
+  encode(message: ListGroupsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.swarm !== "") {
+      writer.uint32(10).string(message.swarm);
+    }
+    if (message.states.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.states) {
+        writer.int32(groupStateToNumber(v));
+      }
+      writer.join();
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(24).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(34).string(message.pageToken);
+    }
+    if (message.minRevision !== "0") {
+      writer.uint32(40).uint64(message.minRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGroupsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGroupsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.states.push(groupStateFromJSON(reader.int32()));
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(groupStateFromJSON(reader.int32()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.minRevision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListGroupsRequest {
+    return {
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      states: globalThis.Array.isArray(object?.states) ? object.states.map((e: any) => groupStateFromJSON(e)) : [],
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+      minRevision: isSet(object.minRevision)
+        ? globalThis.String(object.minRevision)
+        : isSet(object.min_revision)
+        ? globalThis.String(object.min_revision)
+        : "0",
+    };
+  },
+
+  toJSON(message: ListGroupsRequest): unknown {
+    const obj: any = {};
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
+    }
+    if (message.states?.length) {
+      obj.states = message.states.map((e) => groupStateToJSON(e));
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    if (message.minRevision !== "0") {
+      obj.minRevision = message.minRevision;
+    }
+    return obj;
+  },
+};
+
+function createBaseListGroupsResponse(): ListGroupsResponse {
+  return { groups: [], nextPageToken: "", total: 0, revision: "0" };
+}
+
+export const ListGroupsResponse: MessageFns<ListGroupsResponse> = {
+  encode(message: ListGroupsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.groups) {
+      Group.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.total !== 0) {
+      writer.uint32(24).uint32(message.total);
+    }
+    if (message.revision !== "0") {
+      writer.uint32(32).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGroupsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGroupsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.groups.push(Group.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListGroupsResponse {
+    return {
+      groups: globalThis.Array.isArray(object?.groups) ? object.groups.map((e: any) => Group.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ListGroupsResponse): unknown {
+    const obj: any = {};
+    if (message.groups?.length) {
+      obj.groups = message.groups.map((e) => Group.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBasePauseGroupRequest(): PauseGroupRequest {
+  return { id: "", reason: "" };
+}
+
+export const PauseGroupRequest: MessageFns<PauseGroupRequest> = {
+  encode(message: PauseGroupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseGroupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseGroupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PauseGroupRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: PauseGroupRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBasePauseGroupResponse(): PauseGroupResponse {
+  return { group: undefined, revision: "0" };
+}
+
+export const PauseGroupResponse: MessageFns<PauseGroupResponse> = {
+  encode(message: PauseGroupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseGroupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseGroupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PauseGroupResponse {
+    return {
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: PauseGroupResponse): unknown {
+    const obj: any = {};
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseResumeGroupRequest(): ResumeGroupRequest {
+  return { id: "" };
+}
+
+export const ResumeGroupRequest: MessageFns<ResumeGroupRequest> = {
+  encode(message: ResumeGroupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeGroupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeGroupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeGroupRequest {
+    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+  },
+
+  toJSON(message: ResumeGroupRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+};
+
+function createBaseResumeGroupResponse(): ResumeGroupResponse {
+  return { group: undefined, revision: "0" };
+}
+
+export const ResumeGroupResponse: MessageFns<ResumeGroupResponse> = {
+  encode(message: ResumeGroupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeGroupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeGroupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeGroupResponse {
+    return {
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: ResumeGroupResponse): unknown {
+    const obj: any = {};
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseCancelGroupRequest(): CancelGroupRequest {
+  return { id: "", reason: "" };
+}
+
+export const CancelGroupRequest: MessageFns<CancelGroupRequest> = {
+  encode(message: CancelGroupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelGroupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelGroupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CancelGroupRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: CancelGroupRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseCancelGroupResponse(): CancelGroupResponse {
+  return { group: undefined, revision: "0" };
+}
+
+export const CancelGroupResponse: MessageFns<CancelGroupResponse> = {
+  encode(message: CancelGroupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(10).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CancelGroupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCancelGroupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CancelGroupResponse {
+    return {
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: CancelGroupResponse): unknown {
+    const obj: any = {};
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
+function createBaseDecideRequest(): DecideRequest {
+  return { task: "", group: "", phase: "", approve: false, reason: "" };
+}
+
+export const DecideRequest: MessageFns<DecideRequest> = {
+  encode(message: DecideRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.phase !== "") {
+      writer.uint32(26).string(message.phase);
+    }
+    if (message.approve !== false) {
+      writer.uint32(32).bool(message.approve);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DecideRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecideRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.approve = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DecideRequest {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      group: isSet(object.group) ? globalThis.String(object.group) : "",
+      phase: isSet(object.phase) ? globalThis.String(object.phase) : "",
+      approve: isSet(object.approve) ? globalThis.Boolean(object.approve) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: DecideRequest): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.group !== "") {
+      obj.group = message.group;
+    }
+    if (message.phase !== "") {
+      obj.phase = message.phase;
+    }
+    if (message.approve !== false) {
+      obj.approve = message.approve;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+};
+
+function createBaseDecideResponse(): DecideResponse {
+  return { task: undefined, group: undefined, revision: "0" };
+}
+
+export const DecideResponse: MessageFns<DecideResponse> = {
+  encode(message: DecideResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== undefined) {
+      Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(18).fork()).join();
+    }
+    if (message.revision !== "0") {
+      writer.uint32(24).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DecideResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecideResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = Task.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint64().toString();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DecideResponse {
+    return {
+      task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+    };
+  },
+
+  toJSON(message: DecideResponse): unknown {
+    const obj: any = {};
+    if (message.task !== undefined) {
+      obj.task = Task.toJSON(message.task);
+    }
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
+    }
+    if (message.revision !== "0") {
+      obj.revision = message.revision;
+    }
+    return obj;
+  },
+};
+
 function createBaseExplainRequest(): ExplainRequest {
   return { id: "", wish: undefined, minRevision: "0" };
 }
@@ -12716,6 +14329,7 @@ function createBaseExplainResponse(): ExplainResponse {
     revision: "0",
     choice: undefined,
     request: undefined,
+    group: undefined,
   };
 }
 
@@ -12744,6 +14358,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.request !== undefined) {
       AgentRequest.encode(message.request, writer.uint32(66).fork()).join();
+    }
+    if (message.group !== undefined) {
+      Group.encode(message.group, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -12825,6 +14442,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.request = AgentRequest.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.group = Group.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -12849,6 +14474,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
       choice: isSet(object.choice) ? ExplainedChoice.fromJSON(object.choice) : undefined,
       request: isSet(object.request) ? AgentRequest.fromJSON(object.request) : undefined,
+      group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
     };
   },
 
@@ -12877,6 +14503,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.request !== undefined) {
       obj.request = AgentRequest.toJSON(message.request);
+    }
+    if (message.group !== undefined) {
+      obj.group = Group.toJSON(message.group);
     }
     return obj;
   },
@@ -14349,7 +15978,7 @@ export const ConfirmAssignmentRequest: MessageFns<ConfirmAssignmentRequest> = {
 };
 
 function createBaseConfirmAssignmentResponse(): ConfirmAssignmentResponse {
-  return { cancel: false, revision: "0", epoch: "0", specDigest: "", checkpoint: 0, claimMs: 0 };
+  return { cancel: false, revision: "0", epoch: "0", specDigest: "", checkpoint: 0, claimMs: 0, dependencies: [] };
 }
 
 export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = {
@@ -14371,6 +16000,9 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.claimMs !== 0) {
       writer.uint32(48).uint32(message.claimMs);
+    }
+    for (const v of message.dependencies) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -14436,6 +16068,14 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
             message.claimMs = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.dependencies.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -14464,6 +16104,9 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
         : isSet(object.claim_ms)
         ? globalThis.Number(object.claim_ms)
         : 0,
+      dependencies: globalThis.Array.isArray(object?.dependencies)
+        ? object.dependencies.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -14486,6 +16129,9 @@ export const ConfirmAssignmentResponse: MessageFns<ConfirmAssignmentResponse> = 
     }
     if (message.claimMs !== 0) {
       obj.claimMs = Math.round(message.claimMs);
+    }
+    if (message.dependencies?.length) {
+      obj.dependencies = message.dependencies;
     }
     return obj;
   },
@@ -18050,7 +19696,83 @@ export const ResourcePoolServiceService = {
     responseDeserialize: (value: Buffer): ReadTaskLogResponse => ReadTaskLogResponse.decode(value),
   },
   /**
-   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * Accepts tasks that belong together, all of them or none: from then on each ends exactly once. By their swarm, one of
+   * its agents, or an operator. INVALID_ARGUMENT names a circle of dependencies; NOT_FOUND a task that is not known.
+   */
+  submitGroup: {
+    path: "/hivebus.pool.v1.ResourcePoolService/SubmitGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SubmitGroupRequest): Buffer => Buffer.from(SubmitGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SubmitGroupRequest => SubmitGroupRequest.decode(value),
+    responseSerialize: (value: SubmitGroupResponse): Buffer => Buffer.from(SubmitGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SubmitGroupResponse => SubmitGroupResponse.decode(value),
+  },
+  /** One group with its progress. */
+  getGroup: {
+    path: "/hivebus.pool.v1.ResourcePoolService/GetGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetGroupRequest): Buffer => Buffer.from(GetGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetGroupRequest => GetGroupRequest.decode(value),
+    responseSerialize: (value: GetGroupResponse): Buffer => Buffer.from(GetGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetGroupResponse => GetGroupResponse.decode(value),
+  },
+  /** Groups, oldest first, filtered and in pages. */
+  listGroups: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ListGroups" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListGroupsRequest): Buffer => Buffer.from(ListGroupsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListGroupsRequest => ListGroupsRequest.decode(value),
+    responseSerialize: (value: ListGroupsResponse): Buffer => Buffer.from(ListGroupsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListGroupsResponse => ListGroupsResponse.decode(value),
+  },
+  /** Nothing of the group is given out until it is resumed; what runs goes on. By its swarm or an operator. */
+  pauseGroup: {
+    path: "/hivebus.pool.v1.ResourcePoolService/PauseGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PauseGroupRequest): Buffer => Buffer.from(PauseGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PauseGroupRequest => PauseGroupRequest.decode(value),
+    responseSerialize: (value: PauseGroupResponse): Buffer => Buffer.from(PauseGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PauseGroupResponse => PauseGroupResponse.decode(value),
+  },
+  /** A paused group goes on. By its swarm or an operator. */
+  resumeGroup: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ResumeGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeGroupRequest): Buffer => Buffer.from(ResumeGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeGroupRequest => ResumeGroupRequest.decode(value),
+    responseSerialize: (value: ResumeGroupResponse): Buffer => Buffer.from(ResumeGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeGroupResponse => ResumeGroupResponse.decode(value),
+  },
+  /** Ends a group: what waits is cancelled, what runs is asked to end. By its swarm or an operator. */
+  cancelGroup: {
+    path: "/hivebus.pool.v1.ResourcePoolService/CancelGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CancelGroupRequest): Buffer => Buffer.from(CancelGroupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CancelGroupRequest => CancelGroupRequest.decode(value),
+    responseSerialize: (value: CancelGroupResponse): Buffer => Buffer.from(CancelGroupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CancelGroupResponse => CancelGroupResponse.decode(value),
+  },
+  /**
+   * Says yes or no to a task that waits for it, or to a group's gate. FAILED_PRECONDITION when nothing waits for it, or
+   * the opposite was said before. By the swarm (not its agents) or an operator; where so submitted, an operator alone.
+   */
+  decide: {
+    path: "/hivebus.pool.v1.ResourcePoolService/Decide" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DecideRequest): Buffer => Buffer.from(DecideRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DecideRequest => DecideRequest.decode(value),
+    responseSerialize: (value: DecideResponse): Buffer => Buffer.from(DecideResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DecideResponse => DecideResponse.decode(value),
+  },
+  /**
+   * Where a task, a group, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
    * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
    * would let it go on. Also of an agent that is only wished for.
    */
@@ -18328,7 +20050,27 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   /** A task's output lines: those kept, then new ones until the task ends. Resumable from a position. */
   readTaskLog: handleServerStreamingCall<ReadTaskLogRequest, ReadTaskLogResponse>;
   /**
-   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * Accepts tasks that belong together, all of them or none: from then on each ends exactly once. By their swarm, one of
+   * its agents, or an operator. INVALID_ARGUMENT names a circle of dependencies; NOT_FOUND a task that is not known.
+   */
+  submitGroup: handleUnaryCall<SubmitGroupRequest, SubmitGroupResponse>;
+  /** One group with its progress. */
+  getGroup: handleUnaryCall<GetGroupRequest, GetGroupResponse>;
+  /** Groups, oldest first, filtered and in pages. */
+  listGroups: handleUnaryCall<ListGroupsRequest, ListGroupsResponse>;
+  /** Nothing of the group is given out until it is resumed; what runs goes on. By its swarm or an operator. */
+  pauseGroup: handleUnaryCall<PauseGroupRequest, PauseGroupResponse>;
+  /** A paused group goes on. By its swarm or an operator. */
+  resumeGroup: handleUnaryCall<ResumeGroupRequest, ResumeGroupResponse>;
+  /** Ends a group: what waits is cancelled, what runs is asked to end. By its swarm or an operator. */
+  cancelGroup: handleUnaryCall<CancelGroupRequest, CancelGroupResponse>;
+  /**
+   * Says yes or no to a task that waits for it, or to a group's gate. FAILED_PRECONDITION when nothing waits for it, or
+   * the opposite was said before. By the swarm (not its agents) or an operator; where so submitted, an operator alone.
+   */
+  decide: handleUnaryCall<DecideRequest, DecideResponse>;
+  /**
+   * Where a task, a group, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
    * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
    * would let it go on. Also of an agent that is only wished for.
    */
@@ -18874,7 +20616,125 @@ export interface ResourcePoolServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReadTaskLogResponse>;
   /**
-   * Where a task, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
+   * Accepts tasks that belong together, all of them or none: from then on each ends exactly once. By their swarm, one of
+   * its agents, or an operator. INVALID_ARGUMENT names a circle of dependencies; NOT_FOUND a task that is not known.
+   */
+  submitGroup(
+    request: SubmitGroupRequest,
+    callback: (error: ServiceError | null, response: SubmitGroupResponse) => void,
+  ): ClientUnaryCall;
+  submitGroup(
+    request: SubmitGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SubmitGroupResponse) => void,
+  ): ClientUnaryCall;
+  submitGroup(
+    request: SubmitGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SubmitGroupResponse) => void,
+  ): ClientUnaryCall;
+  /** One group with its progress. */
+  getGroup(
+    request: GetGroupRequest,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  getGroup(
+    request: GetGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetGroupResponse) => void,
+  ): ClientUnaryCall;
+  /** Groups, oldest first, filtered and in pages. */
+  listGroups(
+    request: ListGroupsRequest,
+    callback: (error: ServiceError | null, response: ListGroupsResponse) => void,
+  ): ClientUnaryCall;
+  listGroups(
+    request: ListGroupsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListGroupsResponse) => void,
+  ): ClientUnaryCall;
+  listGroups(
+    request: ListGroupsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListGroupsResponse) => void,
+  ): ClientUnaryCall;
+  /** Nothing of the group is given out until it is resumed; what runs goes on. By its swarm or an operator. */
+  pauseGroup(
+    request: PauseGroupRequest,
+    callback: (error: ServiceError | null, response: PauseGroupResponse) => void,
+  ): ClientUnaryCall;
+  pauseGroup(
+    request: PauseGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PauseGroupResponse) => void,
+  ): ClientUnaryCall;
+  pauseGroup(
+    request: PauseGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PauseGroupResponse) => void,
+  ): ClientUnaryCall;
+  /** A paused group goes on. By its swarm or an operator. */
+  resumeGroup(
+    request: ResumeGroupRequest,
+    callback: (error: ServiceError | null, response: ResumeGroupResponse) => void,
+  ): ClientUnaryCall;
+  resumeGroup(
+    request: ResumeGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeGroupResponse) => void,
+  ): ClientUnaryCall;
+  resumeGroup(
+    request: ResumeGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeGroupResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends a group: what waits is cancelled, what runs is asked to end. By its swarm or an operator. */
+  cancelGroup(
+    request: CancelGroupRequest,
+    callback: (error: ServiceError | null, response: CancelGroupResponse) => void,
+  ): ClientUnaryCall;
+  cancelGroup(
+    request: CancelGroupRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CancelGroupResponse) => void,
+  ): ClientUnaryCall;
+  cancelGroup(
+    request: CancelGroupRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CancelGroupResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Says yes or no to a task that waits for it, or to a group's gate. FAILED_PRECONDITION when nothing waits for it, or
+   * the opposite was said before. By the swarm (not its agents) or an operator; where so submitted, an operator alone.
+   */
+  decide(
+    request: DecideRequest,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  decide(
+    request: DecideRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  decide(
+    request: DecideRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DecideResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Where a task, a group, a request or a lease is and why: for what was given an agent, which were considered and what each scored,
    * as it was decided then; for what waits, which agents there are, how many of them each condition rules out, and what
    * would let it go on. Also of an agent that is only wished for.
    */
