@@ -18,7 +18,7 @@ const CALL: Call = {
 };
 
 /** A bare JetStream publish with an expected sequence, written as cheaply as the client allows. */
-async function barePublisher(nc: NatsConnection): Promise<() => Promise<unknown>> {
+export async function barePublisher(nc: NatsConnection): Promise<() => Promise<unknown>> {
   const jsm = await jetstreamManager(nc);
   await jsm.streams.add({ name: 'FLOOR', subjects: ['floor'], duplicate_window: 2_000_000_000 });
   const body = Buffer.from('x'.repeat(226));

@@ -1,29 +1,24 @@
 import { credentials } from '@grpc/grpc-js';
-import { systemClock } from '../../libs/kernel/clock.ts';
-import { heartbeatSubject } from '../../libs/protocol/subjects.ts';
+import { connectBus } from '../../libs/bus/connect.ts';
 import { tokenSource } from '../../libs/protocol/token.ts';
+import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
 import { requestSchema } from '../../libs/rpc/schema.ts';
-import type { Hive } from '../../libs/sdk/hive.ts';
 import { operatorKeyFile, readOrCreateKey } from '../../libs/sdk/keys.ts';
 import { openPoolSession, type PoolSession } from '../../libs/sdk/pool-session.ts';
+import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { type RegisterSwarmRequest, RegistryServiceClient } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { startChild } from './children.ts';
 import { freePort } from './free-port.ts';
-import { inTurns, measure, ms, perSecond, type Row, type Turns, times } from './harness.ts';
+import { inTurns, measure, ms, perSecond, type Rate, type Row, rateOf, type Turns, times } from './harness.ts';
+import { idleAgents, WISH } from './idle-agents.ts';
+import { barePublisher } from './journal.ts';
 import { registration } from './registrations.ts';
-import { OPERATOR, setStage } from './stage.ts';
+import { OPERATOR, type Stage, setStage } from './stage.ts';
 
-const LENDER = 'lender';
-const BORROWER = 'borrower';
-const TYPE = 'worker';
-/** More than there are calls in flight, so that none finds no agent free. */
-const AGENTS = 640;
-const BEAT_MS = 1000;
-/** Heartbeats at a time. */
-const AT_ONCE = 10;
 const CALLS = 20_000;
 const ECHOES = 4000;
 const ROUNDS = 3;
+const ONE_BY_ONE = 500;
 
 /**
  * RequestAgent and ReleaseLease in turns, each a durable command, over a session: against unary calls that are only echoed,
@@ -34,7 +29,7 @@ export async function sessionRows(): Promise<Row[]> {
   await stage.start('registry').says('is serving');
   const port = await freePort();
   await stage.start('resource-pool', { HIVEBUS_GRPC_PORT: String(port) }).says('is serving');
-  using _agents = await agents(await stage.connect());
+  using _agents = await idleAgents(await stage.connect());
   const key = await readOrCreateKey(operatorKeyFile(stage.home, OPERATOR));
   const token = tokenSource(key, { kind: 'operator', name: OPERATOR }, 'main', Date.now);
   await using echo = await startChild('grpc-echo');
@@ -46,8 +41,8 @@ export async function sessionRows(): Promise<Row[]> {
       const request = schema.check(registration(i)) as RegisterSwarmRequest;
       unary.registerSwarm(request, (error) => (error ? reject(error) : resolve()));
     });
+  const rows: Row[] = [await unaryRow(stage, `127.0.0.1:${port}`, token, echoed)];
   const open = (at: number, window: number) => openPoolSession({ addresses: [`127.0.0.1:${at}`], token, window });
-  const rows: Row[] = [];
   for (const inFlight of [64, 512]) {
     await using pool = open(port, inFlight);
     await using floor = open(echoPort, inFlight);
@@ -65,7 +60,47 @@ export async function sessionRows(): Promise<Row[]> {
   return rows;
 }
 
-const WISH = { swarm: BORROWER, type: TYPE, lender: LENDER, capabilities: [] };
+/** One after the other by unary calls, against a bare echo and a bare publish, which are the least that it could be. */
+async function unaryRow(
+  { nats }: Stage,
+  address: string,
+  token: () => string,
+  echoed: (i: number) => Promise<void>,
+): Promise<Row> {
+  await using pool = createGrpcClient(address, ResourcePoolServiceService, { token });
+  const nc = await connectBus({ servers: nats.url, name: 'floor' });
+  const publish = await barePublisher(nc);
+  const borrowed = async (): Promise<Rate> => {
+    const latencies = new Float64Array(ONE_BY_ONE);
+    const beganAt = performance.now();
+    for (let i = 0; i < ONE_BY_ONE; i++) {
+      const askedAt = performance.now();
+      const { lease } = await pool.requestAgent(WISH);
+      latencies[i] = performance.now() - askedAt;
+      await pool.releaseLease({ lease: lease?.id ?? '' });
+    }
+    return rateOf(latencies, performance.now() - beganAt);
+  };
+  const runs = {
+    echo: () => measure(1, ONE_BY_ONE, echoed),
+    publish: () => measure(1, ONE_BY_ONE, publish),
+    pool: borrowed,
+  };
+  for (const run of Object.values(runs)) await run();
+  const rates = await inTurns(ROUNDS, runs);
+  await nc.close();
+  const [echo, published, asked] = (['echo', 'publish', 'pool'] as const).map((name) => rates.median(name, 'p50Ms'));
+  const floor = (echo as number) + (published as number);
+  const ratio = (asked as number) / floor;
+  return {
+    what: 'RequestAgent over unary gRPC, durable, not synced, 1 in flight, p50',
+    floor: `bare echo + bare publish ${ms(floor)}`,
+    measured: ms(asked as number),
+    ratio: times(ratio),
+    target: 'at most 1.5x',
+    ok: ratio <= 1.5,
+  };
+}
 
 /** Calls that give back what was borrowed, when there is something, else borrow. Fails when one is refused. */
 function borrowing(session: PoolSession): () => Promise<unknown> {
@@ -75,32 +110,6 @@ function borrowing(session: PoolSession): () => Promise<unknown> {
     if (lease) return session.call('releaseLease', { lease });
     const answer = await session.call('requestAgent', WISH);
     leases.push(answer.lease?.id ?? '');
-  };
-}
-
-/** Agents that do nothing but live, on one connection. */
-async function agents(hive: Hive): Promise<Disposable> {
-  for (const name of [LENDER, BORROWER]) await hive.registry.registerSwarm({ name });
-  const names = Array.from({ length: AGENTS }, (_, i) => `a-${i}`);
-  hive.nc.subscribe(`_HIVE.main.agent.${LENDER}.>`, { callback: (_, message) => void message.respond() });
-  const register = (name: string) =>
-    hive.pool.registerAgent({ swarm: LENDER, name, type: TYPE, instance: 'i1', slots: 1 });
-  await measure(64, AGENTS, (i) => register(names[i] as string));
-  let isOver = false;
-  // As agents do that were not started at once: a few at a time.
-  const beat = (from: number) => {
-    if (isOver || hive.nc.isClosed()) return;
-    for (const agent of names.slice(from, from + AT_ONCE)) {
-      const data = { swarm: LENDER, agent, instance: 'i1', busy: 0 };
-      hive.publish(heartbeatSubject('main', LENDER, agent), 'hivebus.pool.v1.AgentHeartbeat', data);
-    }
-    systemClock.after((BEAT_MS * AT_ONCE) / AGENTS, () => beat((from + AT_ONCE) % AGENTS));
-  };
-  beat(0);
-  return {
-    [Symbol.dispose]: () => {
-      isOver = true;
-    },
   };
 }
 
