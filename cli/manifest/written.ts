@@ -1,5 +1,7 @@
+import type { TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
 import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { word } from '../values.ts';
 import { API_VERSION } from './plan.ts';
 
 /**
@@ -39,7 +41,7 @@ export function taskManifest({ id, spec, ...status }: Task): WrittenManifest {
 
 /** As it is written; what has its default is left out. */
 function taskSpec(spec: TaskSpec): object {
-  const { retry, limits, selector, continuity, volumes, budget } = spec;
+  const { retry, limits, selector, continuity, volumes, budget, ties } = spec;
   return without({
     clusterRef: spec.swarm,
     type: spec.type,
@@ -53,11 +55,20 @@ function taskSpec(spec: TaskSpec): object {
     resume: continuity?.resume,
     claim: continuity?.claim,
     budget: budget && without({ ...budget }),
+    ...(ties && tiesSpec(ties)),
     selector: selector && without({ ...selector }),
     retry: retry && without({ backoff: durationText(retry.backoffMs), maxBackoff: durationText(retry.maxBackoffMs) }),
     limits: limits && without({ queued: durationText(limits.queuedMs), total: durationText(limits.totalMs) }),
   });
 }
+
+/** A manifest has one policy for all that a task depends on. */
+const tiesSpec = ({ after, group, phase, approval }: TaskTies): object => ({
+  after: after.map(({ task }) => task),
+  onDependencyFailure: after[0] && word(after[0].onFailure, 'FAILURE_POLICY'),
+  ...{ group, phase },
+  approval: approval && without({ ...approval }),
+});
 
 const without = (spec: Readonly<Record<string, unknown>>): object =>
   Object.fromEntries(
