@@ -58,8 +58,7 @@ export class Sessions {
 
   remember(principal: string, client: string, counter: number, outcome: Answered): void {
     const key = keyOf(principal, client);
-    const answers = this.table.get(key)?.answers.slice(-(ANSWERS_PER_CLIENT - 1)) ?? [];
-    answers.push([counter, outcome]);
+    const answers = followedBy(this.table.get(key)?.answers ?? [], [counter, outcome]);
     this.#forget(key); // to the end of the order of insertion: heard of last
     this.table.set(key, { answers });
     const own = this.#index(key);
@@ -86,6 +85,15 @@ export class Sessions {
     own?.delete(key);
     if (own?.size === 0) this.#byPrincipal.delete(principal);
   }
+}
+
+/** The last answers with one more, of the right size at once: each command makes such a list. */
+function followedBy(before: readonly Answer[], last: Answer): readonly Answer[] {
+  const from = Math.max(0, before.length - (ANSWERS_PER_CLIENT - 1));
+  const answers = new Array<Answer>(before.length - from + 1);
+  for (let i = from; i < before.length; i++) answers[i - from] = before[i] as Answer;
+  answers[before.length - from] = last;
+  return answers;
 }
 
 /** What was answered to something else is no answer to this: the client has used its number twice. */

@@ -69,6 +69,7 @@ export class Faults {
 
   /** No value twice. */
   distinct(field: string, values: readonly string[]): boolean {
+    if (values.length < 2) return true;
     const seen = new Set<string>();
     const twice = values.find((value) => seen.size === seen.add(value).size);
     return twice === undefined || this.add(field, twice, 'must not be there twice');

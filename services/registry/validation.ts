@@ -70,6 +70,7 @@ function capabilities(faults: Faults, offered: readonly rpc.Capability[]): void 
     texts(faults, `${at}.specializations`, specializations);
     names(faults, `${at}.skills`, skills);
   });
+  if (offered.length < 2) return;
   const types = offered.map(({ agentType }) => agentType);
   faults.distinct('capabilities', types);
 }
