@@ -99,7 +99,7 @@ export function explanation(answer: ExplainResponse, width?: number): string {
     ]),
   ];
   if (choice) parts.push(choiceText(choice, width));
-  if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers));
+  if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers, width));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -156,10 +156,21 @@ function choiceText({ best, candidates, policyVersion }: ExplainedChoice, width?
 
 const indented = (line: string, i: number): string => (i === 0 ? `  - ${line}` : `    ${line}`);
 
-function unblockersText(unblockers: readonly Unblocker[]): string {
-  const lines = unblockers.map(({ text, agents, at }) => {
+/** How its swarm changes what of its lending policy stands in the way. */
+const LENDING_OPTIONS: Readonly<Partial<Record<string, string>>> = {
+  open: '--open',
+  'lend-to': '--to ...',
+  'lend-more': '--max-lent ...',
+  'keep-less': '--keep ...',
+};
+
+function unblockersText(unblockers: readonly Unblocker[], width?: number): string {
+  const lines = unblockers.flatMap(({ kind, text, agents, at, swarm }) => {
     const when = at ? `, in ${between(new Date().toISOString(), at)} unless it is renewed` : '';
-    return `  - ${text}${agents > 0 ? ` (${agents})` : ''}${when}`;
+    const option = LENDING_OPTIONS[kind];
+    const how = option ? `, by hivebus set lending ${swarm} ${option}` : '';
+    const line = `${text}${agents > 0 ? ` (${agents})` : ''}${when}${how}`;
+    return wrapped(line, (width ?? terminalWidth()) - 4).map(indented);
   });
   return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
 }

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import type { RebalancePlan, RebalanceRules, Utilisation } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { RebalancePlan, RebalanceRules, Shortage, Utilisation } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
-import { table } from '../output.ts';
+import { terminalWidth } from '../output.ts';
+import { printable } from '../printable.ts';
 import { countingNumber, duration } from '../values.ts';
+import { wrapped, wrappedTable } from '../wrapped-table.ts';
 
 interface Options {
   type: string;
@@ -45,22 +47,26 @@ async function rebalance(context: Context, options: Options): Promise<void> {
       ? hive.pool.planRebalance({ rules })
       : hive.pool.rebalance({ rules, termMs, graceMs });
     const { plan } = await asking;
-    context.output.data(plan, () => (plan ? planText(plan) : ''));
+    context.output.data(plan, () => (plan ? planText(printable(plan)) : ''));
   });
 }
 
-/** What goes where and why, and how busy the swarms are before and after. */
-function planText({ moves, swarms, missingSlots, proved }: RebalancePlan): string {
+/** What goes where and why, how busy the swarms are before and after, and what they still lack; not wider than `width`. */
+export function planText({ moves, swarms, shortages, proved }: RebalancePlan, width = terminalWidth()): string {
   const lines: string[] = [];
   const rows = moves.map(({ agent, to, id, reason }) => [agent, to, id || '-', reason]);
-  if (moves.length > 0) lines.push(table(['AGENT', 'TO', 'BY', 'REASON'], rows), '');
+  if (moves.length > 0) lines.push(wrappedTable(['AGENT', 'TO', 'BY', 'REASON'], rows, width), '');
   else lines.push('no agent needs to move', '');
   if (swarms.length > 0)
-    lines.push(table(['SWARM', 'TYPE', 'TASKS', 'SLOTS', 'BUSY', 'THEN'], swarms.map(busyRow)), '');
-  if (missingSlots > 0) lines.push(`${missingSlots} slots are still missing: nobody else has any to give`);
+    lines.push(wrappedTable(['SWARM', 'TYPE', 'TASKS', 'SLOTS', 'BUSY', 'THEN'], swarms.map(busyRow), width), '');
+  for (const each of shortages) lines.push(...wrapped(shortageText(each), width));
   if (!proved) lines.push('there were too many ways to try all: another plan may need fewer moves');
   return lines.join('\n').trimEnd();
 }
+
+const shortageText = ({ type, slots, kept }: Shortage): string =>
+  `${slots} ${slots === 1 ? 'slot' : 'slots'} of type ${type} ${slots === 1 ? 'is' : 'are'} still missing: ` +
+  (kept.length > 0 ? kept.join('; ') : 'no other swarm has any to spare');
 
 const busyRow = ({ swarm, type, tasks, slots, slotsAfter }: Utilisation): string[] => {
   const share = (of: number) => (of === 0 ? '-' : `${Math.round((tasks * 100) / of)}%`);

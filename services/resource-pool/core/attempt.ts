@@ -77,7 +77,7 @@ const outcomeOf = (attempt: AttemptRow, endsAs: Outcome): Outcome =>
   attempt.outcome === 'OUTCOME_UNSPECIFIED' ? endsAs : attempt.outcome;
 
 /** Does it count against max_attempts? Not when it had to move, nor when it was lost before anybody had confirmed it. */
-function wasUsed(attempt: AttemptRow, endsAs: Outcome): boolean {
+export function wasUsed(attempt: AttemptRow, endsAs: Outcome = attempt.outcome): boolean {
   const outcome = outcomeOf(attempt, endsAs);
   return outcome !== 'OUTCOME_MOVED' && (attempt.startedAt > 0 || outcome !== 'OUTCOME_LOST');
 }

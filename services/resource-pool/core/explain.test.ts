@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import type { ExplainResponse, Placement, RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  ExplainResponse,
+  LendingPolicy,
+  Placement,
+  RequestAgentRequest,
+} from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
 
 const ask = (pool: Pool, id: string, wish?: RequestAgentRequest): ExplainResponse =>
@@ -98,4 +103,41 @@ test('a lease, and one that is only wished for', () => {
   pool.run.execute('releaseLease', { lease });
   expect(ask(pool, lease).summary).toMatch(/^ended 0ms ago: given back by/);
   expect(() => ask(pool, 'nothing')).toThrow('task, group, lease or request "nothing" is not known');
+});
+
+test.each<[Partial<LendingPolicy>, kind: string, remedy: string, reason: string]>([
+  [{ closed: true }, 'open', 'lends again: its lending is closed', 'closed'],
+  [{ to: ['c'] }, 'lend-to', 'lends to a, too: it lends to c only', 'to c only'],
+  [{ maxLent: 1 }, 'lend-more', 'lends more than 1 at once', 'at most 1 at once'],
+  [{ keepPercent: 80 }, 'keep-less', 'keeps less than 80% of its agents of type lint', 'keeps 80%'],
+])('agents that their swarm does not lend: %j', (change, kind, remedy, reason) => {
+  const pool = new Pool();
+  for (const name of ['x', 'y']) pool.register(name, { swarm: 'b' });
+  if (change.maxLent) pool.run.execute('requestAgent', wanted({ swarm: 'c' }));
+  const all = { swarm: 'b', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0, noticeMs: 0 };
+  const policy = { ...all, version: '0', setBy: '', ...change };
+  pool.run.execute('setLendingPolicy', { policy, expectedVersion: '0' });
+  pool.submit('t');
+  const agents = change.maxLent ? 1 : 2;
+  const mended = { kind, text: `swarm b ${remedy}`, agents, at: undefined, swarm: 'b' };
+  expect(ask(pool, 't').placement?.unblockers).toContainEqual(mended);
+  const wish = ask(pool, '', wanted());
+  expect(wish.placement?.unblockers).toContainEqual(mended);
+  expect(wish.summary).toBe(`no agent of type lint can be lent to a now; swarm b does not lend (${reason})`);
+  expect(() => pool.run.execute('requestAgent', wanted())).toThrow(
+    `${agents} kept by their swarm; swarm b does not lend (${reason})`,
+  );
+});
+
+test('an attempt that was moved is not one of those that a task has', () => {
+  const pool = new Pool();
+  pool.register('x');
+  pool.submit('t', { maxAttempts: 1 });
+  pool.confirm('t');
+  const how = { swarm: 'a', name: 'x', instance: '', graceMs: 0, reason: 'upgrade' };
+  pool.run.execute('drainAgent', how, { principal: pool.operator, now: pool.now });
+  pool.pass(0);
+  expect(ask(pool, 't').summary).toBe(
+    'has waited 0ms for an agent, after 0 of 1 attempts and 1 that did not count (moved)',
+  );
 });

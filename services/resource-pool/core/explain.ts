@@ -9,6 +9,7 @@ import type {
   RequestAgentRequest,
   Unblocker,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { wasUsed } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
@@ -17,7 +18,7 @@ import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
 import { offerDue } from './offered.ts';
-import { type Demand, placementOf } from './placement.ts';
+import { type Demand, keepersOf, placementOf } from './placement.ts';
 import {
   type AttemptRow,
   currentAttempt,
@@ -66,7 +67,7 @@ function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocke
   if (state.stealing.afterMs === 0) return [];
   const at = offerDue(task, view.epochStart, state.stealing.afterMs);
   const text = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
-  return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at) }];
+  return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at), swarm: '' }];
 }
 
 const blockedSummary = (state: PoolState, task: TaskRow, now: number): string =>
@@ -83,7 +84,7 @@ const demandOf = ({ spec, host }: TaskRow): Demand => ({
 function taskSummary(task: TaskRow, now: number): string {
   const since = (ms: number) => formatDuration(Math.max(0, now - ms));
   const attempt = task.attempts.at(-1);
-  const tries = `${task.attempts.length} of ${task.spec.maxAttempts} attempts`;
+  const tries = triesText(task);
   switch (task.state) {
     case 'TASK_STATE_QUEUED':
       if (task.notBefore !== undefined)
@@ -105,6 +106,14 @@ function taskSummary(task: TaskRow, now: number): string {
     default:
       return `failed ${since(task.endedAt)} ago after ${tries}: ${task.reason}`;
   }
+}
+
+/** Attempts count as by the limit of a task: one that was moved, or lost before it began, does not use it up. */
+function triesText({ attempts, spec }: TaskRow): string {
+  const free = attempts.filter((attempt) => !wasUsed(attempt));
+  const why = [...new Set(free.map(({ outcome }) => (outcome === 'OUTCOME_MOVED' ? 'moved' : 'lost before it began')))];
+  const others = free.length === 0 ? '' : ` and ${free.length} that did not count (${why.join(', ')})`;
+  return `${attempts.length - free.length} of ${spec.maxAttempts} attempts${others}`;
 }
 
 const whoOf = (attempt: AttemptRow | undefined): string =>
@@ -206,12 +215,13 @@ function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>):
 function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>, ahead = 0): ExplainResponse {
   const { swarm, type, lender } = wish;
   const { need } = wishOf(wish);
-  const placement = placementOf(state, { kind: 'wish', swarm, type, need, lender }, ahead);
+  const demand: Demand = { kind: 'wish', swarm, type, need, lender };
+  const placement = placementOf(state, demand, ahead);
   const { fitting, agents } = placement;
   const summary =
     fitting > 0
       ? `${fitting} of ${agents} agents could be lent to ${swarm} now`
-      : `no agent of type ${type} can be lent to ${swarm} now`;
+      : [`no agent of type ${type} can be lent to ${swarm} now`, ...keepersOf(state, demand).texts].join('; ');
   const list = fitting > 0 ? new Plan(state).lender.candidatesFor(wish) : undefined;
   const choice = list?.first && explainedChoice(list.choice(state, wishOf(wish), list.first));
   return { summary, history: [], placement, choice, revision: String(view.revision) };

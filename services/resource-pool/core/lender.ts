@@ -3,6 +3,7 @@ import type { LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Shortlist } from './choice.ts';
 import type { Plan } from './dispatch.ts';
 import { FairShare, planned } from './fair-share.ts';
+import type { Refusal } from './keepers.ts';
 import { meets, wishOf } from './need.ts';
 import type { Asks } from './requests.ts';
 import type { AgentRow, RequestRow } from './rows.ts';
@@ -78,15 +79,21 @@ export class Lender {
   }
 
   /** Does the home swarm lend another agent of this type to this borrower? */
-  mayLend({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): boolean {
+  mayLend(agent: Pick<AgentRow, 'home' | 'type'>, borrower: string): boolean {
+    return this.refusal(agent, borrower) === undefined;
+  }
+
+  /** What of the home's policy speaks against it; undefined = nothing. */
+  refusal({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): Refusal | undefined {
     const policy = this.#policies.get(home) ?? this.#state.lending.get(home)?.policy;
-    if (!policy) return true;
+    if (!policy) return undefined;
     const { closed, to, maxLent, keepPercent } = policy;
-    if (closed || (to.length > 0 && !to.includes(borrower))) return false;
-    if (maxLent > 0 && this.#lent(home) >= maxLent) return false;
-    if (keepPercent === 0) return true;
+    if (closed) return 'open';
+    if (to.length > 0 && !to.includes(borrower)) return 'lend-to';
+    if (maxLent > 0 && this.#lent(home) >= maxLent) return 'lend-more';
+    if (keepPercent === 0) return undefined;
     const { reachable, lent } = this.#stock(home, type);
-    return (reachable - lent - 1) * 100 >= reachable * keepPercent;
+    return (reachable - lent - 1) * 100 >= reachable * keepPercent ? undefined : 'keep-less';
   }
 
   #offer(spot: Spot | undefined, events: PoolEvent[]): boolean {

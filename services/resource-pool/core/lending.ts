@@ -2,6 +2,7 @@ import { HiveError, quote } from '../../../libs/kernel/errors.ts';
 import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { obstaclesText } from './candidates.ts';
 import { Plan } from './dispatch.ts';
+import { Keepers } from './keepers.ts';
 import { isFrom } from './lender.ts';
 import { meets, wishOf } from './need.ts';
 import type { PoolState } from './state.ts';
@@ -13,6 +14,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
   let candidates = 0;
   let unfit = 0;
   let kept = 0;
+  const keepers = new Keepers(state);
   const { need } = wishOf(wanted);
   for (const offer of state.workers.ofType(wanted.type)) {
     if (!isFrom(offer.home, wanted)) continue;
@@ -22,7 +24,11 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
       unfit += size;
       continue;
     }
-    if (!plan.lender.mayLend(offer, wanted.swarm)) kept += offer.counts.free;
+    const refusal = plan.lender.refusal(offer, wanted.swarm);
+    if (refusal && offer.counts.free > 0) {
+      kept += offer.counts.free;
+      keepers.add(offer.home, refusal, offer.counts.free);
+    }
     for (const [standing, count] of Object.entries(offer.counts)) counts[standing as keyof typeof counts] += count;
   }
   const { free: _, ...taken } = counts;
@@ -32,7 +38,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
   const message =
     `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ` +
     (candidates > 0
-      ? `${candidates} candidates in ${from}${obstaclesText(obstacles)}`
+      ? `${candidates} candidates in ${from}${obstaclesText(obstacles)}${keepers.texts.map((text) => `; ${text}`).join('')}`
       : wanted.lender === ''
         ? 'no other swarm has one'
         : `${from} has none`);

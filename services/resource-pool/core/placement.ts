@@ -3,6 +3,7 @@ import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
 import type { Condition, Placement, Unblocker } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Plan } from './dispatch.ts';
 import { leaseDue } from './due.ts';
+import { Keepers } from './keepers.ts';
 import type { Need } from './need.ts';
 import type { AgentRow } from './rows.ts';
 import type { PoolState } from './state.ts';
@@ -141,7 +142,8 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
   const { kind, swarm, type } = demand;
   const found: Unblocker[] = [];
   const say = (word: string, agents: number, text: string, at?: number) => {
-    if (agents > 0) found.push({ kind: word, text, agents, at: at === undefined ? undefined : timestamp(at) });
+    if (agents > 0)
+      found.push({ kind: word, text, agents, at: at === undefined ? undefined : timestamp(at), swarm: '' });
   };
   const out = (...names: string[]) =>
     conditions.filter(({ name }) => names.includes(name)).reduce((sum, { ruledOut }) => sum + ruledOut, 0);
@@ -154,6 +156,11 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     const lendable = fittingOf(state, rulesOf(state, { ...demand, kind: 'wish' }));
     say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
   }
+  const keepers = keepersOf(state, demand);
+  for (const each of keepers.first) {
+    const text = keepers.remedy(each, type, swarm);
+    found.push({ kind: each.refusal, text, agents: each.agents, at: undefined, swarm: each.swarm });
+  }
   say('resume', out('drained'), `an agent of type ${type} that was taken out of service is resumed`);
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
   say('capability', out('capability', 'label', 'scripts'), 'an agent that lacks only what it can do registers with it');
@@ -163,8 +170,22 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     text: `another agent of type ${type} that fits starts ${where}`,
     agents: 0,
     at: undefined,
+    swarm: '',
   });
   return found;
+}
+
+/** Agents that could be lent if their swarms did not keep them. */
+export function keepersOf(state: PoolState, demand: Demand): Keepers {
+  const { lender } = new Plan(state);
+  const rules = rulesOf(state, { ...demand, kind: 'wish' }).filter(({ name }) => name !== 'lending');
+  const keepers = new Keepers(state);
+  for (const row of state.agents.values()) {
+    if (!rules.every((rule) => rule.holds(row, busyOf(state, row)))) continue;
+    const refusal = lender.refusal(row, demand.swarm);
+    if (refusal) keepers.add(row.home, refusal);
+  }
+  return keepers;
 }
 
 /** Agents that would fit if their lease were over, and when the first of these ends unless it is renewed. */

@@ -44,7 +44,8 @@ describe('rebalancing', () => {
       ['b/y2', 'b', 'a'],
     ]);
     expect(plan?.moves[0]?.reason).toBe(
-      'swarm a has 4 tasks for 2 slots (200%), over 90%; swarm b, with 0 tasks for 6 slots (0%), stays at 80% or less',
+      'swarm a has 4 tasks for 2 slots (200%), over 90%, then for 5 slots (80%); ' +
+        'swarm b has 0 tasks for 6 slots (0%), then for 3 slots (0%)',
     );
     expect(plan).toMatchObject({
       missingSlots: 0,
@@ -80,13 +81,18 @@ describe('rebalancing', () => {
   test('keeps to what swarms lend, and to what a taker may borrow', () => {
     const pool = uneven(4);
     lends(pool, { maxLent: 2 });
+    expect(planned(pool)?.shortages).toEqual([
+      { type: 'lint', slots: 1, kept: ['swarm b does not lend (at most 2 at once)'] },
+    ]);
     expect(rebalanced(pool)).toMatchObject({ missingSlots: 1, moves: [{ agent: 'b/y0' }, { agent: 'b/y1' }] });
     const closed = uneven(4);
     lends(closed, { closed: true });
-    expect(planned(closed)).toMatchObject({ missingSlots: 3, moves: [] });
+    const shortages = [{ type: 'lint', slots: 3, kept: ['swarm b does not lend (closed)'] }];
+    expect(planned(closed)).toMatchObject({ missingSlots: 3, moves: [], shortages });
     const kept = uneven(4);
     lends(kept, { keepPercent: 80 });
     expect(planned(kept)?.moves.length).toBe(1);
+    expect(planned(kept)?.shortages[0]?.kept).toEqual(['swarm b does not lend (keeps 80%)']);
     const limits = { swarm: 'a', weight: 0, maxRunning: 0, maxQueued: 0, maxLeases: 1, maxRequests: 0 };
     const limited = uneven(4);
     const given = { ...limits, submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };

@@ -4,10 +4,12 @@ import type {
   RebalancePlan,
   RebalanceRequest,
   RebalanceRules,
+  Shortage,
   Utilisation,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { registrationOf, requireOperator } from './access.ts';
 import { Plan } from './dispatch.ts';
+import { Keepers, type Refusal } from './keepers.ts';
 import { settled } from './lease.ts';
 import { begin } from './migration.ts';
 import { meets, type Need } from './need.ts';
@@ -102,22 +104,54 @@ function planFor(state: PoolState, rules: RebalanceRules): Planned {
   const moves: RebalanceMove[] = [];
   const rows: AgentRow[] = [];
   const swarms: Utilisation[] = [];
-  let missing = 0;
+  const shortages: Shortage[] = [];
   let isProved = true;
   for (const type of [...markets.keys()].sort()) {
     const market = markets.get(type) as Market;
     const found = solve(state, market, rules);
-    missing += found.missing;
     isProved &&= found.isProved;
+    const slotsAfter = slotsAfterMoves(market, found.moves);
     for (const { kind, to } of found.moves) {
       const row = kind.agents.shift();
       if (!row) continue;
       rows.push(row);
-      moves.push({ agent: row.key, from: kind.from, to, reason: reasonOf(market, kind.from, to, rules), id: '' });
+      moves.push({
+        agent: row.key,
+        from: kind.from,
+        to,
+        reason: reasonOf(market, slotsAfter, kind.from, to, rules),
+        id: '',
+      });
     }
-    swarms.push(...told(type, market, found.moves, rules));
+    swarms.push(...told(type, market, slotsAfter, rules));
+    if (found.missing > 0) {
+      const kept = keepersOf(state, market, found.moves, new Set(rows)).texts;
+      shortages.push({ type, slots: found.missing, kept });
+    }
   }
-  return { plan: { moves, swarms, missingSlots: missing, proved: isProved }, rows };
+  const missingSlots = shortages.reduce((sum, { slots }) => sum + slots, 0);
+  return { plan: { moves, swarms, missingSlots, proved: isProved, shortages }, rows };
+}
+
+/** Who has agents free that would do for what waits elsewhere, and would not lend them once the moves are made. */
+function keepersOf(
+  state: PoolState,
+  market: Market,
+  moves: readonly PlannedMove[],
+  moved: ReadonlySet<AgentRow>,
+): Keepers {
+  const { lender } = new Plan(state);
+  const keepers = new Keepers(state);
+  for (const { row, offer } of market.free) {
+    if (moved.has(row)) continue;
+    const takers = takersOf(market, row, offer);
+    if (takers.length === 0) continue;
+    const given = moves.filter(({ kind }) => kind.from === row.home).length;
+    const refusals = takers.map((swarm) => lender.refusal(row, swarm));
+    const refusal = refusals.find((each) => each !== undefined) ?? spent(state, row, given);
+    if (refusal) keepers.add(row.home, refusal);
+  }
+  return keepers;
 }
 
 /** Supply and demand of one type of agent. */
@@ -180,10 +214,7 @@ function solve(state: PoolState, market: Market, rules: RebalanceRules) {
   const kinds = new Map<string, AgentKind>();
   const spots = [...market.free].sort((a, b) => a.busy - b.busy || (a.row.key < b.row.key ? -1 : 1));
   for (const { row, offer } of spots) {
-    const fits = [...market.needs].filter(
-      ([swarm, needs]) => swarm !== row.home && needs.some((need) => meets(offer, need)),
-    );
-    const to = fits.map(([swarm]) => swarm).filter((swarm) => mayHave(row, swarm));
+    const to = takersOf(market, row, offer).filter((swarm) => mayHave(row, swarm));
     const key = [row.home, row.slots, ...to].join('/');
     const known = kinds.get(key);
     if (known) known.agents.push(row);
@@ -202,6 +233,10 @@ function solve(state: PoolState, market: Market, rules: RebalanceRules) {
   return { ...balance, moves: balance.moves as readonly (PlannedMove & { readonly kind: AgentKind })[] };
 }
 
+/** Other swarms where something waits that it could do. */
+const takersOf = ({ needs }: Market, { home }: AgentRow, offer: Spot['offer']): string[] =>
+  [...needs].filter(([swarm, all]) => swarm !== home && all.some((need) => meets(offer, need))).map(([swarm]) => swarm);
+
 const bandOf = ({ lowPercent, highPercent, reservePercent }: RebalanceRules): Band => ({
   low: lowPercent || DEFAULTS.lowPercent,
   high: highPercent || DEFAULTS.highPercent,
@@ -210,12 +245,24 @@ const bandOf = ({ lowPercent, highPercent, reservePercent }: RebalanceRules): Ba
 
 /** How many agents of a type their swarm still lends, by what it says of numbers. */
 function mayGive(state: PoolState, { home, type }: AgentRow): number {
+  const { most, spare } = roomOf(state, home, type);
+  return Math.max(0, Math.min(most, spare));
+}
+
+/** What of its home's policy speaks against lending more than `given`; undefined = nothing. */
+function spent(state: PoolState, { home, type }: AgentRow, given: number): Refusal | undefined {
+  const { most, spare } = roomOf(state, home, type);
+  if (given >= most) return 'lend-more';
+  return given >= spare ? 'keep-less' : undefined;
+}
+
+/** How many more it lends by its policy's number, and by the share that it keeps. */
+function roomOf(state: PoolState, home: string, type: string): { most: number; spare: number } {
   const policy = state.lending.get(home)?.policy;
-  if (!policy) return Infinity;
+  if (!policy) return { most: Infinity, spare: Infinity };
   const { reachable, lent } = state.workers.stock(home, type);
   const most = policy.maxLent === 0 ? Infinity : policy.maxLent - state.usage.lent.of(home);
-  const spare = Math.floor((reachable * (100 - policy.keepPercent)) / 100) - lent;
-  return Math.max(0, Math.min(most, spare));
+  return { most, spare: Math.floor((reachable * (100 - policy.keepPercent)) / 100) - lent };
 }
 
 function mayBorrow(state: PoolState, swarm: string): number {
@@ -223,28 +270,38 @@ function mayBorrow(state: PoolState, swarm: string): number {
   return max === 0 ? Infinity : Math.max(0, max - state.usage.leases.of(swarm));
 }
 
-function reasonOf(market: Market, from: string, to: string, rules: RebalanceRules): string {
-  const { high, reserve } = bandOf(rules);
+function reasonOf(market: Market, after: Slots, from: string, to: string, rules: RebalanceRules): string {
+  const load = (swarm: string): string => {
+    const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
+    return `${tasks} tasks for ${slotsText(tasks, slots)}`;
+  };
+  const then = (swarm: string) => `then for ${slotsText(market.tasks.get(swarm) ?? 0, after.get(swarm) ?? 0)}`;
   return (
-    `swarm ${to} has ${loadText(market, to)}, over ${high}%; swarm ${from}, with ${loadText(market, from)}, ` +
-    `stays at ${high - reserve}% or less`
+    `swarm ${to} has ${load(to)}, over ${bandOf(rules).high}%, ${then(to)}; ` +
+    `swarm ${from} has ${load(from)}, ${then(from)}`
   );
 }
 
-function loadText(market: Market, swarm: string): string {
-  const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
+function slotsText(tasks: number, slots: number): string {
   const share = slots === 0 ? '' : ` (${Math.round((tasks * 100) / slots)}%)`;
-  return `${tasks} tasks for ${slots} slots${share}`;
+  return `${slots} ${slots === 1 ? 'slot' : 'slots'}${share}`;
 }
 
-/** The swarms of which a plan says something. */
-function told(type: string, market: Market, moves: readonly PlannedMove[], rules: RebalanceRules): Utilisation[] {
-  const { high } = bandOf(rules);
+/** By swarm. */
+type Slots = ReadonlyMap<string, number>;
+
+function slotsAfterMoves(market: Market, moves: readonly PlannedMove[]): Slots {
   const after = new Map(market.slots);
   for (const { kind, to } of moves) {
     count(after, kind.from, -kind.slots);
     count(after, to, kind.slots);
   }
+  return after;
+}
+
+/** The swarms of which a plan says something. */
+function told(type: string, market: Market, after: Slots, rules: RebalanceRules): Utilisation[] {
+  const { high } = bandOf(rules);
   return [...new Set([...market.tasks.keys(), ...market.slots.keys()])].sort().flatMap((swarm) => {
     const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
     const slotsAfter = after.get(swarm) ?? 0;

@@ -1231,6 +1231,18 @@ export interface RebalancePlan {
   missingSlots: number;
   /** True: no plan leaves less missing, and none as good has fewer moves. False: there were too many ways to try all. */
   proved: boolean;
+  /** The missing slots by type, only of types of which some are missing. */
+  shortages: Shortage[];
+}
+
+/** Slots of one type of agent that swarms above the band lack. */
+export interface Shortage {
+  /** The type of agent. */
+  type: string;
+  /** Slots, 1 or more. */
+  slots: number;
+  /** For people: swarms that have such agents free and do not lend them, and why; at most 5. */
+  kept: string[];
 }
 
 export interface PlanRebalanceRequest {
@@ -2124,14 +2136,21 @@ export interface Condition {
 
 /** Something that would let a waiting demand go on. */
 export interface Unblocker {
-  /** A stable word: limit, finish, return, borrow, recover, capability or register. */
+  /**
+   * A stable word: limit, finish, return, borrow, resume, recover, capability, register or steal; of what a swarm's
+   * lending policy would have to say otherwise: open, lend-to, lend-more or keep-less.
+   */
   kind: string;
   /** For people. */
   text: string;
   /** How many agents could do it; 0 = none that is known. */
   agents: number;
   /** When it will happen at the latest by itself, where that is known. */
-  at?: string | undefined;
+  at?:
+    | string
+    | undefined;
+  /** Whose lending policy it is; empty where it is none. */
+  swarm: string;
 }
 
 export interface WatchEventsRequest {
@@ -7191,7 +7210,7 @@ export const Utilisation: MessageFns<Utilisation> = {
 };
 
 function createBaseRebalancePlan(): RebalancePlan {
-  return { moves: [], swarms: [], missingSlots: 0, proved: false };
+  return { moves: [], swarms: [], missingSlots: 0, proved: false, shortages: [] };
 }
 
 export const RebalancePlan: MessageFns<RebalancePlan> = {
@@ -7207,6 +7226,9 @@ export const RebalancePlan: MessageFns<RebalancePlan> = {
     }
     if (message.proved !== false) {
       writer.uint32(32).bool(message.proved);
+    }
+    for (const v of message.shortages) {
+      Shortage.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -7256,6 +7278,14 @@ export const RebalancePlan: MessageFns<RebalancePlan> = {
             message.proved = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shortages.push(Shortage.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7278,6 +7308,9 @@ export const RebalancePlan: MessageFns<RebalancePlan> = {
         ? globalThis.Number(object.missing_slots)
         : 0,
       proved: isSet(object.proved) ? globalThis.Boolean(object.proved) : false,
+      shortages: globalThis.Array.isArray(object?.shortages)
+        ? object.shortages.map((e: any) => Shortage.fromJSON(e))
+        : [],
     };
   },
 
@@ -7294,6 +7327,99 @@ export const RebalancePlan: MessageFns<RebalancePlan> = {
     }
     if (message.proved !== false) {
       obj.proved = message.proved;
+    }
+    if (message.shortages?.length) {
+      obj.shortages = message.shortages.map((e) => Shortage.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseShortage(): Shortage {
+  return { type: "", slots: 0, kept: [] };
+}
+
+export const Shortage: MessageFns<Shortage> = {
+  encode(message: Shortage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(16).uint32(message.slots);
+    }
+    for (const v of message.kept) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Shortage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShortage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kept.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Shortage {
+    return {
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      slots: isSet(object.slots) ? globalThis.Number(object.slots) : 0,
+      kept: globalThis.Array.isArray(object?.kept) ? object.kept.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: Shortage): unknown {
+    const obj: any = {};
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.slots !== 0) {
+      obj.slots = Math.round(message.slots);
+    }
+    if (message.kept?.length) {
+      obj.kept = message.kept;
     }
     return obj;
   },
@@ -15199,7 +15325,7 @@ export const Condition: MessageFns<Condition> = {
 };
 
 function createBaseUnblocker(): Unblocker {
-  return { kind: "", text: "", agents: 0, at: undefined };
+  return { kind: "", text: "", agents: 0, at: undefined, swarm: "" };
 }
 
 export const Unblocker: MessageFns<Unblocker> = {
@@ -15215,6 +15341,9 @@ export const Unblocker: MessageFns<Unblocker> = {
     }
     if (message.at !== undefined) {
       Timestamp.encode(toTimestamp(message.at), writer.uint32(34).fork()).join();
+    }
+    if (message.swarm !== "") {
+      writer.uint32(42).string(message.swarm);
     }
     return writer;
   },
@@ -15264,6 +15393,14 @@ export const Unblocker: MessageFns<Unblocker> = {
             message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.swarm = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -15282,6 +15419,7 @@ export const Unblocker: MessageFns<Unblocker> = {
       text: isSet(object.text) ? globalThis.String(object.text) : "",
       agents: isSet(object.agents) ? globalThis.Number(object.agents) : 0,
       at: isSet(object.at) ? globalThis.String(object.at) : undefined,
+      swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
     };
   },
 
@@ -15298,6 +15436,9 @@ export const Unblocker: MessageFns<Unblocker> = {
     }
     if (message.at !== undefined) {
       obj.at = message.at;
+    }
+    if (message.swarm !== "") {
+      obj.swarm = message.swarm;
     }
     return obj;
   },
