@@ -1,4 +1,4 @@
-import { columnWidths, GAP, grid, plainLength, terminalWidth } from './output.ts';
+import { columnWidths, fields, GAP, grid, plainLength, terminalWidth } from './output.ts';
 
 /**
  * Rows under a head, not wider than `width` characters, in which nothing is cut: what is too wide goes on in the next
@@ -36,6 +36,23 @@ function fitting(head: readonly string[], rows: readonly (readonly string[])[], 
 }
 
 const longestWord = (text: string): number => Math.max(...text.split(' ').map(plainLength));
+
+/**
+ * Names and values, one below the other, without what is empty and not wider than `width`: what is longer goes on below
+ * its beginning. Words are never broken, since values are copied.
+ */
+export function wrappedFacts(pairs: readonly (readonly [string, string])[], width = terminalWidth()): string {
+  const known = pairs.filter(([, value]) => value !== '');
+  const room = width - GAP - Math.max(...known.map(([name]) => name.length));
+  return fields(
+    known.flatMap(([name, value]) =>
+      wrapped(value, Math.max(room, longestWord(value))).map((line, i): [string, string] => [
+        i === 0 ? name : '',
+        line,
+      ]),
+    ),
+  );
+}
 
 /** A row as the lines that it takes. */
 function linesOf(row: readonly string[], widths: readonly number[]): string[][] {

@@ -3,9 +3,9 @@ import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { SWARMS } from '../kinds/swarms.ts';
-import { fields } from '../output.ts';
 import { allAgents, allSwarms, TASK_STATES, taskCounts } from '../queries.ts';
 import { word } from '../values.ts';
+import { wrappedFacts } from '../wrapped-table.ts';
 
 export function addStatus(program: Command): void {
   program.command('status').description('what runs where, and how it is').action(action(status));
@@ -35,7 +35,7 @@ async function status(context: Context): Promise<void> {
       tasks,
     };
     context.output.data(data, () => {
-      const facts = fields([
+      const facts = wrappedFacts([
         ...(context.context === '' ? [] : ([['context', context.context]] as [string, string][])),
         ['nats', `${server.url} (nats-server ${server.version})`],
         ['grpc', grpc ?? '-'],

@@ -1,9 +1,9 @@
 import type { GateReport, Group, Tally } from '../../libs/wire/hivebus/pool/v1/group.ts';
-import { facts, table } from '../output.ts';
 import { plainLine, printable } from '../printable.ts';
 import { allGroups } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between, word } from '../values.ts';
+import { wrappedFacts, wrappedTable } from '../wrapped-table.ts';
 import { type Kind, named, present } from './kind.ts';
 
 export const GROUPS: Kind<Group> = {
@@ -29,7 +29,7 @@ export const GROUPS: Kind<Group> = {
   nameOf: ({ id }) => id,
   list: (hive, { swarm = '' }) => allGroups(hive, { swarm }),
   get: async (hive, name) => present((await hive.pool.getGroup({ id: name })).group, 'group', name),
-  details: groupDetails,
+  details: (group) => groupDetails(group),
   swarmsOf: ({ spec }) => (spec ? [spec.swarm] : []),
   touched: (event) => (event.type === 'group.forgotten' ? (event.data?.groups ?? []) : named('group', 'group')(event)),
   remove: {
@@ -46,35 +46,40 @@ function strategyOf({ spec }: Group): string {
   return strategy === 'GROUP_STRATEGY_UNSPECIFIED' ? 'parallel' : word(strategy, 'GROUP_STRATEGY');
 }
 
-/** One group with all that is known of it. */
-export function groupDetails(found: Group): string {
+/** One group with all that is known of it; not wider than `width`. */
+export function groupDetails(found: Group, width?: number): string {
   const group = printable(found);
   const { counts, concurrency } = group;
   const tasks = counts
     ? `${counts.total}: ${counts.succeeded} succeeded, ${counts.failed} failed, ${counts.cancelled} cancelled, ` +
       `${counts.running} run, ${counts.queued} wait for agents, ${counts.blocked} are held back`
     : '';
-  const known = facts([
-    ['group', group.id],
-    ['title', group.spec?.title ?? ''],
-    ['state', stateText(group.state, 'GROUP_STATE')],
-    ['waits for', group.waitingFor],
-    ['reason', group.reason],
-    ['swarm', group.spec?.swarm ?? ''],
-    ['strategy', strategyOf(group) + (concurrency > 0 ? `, ${concurrency} at once` : '')],
-    ['tasks', tasks],
-    ['phase', group.phase],
-    ['submitted', `${ago(group.submittedAt)} by ${group.submittedBy}`],
-    ['took', group.endedAt ? between(group.submittedAt, group.endedAt) : ''],
-    ['result', plainLine(JSON.stringify(found.result) ?? '')],
-  ]);
-  return [known, gatesText(group.gates), talliesText(group.tallies)].filter((part) => part !== '').join('\n\n');
+  const known = wrappedFacts(
+    [
+      ['group', group.id],
+      ['title', group.spec?.title ?? ''],
+      ['state', stateText(group.state, 'GROUP_STATE')],
+      ['waits for', group.waitingFor],
+      ['reason', group.reason],
+      ['swarm', group.spec?.swarm ?? ''],
+      ['strategy', strategyOf(group) + (concurrency > 0 ? `, ${concurrency} at once` : '')],
+      ['tasks', tasks],
+      ['phase', group.phase],
+      ['submitted', `${ago(group.submittedAt)} by ${group.submittedBy}`],
+      ['took', group.endedAt ? between(group.submittedAt, group.endedAt) : ''],
+      ['result', plainLine(JSON.stringify(found.result) ?? '')],
+    ],
+    width,
+  );
+  return [known, gatesText(group.gates, width), talliesText(group.tallies, width)]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
-const gatesText = (gates: readonly GateReport[]): string =>
+const gatesText = (gates: readonly GateReport[], width?: number): string =>
   gates.length === 0
     ? ''
-    : table(
+    : wrappedTable(
         ['GATE AFTER', 'IS', 'ASKED', 'FOUND', 'SAID BY'],
         gates.flatMap(({ phase, state, findings, verdict }) =>
           findings.map(({ text, holds, found }, i) => [
@@ -85,12 +90,13 @@ const gatesText = (gates: readonly GateReport[]): string =>
             i === 0 ? (verdict?.by ?? '-') : '',
           ]),
         ),
+        width,
       );
 
-const talliesText = (tallies: readonly Tally[]): string =>
+const talliesText = (tallies: readonly Tally[], width?: number): string =>
   tallies.length === 0
     ? ''
-    : table(
+    : wrappedTable(
         ['VOTES', 'WON', 'BY', 'RESULT'],
         tallies.map(({ result, agents, won }) => [
           String(agents.length),
@@ -98,4 +104,5 @@ const talliesText = (tallies: readonly Tally[]): string =>
           agents.join(' '),
           plainLine(JSON.stringify(result) ?? ''),
         ]),
+        width,
       );
