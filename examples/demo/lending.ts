@@ -49,7 +49,7 @@ export function waitingLines(waited: Waited | undefined): string[] {
   const { title, agents } = waited;
   return [
     `waited     ${title} for ${formatDuration(waited.waitedMs)}, until ${endOf(waited)}`,
-    ...ruledOut(waited).map(({ ruledOut, text }) => `${INDENT}  ruled out ${ruledOut} of ${agents}: "${text}"`),
+    ...ruledOut(waited).map(({ ruledOut, text }) => `${INDENT}  ruled out ${ruledOut} of ${agents}: not "${text}"`),
   ];
 }
 

@@ -47,7 +47,7 @@ export const reliabilityReason = (known: Known): string =>
 
 export function livenessReason({ row, heard }: Known): string {
   const word = row.liveness.slice('LIVENESS_'.length).toLowerCase();
-  if (!row.monitored) return `${word}: it has never sent a heartbeat`;
+  if (!row.monitored) return `nothing is known: it has never sent a heartbeat, ${word} is assumed`;
   return heard ? `${word}, phi ${heard.phi.toFixed(1)}` : word;
 }
 
