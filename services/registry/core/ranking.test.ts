@@ -163,6 +163,8 @@ test('what a swarm has not reported lowers nothing that is shown of it', () => {
   const health = () => registry.query('getSwarm', { name: 'quiet' }).swarm?.health;
   expect(health()?.value).toBe(1);
   expect(health()?.parts.map(({ weight }) => weight)).toEqual([1, 0, 0, 0]);
+  const assumed = 'nothing is known: it has never sent a heartbeat, healthy is assumed';
+  expect(health()?.parts[0]?.reason).toBe(assumed);
   expect(health()?.parts[1]?.reason).toBe('it has not reported its load, so this does not count');
   const load = { agents: 8, utilization: 1, queuedTasks: 0, errorRate: 0 };
   registry.heard.set('quiet', { at: 1, load, phi: 0 });
