@@ -30,8 +30,8 @@ export class Keepers {
 
   /** Those that keep most first. */
   get first(): readonly Keeper[] {
-    const all = [...this.#found.values()].sort((a, b) => b.agents - a.agents || (a.swarm < b.swarm ? -1 : 1));
-    return all.slice(0, MAX_KEEPERS);
+    const all = [...this.#found].sort(([a, one], [b, other]) => other.agents - one.agents || (a < b ? -1 : 1));
+    return all.slice(0, MAX_KEEPERS).map(([, keeper]) => keeper);
   }
 
   /** `swarm b does not lend (closed)`, of each. */
