@@ -6,9 +6,34 @@ const faults = (...fields: string[]) => invalid(fields.map((field) => ({ field, 
 
 test('fields are called as on the command line', () => {
   expect(forPeople(faults('spec.timeoutMs', 'spec.labels.Bad', 'spec.capabilities[1]'), '')).toBe(
-    '--timeout: 5 is wrong; --label Bad: 5 is wrong; --capability: 5 is wrong',
+    '--timeout: 5ms is wrong; --label Bad: 5 is wrong; --capability: 5 is wrong',
   );
   expect(forPeople(faults('name', 'spec.other'), '')).toBe('name: 5 is wrong; spec.other: 5 is wrong');
+});
+
+test.each([
+  [
+    'rules.highPercent',
+    '90',
+    'must be at least lowPercent and reservePercent together',
+    '--high: 90 must be at least --low and --reserve together',
+  ],
+  ['policy.keepPercent', '150', 'must be 0 to 100', '--keep: 150 must be 0 to 100'],
+  ['graceMs', '7200000', 'must be 0 to 3600000', '--grace: 2h must be 0s to 1h'],
+  ['graceMs', '7200001', 'must be 0 to 3600000', '--grace: 7200001ms must be 0s to 1h'],
+  ['spec.ties.after[0].task', '"no"', 'must be a task', '--after: "no" must be a task'],
+  ['spec.limits.totalMs', '5000', 'is too short', '--max-total: 5s is too short'],
+  ['limits.maxRunning', '9', 'must be at most 8', '--max-running: 9 must be at most 8'],
+  [
+    'limits.submitBurst',
+    '9',
+    'must be 0 without submitsPerSecond',
+    '--submit-burst: 9 must be 0 without --submits-per-second',
+  ],
+  ['limits.swarm', '"A"', 'must match', '<swarm>: "A" must match'],
+  ['weights.cost', '2000', 'must be 0 to 1000', '--weight cost: 2000 must be 0 to 1000'],
+])('%s: %s %s', (field, value, rule, said) => {
+  expect(forPeople(invalid([{ field, value, rule }]), '')).toBe(said);
 });
 
 test('a method that an error names is the command that calls it', () => {

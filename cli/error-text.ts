@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { HiveError } from '../libs/kernel/errors.ts';
+import { formatDuration, parseDuration } from '../libs/kernel/durations.ts';
+import type { HiveError, Violation } from '../libs/kernel/errors.ts';
 import { plainStates } from './values.ts';
 
 /** What fields of requests are called on the command line, where they are called otherwise. */
@@ -16,6 +17,41 @@ const FLAGS: Readonly<Record<string, string>> = {
   tags: '--tag',
   slots: '--slots',
   servers: '--nats',
+  lowPercent: '--low',
+  highPercent: '--high',
+  reservePercent: '--reserve',
+  graceMs: '--grace',
+  noticeMs: '--notice',
+  keepPercent: '--keep',
+  maxLent: '--max-lent',
+  recallPriority: '--recall-priority',
+  to: '--to',
+  weights: '--weight',
+  weight: '--weight',
+  typicalCost: '--typical-cost',
+  ageingMs: '--ageing',
+  stealAfterMs: '--steal-after',
+  maxRunning: '--max-running',
+  maxQueued: '--max-queued',
+  maxLeases: '--max-leases',
+  maxRequests: '--max-requests',
+  submitsPerSecond: '--submits-per-second',
+  submitBurst: '--submit-burst',
+  'policy.swarm': '<swarm>',
+  'limits.swarm': '<swarm>',
+  'retry.backoffMs': '--backoff',
+  'retry.maxBackoffMs': '--max-backoff',
+  'limits.queuedMs': '--max-wait',
+  'limits.totalMs': '--max-total',
+  'budget.spend': '--spend',
+  'budget.hops': '--hops',
+  'volumes.names': '--volume',
+  'ties.after': '--after',
+  'ties.group': '--group',
+  'ties.phase': '--phase',
+  'selector.labels': '--agent-label',
+  'selector.specialisations': '--specialisation',
+  'selector.region': '--region',
   ...Object.fromEntries(
     ['payload', 'script', 'title', 'priority', 'type', 'swarm', 'region', 'project', 'reason', 'id'].map((field) => [
       field,
@@ -35,19 +71,44 @@ const COMMANDS: Readonly<Record<string, string>> = {
 export function forPeople(error: HiveError, home: string): string {
   if (error.reason === 'TOKEN_MISSING') return whoAreYou(home);
   const text = error.violations
-    .reduce((message, { field }) => message.replace(`${field}: `, `${flagOf(field)}: `), error.message)
+    .reduce((message, fault) => message.replace(faultText(fault), () => faultText(inOptions(fault))), error.message)
     .replace(/\bsee (List[A-Za-z]+)$/, (said, method: string) => (COMMANDS[method] ? `see ${COMMANDS[method]}` : said));
   return plainStates(ANOTHER_KEY.has(error.reason ?? '') ? `${text}; ${whereLooked(home)}` : text);
 }
 
-/** `spec.timeoutMs` as `--timeout`, `spec.labels.Bad` as `--label Bad`, `capabilities[1]` as `--capability`. */
+const faultText = ({ field, value, rule }: Violation): string => `${field}: ${value} ${rule}`;
+
+/** In the words of the command line: options for fields, in the rule, too, and durations for milliseconds. */
+function inOptions({ field, value, rule }: Violation): Violation {
+  const flag = flagOf(field);
+  const named = rule.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (name) => FLAGS[name] ?? name);
+  if (flag === field || !field.endsWith('Ms')) return { field: flag, value, rule: named };
+  return { field: flag, value: inTime(value), rule: inTime(named) };
+}
+
+const inTime = (text: string): string => text.replace(/\b\d+\b/g, (ms) => durationText(Number(ms)));
+
+/** As it may be typed: `2h`, and never rounded. */
+function durationText(ms: number): string {
+  if (ms === 0) return '0s';
+  const text = formatDuration(ms);
+  return parseDuration(text) === ms ? text : `${ms}ms`;
+}
+
+/**
+ * `spec.timeoutMs` as `--timeout`, `spec.labels.Bad` as `--label Bad`, `capabilities[1]` as `--capability`,
+ * `spec.ties.after[0].task` as `--after`.
+ */
 function flagOf(field: string): string {
-  const [name = '', ...rest] = field
-    .replace(/^spec\./, '')
-    .replace(/\[\d+\]$/, '')
+  const known = FLAGS[field];
+  if (known !== undefined) return known;
+  const path = field
+    .replace(/^(spec|rules|policy)\.|^limits\.(?!queuedMs|totalMs)/, '')
+    .replace(/(\[\d+\](\.task)?)$/, '')
     .split('.');
-  const flag = FLAGS[name];
-  return flag === undefined ? field : [flag, ...rest].join(' ');
+  const pair = FLAGS[path.slice(0, 2).join('.')];
+  const flag = pair ?? FLAGS[path[0] ?? ''];
+  return flag === undefined ? field : [flag, ...path.slice(pair === undefined ? 1 : 2)].join(' ');
 }
 
 /** Reasons of a refusal that another key would not have had. */

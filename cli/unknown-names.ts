@@ -4,6 +4,19 @@ import type { Hive } from '../libs/sdk/hive.ts';
 import type { Output } from './output.ts';
 import { allSwarms } from './queries.ts';
 
+/** Whom something is said of may register later: it is told, and done. Never rejects. */
+export async function warnOfUnregistered(hive: Hive, swarms: readonly string[], output: Output): Promise<void> {
+  if (swarms.length === 0) return;
+  const names = await allSwarms(hive).then(
+    (all) => all.map(({ name }) => name),
+    () => swarms, // nobody answers: then nothing can be said
+  );
+  for (const swarm of swarms.filter((each) => !names.includes(each))) {
+    const close = nearest(swarm, names);
+    output.note(`swarm ${swarm} is not registered (yet)${close ? `; did you mean ${close}?` : ''}`);
+  }
+}
+
 /** A name in a filter that nobody has may be a slip, or come later: it is told and waited for. Never rejects. */
 export async function warnOfUnknown(
   hive: Hive,

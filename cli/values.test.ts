@@ -1,5 +1,17 @@
 import { expect, test } from 'vitest';
-import { ago, between, duration, jsonOf, keyValue, list, missingOptions, port, wholeNumber, word } from './values.ts';
+import {
+  ago,
+  between,
+  duration,
+  jsonOf,
+  keyValue,
+  list,
+  missingOptions,
+  port,
+  someTime,
+  wholeNumber,
+  word,
+} from './values.ts';
 
 test('what is missing of options that are required here is said as commander says it', () => {
   expect(missingOptions({ '--swarm <name>': 'code', '--type <type>': 'x' })).toBeUndefined();
@@ -12,6 +24,9 @@ test('options are parsed or refused with what they must be', () => {
   expect(list('a,b', ['c'])).toEqual(['c', 'a', 'b']);
   expect(wholeNumber('12')).toBe(12);
   expect(() => wholeNumber('1.5')).toThrow('whole number');
+  expect(() => wholeNumber('-3')).toThrow('from 0');
+  expect(someTime('30s')).toBe(30_000);
+  expect(() => someTime('0s')).toThrow('longer than 0s');
   expect(duration('1.5s')).toBe(1500);
   expect(() => duration('5')).toThrow('30s');
   expect(keyValue('a=b=c', { d: 'e' })).toEqual({ d: 'e', a: 'b=c' });

@@ -23,7 +23,7 @@ export function missingOptions(options: Readonly<Record<string, unknown>>): Hive
 
 export function wholeNumber(value: string): number {
   if (/^\d+$/.test(value)) return Number(value);
-  throw new InvalidArgumentError('It must be a whole number.');
+  throw new InvalidArgumentError('It must be a whole number from 0.');
 }
 
 export function countingNumber(value: string): number {
@@ -36,6 +36,13 @@ export function duration(value: string): number {
   const ms = parseDuration(value);
   if (ms !== undefined) return Math.round(ms);
   throw new InvalidArgumentError('It must be a duration such as 250ms, 30s, 5m or 2h.');
+}
+
+/** The same, where 0 would change nothing. */
+export function someTime(value: string): number {
+  const ms = duration(value);
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError('It must be longer than 0s.');
 }
 
 /** `key=value`, several times. */

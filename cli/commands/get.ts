@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { HiveError, invalid, quote } from '../../libs/kernel/errors.ts';
+import { nearest } from '../../libs/kernel/nearest.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -174,7 +175,11 @@ async function requireAll(hive: Hive, kind: Kind<unknown>, names: readonly strin
     .filter((_, i) => found[i]?.status === 'rejected')
     .map(quote)
     .join(', ');
-  const text = `${kind.name} ${missing} is not known, so nothing was removed; see hivebus get ${kind.plural}`;
+  // Of tasks there may be very many, and their ids are rarely typed.
+  const known = kind.name === 'task' ? [] : (await kind.list(hive, {})).map((item) => kind.nameOf(item));
+  const close = names.flatMap((name, i) => (found[i]?.status === 'rejected' ? (nearest(name, known) ?? []) : []));
+  const hint = close.length > 0 ? `did you mean ${close.join(', ')}?` : `see hivebus get ${kind.plural}`;
+  const text = `${kind.name} ${missing} is not known, so nothing was removed; ${hint}`;
   throw new HiveError('NOT_FOUND', text);
 }
 

@@ -10,7 +10,8 @@ import { type Kind, kindTable } from '../kinds/kind.ts';
 import { LENDING, lendingOf } from '../kinds/lending.ts';
 import { LIMITS, limitsOf } from '../kinds/limits.ts';
 import { POLICIES, policyOf, WEIGHTS } from '../kinds/policies.ts';
-import { duration, list, wholeNumber } from '../values.ts';
+import { warnOfUnregistered } from '../unknown-names.ts';
+import { countingNumber, duration, list, someTime, wholeNumber } from '../values.ts';
 
 const POLICY_HELP = `
 Weights, in thousandths; together they must be 1000:
@@ -42,8 +43,8 @@ export function addSet(program: Command): void {
   versioned(set.command('policy'))
     .description(`by which rules agents are chosen; operators only. ${UNCHANGED}`)
     .option('--weight <part=n>', 'what a part of a score counts; may be repeated', weight)
-    .option('--typical-cost <n>', 'the cost that counts a half, 1 to 1000000', wholeNumber)
-    .option('--ageing <duration>', 'how much waiting makes up for one point of priority', duration)
+    .option('--typical-cost <n>', 'the cost that counts a half, 1 to 1000000', countingNumber)
+    .option('--ageing <duration>', 'how much waiting makes up for one point of priority', someTime)
     .option(
       '--steal-after <duration>',
       "how long a task waits before others' idle agents may take it; 0s = never",
@@ -106,7 +107,9 @@ function weight(value: string, before: Weights = {}): Weights {
   const close = nearest(name, parts);
   if (!part)
     throw new InvalidArgumentError(close ? `Did you mean ${close}?` : `It must be one of ${parts.join(', ')}.`);
-  if (!/^\d+$/.test(number) || rest.length > 0) throw new InvalidArgumentError('It must be PART=NUMBER.');
+  if (!/^\d{1,4}$/.test(number) || Number(number) > 1000 || rest.length > 0) {
+    throw new InvalidArgumentError('It must be PART=NUMBER, the number whole, 0 to 1000.');
+  }
   return { ...before, [part]: Number(number) };
 }
 
@@ -118,11 +121,13 @@ interface PolicyOptions extends Versioned {
 }
 
 async function setPolicy(context: Context, options: PolicyOptions): Promise<void> {
-  requireAny(options);
+  requireAny(options, '--weight, --typical-cost, --ageing or --steal-after');
   await changed(context, POLICIES, async (hive) => {
     const before = await policyOf(hive);
+    const weights = options.weight && before.weights && { ...before.weights, ...options.weight };
+    if (weights) requireWhole(weights);
     await hive.pool.setPolicy({
-      weights: options.weight && before.weights && { ...before.weights, ...options.weight },
+      weights,
       typicalCost: options.typicalCost ?? 0,
       ageingMs: options.ageing ?? 0,
       ...(options.stealAfter === undefined ? {} : { stealAfterMs: options.stealAfter }),
@@ -132,10 +137,18 @@ async function setPolicy(context: Context, options: PolicyOptions): Promise<void
   });
 }
 
+/** The service would refuse them, too, yet not say which they are. */
+function requireWhole(weights: PlacementWeights): void {
+  const sum = Object.values(weights).reduce((total, each) => total + each, 0);
+  if (sum === 1000) return;
+  const each = WEIGHTS.map(([, part]) => `${part} ${weights[part]}`).join(', ');
+  throw invalid([{ field: '--weight', value: each, rule: `must add up to 1000, and add up to ${sum}` }]);
+}
+
 interface LimitsOptions extends Versioned, Partial<Omit<SwarmLimits, 'swarm' | 'version' | 'setBy' | 'setAt'>> {}
 
 async function setLimits(context: Context, swarm: string, options: LimitsOptions): Promise<void> {
-  requireAny(options);
+  requireAny(options, '--weight, --max-running, --max-queued, --max-leases, --max-requests or --submits-per-second');
   const { ifVersion: _, ...given } = options;
   await changed(context, LIMITS, async (hive) => {
     const { usage, ...before } = await limitsOf(hive, swarm);
@@ -157,10 +170,11 @@ interface LendingOptions extends Versioned {
 }
 
 async function setLending(context: Context, swarm: string, options: LendingOptions): Promise<void> {
-  requireAny(options);
+  requireAny(options, '--to, --to-any, --closed, --open, --max-lent, --keep, --recall-priority or --notice');
   exclusive(options.closed && options.open, '--open', '--closed');
   exclusive(options.to && options.toAny, '--to-any', '--to');
   const work = async (hive: Hive) => {
+    await warnOfUnregistered(hive, options.to ?? [], context.output);
     const { lent, ...before } = await lendingOf(hive, swarm);
     const policy: LendingPolicy = {
       ...before,
@@ -196,9 +210,10 @@ async function changed<T>(
   else await withHive(context, work, { kind: 'swarm', swarm });
 }
 
-function requireAny(options: object): void {
+function requireAny(options: object, can: string): void {
   const named = Object.keys(options).filter((name) => name !== 'ifVersion');
-  if (named.length === 0) throw new HiveError('INVALID_ARGUMENT', 'an option must say what changes (--help says more)');
+  if (named.length > 0) return;
+  throw new HiveError('INVALID_ARGUMENT', `an option must say what changes: ${can} (--help says more)`);
 }
 
 function exclusive(both: unknown, field: string, other: string): void {

@@ -37,8 +37,8 @@ export function addTaskSubmit(task: Command): void {
     .option('--script <text>', 'a shell script instead, for agents that allow scripts: the text, @file, or -')
     .option('--title <text>', 'for people', '')
     .option('--label <key=value>', 'a free label; may be repeated', keyValue, {})
-    .option('--timeout <duration>', 'how long one attempt may run (default: 10m)', duration)
-    .option('--max-attempts <n>', 'how often it may be tried (default: 3)', wholeNumber)
+    .option('--timeout <duration>', 'how long one attempt may run (default, also of 0s: 10m)', duration)
+    .option('--max-attempts <n>', 'how often it may be tried (default, also of 0: 3)', wholeNumber)
     .option('--priority <n>', 'higher goes first, 0 to 1000 (default: 0)', wholeNumber)
     .option(
       '--volume <name>',
@@ -66,7 +66,7 @@ export function addTaskSubmit(task: Command): void {
     .option('--group <id>', 'add it to this group, which has not ended', '')
     .option('--phase <name>', "the group's phase (default: the one that it is in)", '')
     .addOption(new Option('--approval <who>', 'it waits for a yes').choices(['swarm', 'operator']))
-    .option('--id <id>', "the task's id, so that a repeat does nothing", '')
+    .option('--id <id>', "the task's id: a repeat of the same task does nothing, another task is refused", '')
     .option('--wait', 'wait for the outcome: exit code 0 when it succeeded, 1 when it did not')
     .action(action(submit, { heedsSignal: true, names: true }));
 }
@@ -110,7 +110,10 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
   return withHive(
     context,
     async (hive) => {
-      const { task } = await hive.pool.submitTask({ spec, id: options.id }, { signal });
+      const { task, created } = await hive.pool.submitTask(
+        { spec, id: options.id, idempotent: options.id !== '' },
+        { signal },
+      );
       const id = task?.id ?? '';
       if (!options.wait) {
         output.data(
@@ -120,7 +123,7 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
         );
         return EXIT.ok;
       }
-      output.note(`task ${id} is submitted`);
+      output.note(created ? `task ${id} is submitted` : `task ${id} is there already`);
       const { lost: onFault, back } = new Outage(context);
       const ended = await waitForTask(hive, id, {
         ...{ signal, onChange: changes(context), onFault, onBack: () => back() },

@@ -6,6 +6,7 @@ import { HiveError } from '../../libs/kernel/errors.ts';
 import { report } from '../commands/doctor.ts';
 import { clockFinding } from './bus.ts';
 import { broken, bytesText, fullness, look, ok, unknown, warning } from './finding.ts';
+import { deadLettersFinding } from './journals.ts';
 import { lookAtKeys } from './keys.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hivebus-doctor-'));
@@ -30,6 +31,14 @@ test('a clock differs only by more than the way there explains', () => {
   expect(seen(2000)).toMatchObject({ status: 'warning', found: '1950 ms ahead of ours' });
   expect(seen(-60_000).status).toBe('fault');
   expect(clockFinding('clock', 'soon', 0, 1).status).toBe('unknown');
+});
+
+test('failed tasks are counted, with what shows them', () => {
+  const of = (count: number) => deadLettersFinding('dead letters', count);
+  expect(of(0)).toMatchObject({ status: 'ok', found: 'none' });
+  expect(of(1)).toMatchObject({ status: 'warning', found: '1 failed task is kept' });
+  expect(of(2).found).toBe('2 failed tasks are kept');
+  expect(of(2)).toMatchObject({ mend: 'read them with their reasons: hivebus task dead-letters' });
 });
 
 test('keys: none, well kept, and open to others', async () => {

@@ -162,16 +162,19 @@ async function lookAtDeadLetters(jsm: JetStreamManager, federation: string): Pro
   const stream = deadLetterStream(federation);
   const check = `dead letters of ${federation}`;
   try {
-    const count = (await infoOf(jsm, stream))?.state.messages ?? 0;
-    if (count === 0) return ok(check, 'none');
-    return warning(
-      check,
-      `${count} messages could not be processed`,
-      `read them with their reasons: nats stream view ${stream}`,
-    );
+    return deadLettersFinding(check, (await infoOf(jsm, stream))?.state.messages ?? 0);
   } catch (error) {
     return jetStreamTrouble(check, error);
   }
+}
+
+export function deadLettersFinding(check: string, count: number): Finding {
+  if (count === 0) return ok(check, 'none');
+  const [kept, them] =
+    count === 1
+      ? ['1 failed task is kept', 'it with its reason']
+      : [`${count} failed tasks are kept`, 'them with their reasons'];
+  return warning(check, kept, `read ${them}: hivebus task dead-letters`);
 }
 
 /** JetStream's code for a stream that is not there. */

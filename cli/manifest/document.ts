@@ -80,7 +80,12 @@ class Known implements Document {
       this.#taken.add(offset);
     }
     const before = faults.length;
-    const manifest = checked('hivebus.manifest.v1.Manifest', this.#document.toJS(), this, faults, '');
+    const value: unknown = this.#document.toJS();
+    if (isListing(value)) {
+      this.fault(faults, '', NO_MANIFEST);
+      return false;
+    }
+    const manifest = checked('hivebus.manifest.v1.Manifest', value, this, faults, '');
     if (manifest) this.manifest = manifest as Manifest;
     return faults.length === before;
   }
@@ -112,6 +117,19 @@ class Known implements Document {
     return offset;
   }
 }
+
+/** What `hivebus get -o yaml` writes of other kinds: items, in a list or by kind, and no manifest among them. */
+function isListing(value: unknown): boolean {
+  if (Array.isArray(value))
+    return value.every((item) => typeof item === 'object' && item !== null && !('kind' in item));
+  if (typeof value !== 'object' || value === null || 'kind' in value || 'apiVersion' in value) return false;
+  const parts = Object.values(value);
+  return parts.length > 0 && parts.every((part) => Array.isArray(part));
+}
+
+const NO_MANIFEST =
+  'is no manifest: it has no kind. Only clusters, declared agents and tasks are written so that they can be applied; ' +
+  'policy, limits and lending are changed by hivebus set';
 
 function offsetsOf({ key, value }: Pair): [key: number, value: number] {
   const ofKey = isNode(key) ? (key.range?.[0] ?? 0) : 0;

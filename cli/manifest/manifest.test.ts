@@ -55,6 +55,12 @@ describe('what YAML can do and manifests may not', () => {
     ['nothing', '# only words\n', '1:1: holds no manifest, only comments or nothing'],
     ['nothing at all', '', '1:1: holds no manifest, only comments or nothing'],
     ['a list', '- a\n', '1:1: ["a"] must be an object, the JSON of a hivebus.manifest.v1.Manifest'],
+    ['a list of items', '- id: g\n', '1:1: is no manifest: it has no kind. Only clusters'],
+    [
+      'lists of other kinds',
+      'policies:\n  - name: main\nlimits: []\n',
+      'limits and lending are changed by hivebus set',
+    ],
     ['a text', 'hello\n', '1:1: "hello" must be an object, the JSON of a hivebus.manifest.v1.Manifest'],
     ['an open quote', 'a: "b\n', '2:1: Missing closing "quote'],
     [

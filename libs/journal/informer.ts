@@ -59,6 +59,10 @@ export class Informer<T> implements AsyncDisposable {
     return this.#items.get(key);
   }
 
+  keys(): string[] {
+    return [...this.#items.keys()];
+  }
+
   /** Takes in an item that was heard of before the watch has told it. */
   learn(item: T): void {
     this.#items.set(this.#source.keyOf(item), item);

@@ -78,6 +78,7 @@ test('all faults are told at once, with value and rule, and nothing becomes the 
 test('a misspelt variable is told with the nearest name; those that others read are known', () => {
   expect(faultOf({ HIVEBUS_GRPC_PROT: '1' }).message).toContain('did you mean HIVEBUS_GRPC_PORT?');
   expect(faultOf({ HIVEBUS_XYZZYQWERTYUIOP: '1' }).message).not.toContain('did you mean');
+  expect(faultOf({ HIVEBUS_FOO: '1' }).message).not.toContain('did you mean');
   expect(read({ HIVEBUS_TASK_ID: 't1', HIVEBUS_NATS_SERVER: '/bin/x' }).log).toBe('info');
   const kept = {
     HIVEBUS_CHECKPOINT: '1',

@@ -56,13 +56,17 @@ const withoutLogin = (text: string): string => text.replace(/[^\s/,]*@/g, '***@'
 /** Of these an agent's command has one for each volume of its task. */
 const VOLUME_PREFIX = 'HIVEBUS_VOLUME_';
 
+const OURS = 'HIVEBUS_';
+const plain = (name: string): string => name.replace(OURS, '');
+
 /** Variables of ours that nobody knows, with what was meant. */
 export function unknownNames(env: NodeJS.ProcessEnv, known: readonly string[]): Violation[] {
-  const isOurs = (name: string) => name.startsWith('HIVEBUS_') && !name.startsWith(VOLUME_PREFIX);
+  const isOurs = (name: string) => name.startsWith(OURS) && !name.startsWith(VOLUME_PREFIX);
   const names = Object.keys(env).filter((name) => isOurs(name) && !known.includes(name));
   return names.map((field) => {
-    const guess = nearest(field, known);
-    const rule = `is not a setting of Hivebus${guess ? `; did you mean ${guess}?` : ''}`;
+    // What all begin with says nothing of how near they are.
+    const guess = nearest(plain(field), known.filter((name) => name.startsWith(OURS)).map(plain));
+    const rule = `is not a setting of Hivebus${guess ? `; did you mean ${OURS}${guess}?` : ''}`;
     return { field, value: quote(env[field]), rule };
   });
 }

@@ -71,6 +71,7 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
       },
       keyOf: (swarm) => informer.get(swarm)?.key,
       registrationOf: (swarm) => informer.get(swarm)?.registration,
+      names: () => informer.keys(),
     };
   }
 

@@ -22,10 +22,14 @@ import { checkCancel, checkReplay, checkSubmission } from './validation/tasks.ts
  * the adaptors.
  */
 
+type Asked = rpc.RegisterAgentRequest & rpc.SubmitTaskRequest & rpc.SetSwarmLimitsRequest & rpc.SetLendingPolicyRequest;
+
 /** The swarm that must be registered for a checked command; empty = none. */
 export function swarmOf(command: string, input: unknown): string {
-  const { swarm = '', spec } = input as Partial<rpc.RegisterAgentRequest & rpc.SubmitTaskRequest>;
+  const { swarm = '', spec, limits, policy } = input as Partial<Asked>;
   if (command === 'submitTask' || command === 'submitGroup') return spec?.swarm ?? '';
+  if (command === 'setSwarmLimits') return limits?.swarm ?? '';
+  if (command === 'setLendingPolicy') return policy?.swarm ?? '';
   return command === 'registerAgent' || command === 'requestAgent' ? swarm : '';
 }
 

@@ -102,7 +102,7 @@ const ctx: Ctx<PoolShape['soft']> = {
   ...{ now: 1, revision: 1, epoch: 1, epochStart: 1 },
   principal: { kind: 'operator', name: 'bench', key: 'key' },
   trace: { traceparent: '', correlationId: 'bench', hops: 0 },
-  soft: { swarms: { synced: true, keyOf: () => 'key', registrationOf: () => '' } },
+  soft: { swarms: { synced: true, keyOf: () => 'key', registrationOf: () => '', names: () => [] } },
   id: (prefix) => `${prefix}-bench`,
 };
 

@@ -153,7 +153,7 @@ function poolOf(jobs: readonly Job[]): Allocator {
     principal: { kind: 'operator', name: 'bench', key: 'key' },
     now: 1,
     epochStart: 1,
-    soft: { swarms: { synced: true, keyOf: () => 'key', registrationOf: () => '' } },
+    soft: { swarms: { synced: true, keyOf: () => 'key', registrationOf: () => '', names: () => [] } },
   });
   for (let i = 0; i < AGENTS; i++) {
     run.execute('registerAgent', {

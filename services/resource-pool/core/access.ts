@@ -1,4 +1,5 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
+import { nearest } from '../../../libs/kernel/nearest.ts';
 import type { Ctx } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { AgentRow, Registered } from './rows.ts';
@@ -12,7 +13,7 @@ type Context = Ctx<PoolSoft>;
 export function keyOfSwarm(ctx: Context, swarm: string): string {
   const key = ctx.soft.swarms.keyOf(swarm);
   if (key !== undefined) return key;
-  if (ctx.soft.swarms.synced) throw notFound('swarm', swarm, `register it first: hivebus register-swarm ${swarm}`);
+  if (ctx.soft.swarms.synced) throw unregistered(ctx, swarm);
   throw new HiveError(
     'UNAVAILABLE',
     `the pool has not heard from the registry yet, so swarm ${quote(swarm)} is not known`,
@@ -21,6 +22,12 @@ export function keyOfSwarm(ctx: Context, swarm: string): string {
       reason: 'REGISTRY_NOT_HEARD',
     },
   );
+}
+
+function unregistered(ctx: Context, swarm: string): HiveError {
+  const close = nearest(swarm, ctx.soft.swarms.names());
+  const register = `register it first: hivebus register-swarm ${swarm}`;
+  return notFound('swarm', swarm, close ? `did you mean ${close}? If not, ${register}` : register);
 }
 
 /** Which registration of a swarm something belongs to that begins now, as a part of its event. */

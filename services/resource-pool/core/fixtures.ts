@@ -36,6 +36,7 @@ export const knownSwarms = (...swarms: string[]): PoolSoft => ({
     synced: true,
     keyOf: (swarm) => (swarms.includes(swarm) ? `key-${swarm}` : undefined),
     registrationOf: (swarm) => (swarms.includes(swarm) ? `${swarm}-1` : undefined),
+    names: () => swarms,
   },
 });
 

@@ -1,5 +1,6 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import { sameJson } from '../../../libs/kernel/json.ts';
+import { nearest } from '../../../libs/kernel/nearest.ts';
 import type { Ctx, Decision, Machine } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { Group, GroupSpec } from '../../../libs/wire/hivebus/pool/v1/group.ts';
@@ -121,8 +122,13 @@ const isSame = (state: PoolState, known: GroupRow, spec: GroupSpec, drafts: read
 
 export function known(state: PoolState, id: string): GroupRow {
   const group = state.groups.get(id);
-  if (!group) throw notFound('group', id, 'it never was, or it ended long ago and is no longer kept');
-  return group;
+  if (group) return group;
+  const close = nearest(id, [...state.groups.keys()]);
+  throw notFound(
+    'group',
+    id,
+    close ? `did you mean ${close}?` : 'it never was, or it ended long ago and is no longer kept',
+  );
 }
 
 function find(state: PoolState, id: string, ctx: Ctx<PoolSoft>, action: string): GroupRow {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SwarmLimits, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { Pool, queen, wanted } from './fixtures.ts';
+import { knownSwarms, Pool, queen, wanted } from './fixtures.ts';
 
 const none = { weight: 0, maxRunning: 0, maxQueued: 0, maxLeases: 0, maxRequests: 0 };
 const limit = (pool: Pool, change: Partial<SwarmLimits>, expectedVersion = '0', principal = pool.operator) => {
@@ -104,4 +104,18 @@ test('priority ages: each point is worth a stated time of waiting', () => {
   expect(pool.where('more')).toBe('ASSIGNED on a/x');
   const restored = pool.run.restore();
   expect(restored.queue.ahead('old')).toBe(1);
+});
+
+test('limits are set for swarms that are registered, or that had some before they left', () => {
+  const pool = new Pool();
+  expect(() => limit(pool, { swarm: 'nobody', maxRunning: 1 })).toThrow(
+    'swarm "nobody" is not known; register it first: hivebus register-swarm nobody',
+  );
+  limit(pool, { maxRunning: 1 });
+  const limits = { ...none, swarm: 'a', submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };
+  const { swarms } = knownSwarms('docs');
+  const given = (swarm: string) => ({ limits: { ...limits, swarm }, expectedVersion: '0' });
+  const left = { principal: pool.operator, soft: { swarms } };
+  expect(pool.run.execute('setSwarmLimits', given('a'), left).limits).toMatchObject({ version: '2', maxRunning: 0 });
+  expect(() => pool.run.execute('setSwarmLimits', given('dosc'), left)).toThrow('did you mean docs?');
 });

@@ -3,7 +3,7 @@ import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { SwarmLimits } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { requireOperator } from './access.ts';
+import { keyOfSwarm, requireOperator } from './access.ts';
 import { Plan } from './dispatch.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
@@ -32,6 +32,8 @@ export const limitsCommands = (settings: PoolSettings): Pick<Machine<PoolShape>[
     const wanted = input.limits as SwarmLimits;
     withinFederation(wanted, settings);
     const before = limitsOf(state, wanted.swarm);
+    // Of a swarm that has left, what was set may still be changed.
+    if (before.version === '0') keyOfSwarm(ctx, wanted.swarm);
     if (input.expectedVersion !== '0' && input.expectedVersion !== before.version)
       throw changed(before, input.expectedVersion);
     const { setAt: _, ...rest } = wanted;

@@ -10,6 +10,7 @@ const anew: PoolSoft = {
     synced: true,
     keyOf: (swarm) => (swarm === 'a' ? 'key-other' : knownSwarms('b', 'c').swarms.keyOf(swarm)),
     registrationOf: (swarm) => (swarm === 'a' ? 'a-2' : knownSwarms('b', 'c').swarms.registrationOf(swarm)),
+    names: () => ['a', 'b', 'c'],
   },
 };
 

@@ -202,6 +202,8 @@ export interface PoolSoft {
     keyOf(swarm: string): string | undefined;
     /** When a registered swarm registered: names this registration of its name. */
     registrationOf(swarm: string): string | undefined;
+    /** All that are registered, for who has mistyped one. */
+    names(): readonly string[];
   };
 }
 
