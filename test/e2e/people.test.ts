@@ -126,7 +126,7 @@ test.each<[readonly string[], RegExp]>([
     ['task', 'submit', '--swarm', 'code', '--type', 'x', '--payload', '{"a": 1e400}'],
     /--payload: .* too large .* at a/,
   ],
-  [['task', 'submit', '--swarm', 'code', '--type', 'x', '--timeout', '1ms'], /--timeout: 1 must be/],
+  [['task', 'submit', '--swarm', 'code', '--type', 'x', '--timeout', '1ms'], /--timeout: 1ms must be/],
   [['task', 'submit'], /required options '--swarm <name>' and '--type <type>' not specified/],
   [['status', '--nats', 'foo://x'], /--nats: "foo:\/\/x" must be HOST:PORT, nats:\/\/HOST:PORT/],
   [['agent', 'run', '--swarm', 'code', '--type', 'x', '--exec', ''], /--exec: "" must be a command/],
