@@ -119,7 +119,8 @@ export class Group<M extends Shape, Soft> {
   #command(waiting: Waiting): boolean {
     const { call, name, input } = waiting;
     if (!call.request) return this.#decide(waiting, undefined);
-    const request = { ...call.request, digest: contentDigest(input) };
+    const { client, counter } = call.request;
+    const request = { client, counter, digest: contentDigest(input) };
     return this.#repeated(waiting, request, { name, digest: request.digest }) || this.#decide(waiting, request);
   }
 
@@ -165,9 +166,10 @@ export class Group<M extends Shape, Soft> {
     if (waiting.kind === 'tick' && decision.events.length === 0) return true;
     this.#apply(waiting, decision.events, texts);
     const reply = decision.reply();
-    const outcome = { n: waiting.name, y: reply };
     const events = decision.events.map((event, i) => `{"type":"${event.type}","data":${texts[i]}}`);
-    this.#keep(principal, events, request, outcome, request ? `"y":${JSON.stringify(reply) ?? 'null'}` : '');
+    const { name: n } = waiting;
+    const kept = request && { n, h: request.digest, y: reply };
+    this.#keep(principal, events, request, kept, request ? `"y":${JSON.stringify(reply) ?? 'null'}` : '');
     this.#answer(waiting, { reply });
     return true;
   }
@@ -208,7 +210,8 @@ export class Group<M extends Shape, Soft> {
   #refuse(waiting: Waiting, principal: Principal, request: Digested | undefined, error: HiveError): void {
     if (request) {
       const x = error.toJSON();
-      this.#keep(principal, [], request, { n: waiting.name, x }, `"x":${JSON.stringify(x)}`);
+      const kept = { n: waiting.name, h: request.digest, x };
+      this.#keep(principal, [], request, kept, `"x":${JSON.stringify(x)}`);
     }
     this.#answer(waiting, { error });
   }
@@ -217,16 +220,13 @@ export class Group<M extends Shape, Soft> {
     principal: Principal,
     events: readonly string[],
     request: Digested | undefined,
-    outcome: Answered,
+    outcome: Answered | undefined,
     text: string,
   ): void {
     const by = describePrincipal(principal);
-    if (request) {
-      const { client, counter, digest: h } = request;
-      const { n, ...answer } = outcome;
-      this.#replica.sessions.remember(by, client, counter, { n, h, ...answer });
-    } else if (events.length === 0) return;
-    const decided = encodeDecided(by, events, request, outcome.n ?? '', text, request?.digest);
+    if (request && outcome) this.#replica.sessions.remember(by, request.client, request.counter, outcome);
+    else if (events.length === 0) return;
+    const decided = encodeDecided(by, events, request, outcome?.n ?? '', text, request?.digest);
     this.#decided.push(decided);
     this.#bytes += Buffer.byteLength(decided);
   }

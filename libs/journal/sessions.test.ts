@@ -59,3 +59,17 @@ test('a number that was used for the same command with another content is refuse
   expect(sessions.lookup('p', { client: 'c', counter: 2 }, other)?.y).toBe(2);
   expect(sessions.lookup('p', { client: 'c', counter: 1 }, newer)?.y).toBe(1);
 });
+
+test('clients are kept in the order in which they were heard of last, the same after a restore', () => {
+  const sessions = new Sessions();
+  for (const client of ['a', 'b', 'a', 'a', 'c', 'c', 'b', 'b']) sessions.remember('p', client, 1, { n: 'put', y: 1 });
+  expect([...sessions.table.keys()]).toEqual(['p a', 'p c', 'p b']);
+  const restored = new Sessions();
+  for (const [key, row] of sessions.table.entries()) restored.table.set(key, row);
+  restored.restored();
+  for (const each of [sessions, restored]) {
+    each.remember('p', 'b', 2, { n: 'put', y: 2 });
+    each.remember('p', 'a', 2, { n: 'put', y: 2 });
+    expect([...each.table.keys()]).toEqual(['p c', 'p b', 'p a']);
+  }
+});

@@ -35,6 +35,8 @@ export class Sessions {
   readonly table = new Table<SessionRow>();
   /** Keys by principal, silent longest first. Derived from the table. */
   readonly #byPrincipal = new Map<string, Set<string>>();
+  /** The last key of the table: who is heard again and again need not be moved to the end each time. */
+  #newest = '';
 
   /**
    * The first answer to this request; undefined when it is new.
@@ -59,8 +61,11 @@ export class Sessions {
   remember(principal: string, client: string, counter: number, outcome: Answered): void {
     const key = keyOf(principal, client);
     const answers = followedBy(this.table.get(key)?.answers ?? [], [counter, outcome]);
-    this.#forget(key); // to the end of the order of insertion: heard of last
+    const isNewest = key === this.#newest;
+    if (!isNewest) this.#forget(key); // to the end of the order of insertion: heard of last
     this.table.set(key, { answers });
+    if (isNewest) return;
+    this.#newest = key;
     const own = this.#index(key);
     if (own.size > MAX_CLIENTS_OF_ONE) this.#forget(own.values().next().value as string);
     if (this.table.size > MAX_CLIENTS) this.#forget(this.table.keys().next().value as string);
@@ -68,7 +73,10 @@ export class Sessions {
 
   /** Rebuilds what is derived, after the table was filled from a snapshot. */
   restored(): void {
-    for (const key of this.table.keys()) this.#index(key);
+    for (const key of this.table.keys()) {
+      this.#index(key);
+      this.#newest = key;
+    }
   }
 
   #index(key: string): Set<string> {
