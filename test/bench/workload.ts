@@ -50,7 +50,8 @@ interface Replayed {
  */
 export async function workloadRows(): Promise<Row[]> {
   const what = `an hour of a real workload, ${FASTER} times faster, ${AGENTS} agents, ${Object.keys(SWARMS).length} swarms`;
-  if (!existsSync(TRACE)) return [row(`${what}: skipped, there is no ../shared/data/traces/llm_code_requests.csv`, '', '')];
+  if (!existsSync(TRACE))
+    return [row(`${what}: skipped, there is no ../shared/data/traces/llm_code_requests.csv`, '', '')];
   const jobs = readJobs();
   const [pool, queue] = [replay(jobs, poolOf(jobs)), replay(jobs, firstComeQueue())];
   const delays = (run: Replayed, ofFlood: boolean) => {

@@ -32,10 +32,7 @@ test('rebalance says what it would do, does it, and has nothing to do then', asy
   for (const id of ids) await done(id);
   expect((await playground.run(['rebalance', '--dry-run'])).stdout.trim()).toBe('no agent needs to move');
   const wrong = await playground.run(['rebalance', '--low', '90', '--high', '50']);
-  expect([wrong.code !== 0, wrong.stderr.includes('at least --low and --reserve together')]).toEqual([
-    true,
-    true,
-  ]);
+  expect([wrong.code !== 0, wrong.stderr.includes('at least --low and --reserve together')]).toEqual([true, true]);
 });
 
 test('an idle agent takes what has waited long elsewhere, and explain says so', async () => {
