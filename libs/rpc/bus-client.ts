@@ -10,6 +10,7 @@ import { BusOutbox } from './bus-outbox.ts';
 import type { Answer, BusPeer } from './bus-peer.ts';
 import { BusRequest } from './bus-request.ts';
 import { type Observe, type Observed, traceOfCall } from './observe.ts';
+import { RepeatBudget } from './repeat-budget.ts';
 import { RequestIds } from './request-ids.ts';
 import { responseSchema, type Schema } from './schema.ts';
 
@@ -41,7 +42,21 @@ export function createBusClient<D extends Definition>(
   const { clock = systemClock, rng = Math.random, attemptMs = 150, patienceMs = 2000 } = options;
   const source = `/hivebus/clients/${clientId}`;
   const ids = new RequestIds(clientId);
-  const peer: BusPeer = { nc, service, federation, source, ids, token, trace, clock, rng, attemptMs, patienceMs };
+  const repeats = new RepeatBudget(clock.monotonic());
+  const peer: BusPeer = {
+    nc,
+    service,
+    federation,
+    source,
+    ids,
+    repeats,
+    token,
+    trace,
+    clock,
+    rng,
+    attemptMs,
+    patienceMs,
+  };
   const outbox = new BusOutbox(peer);
   const methods = methodsOf(definition).map((method) => [method.key, callerOf(peer, outbox, method, observe)]);
   return Object.fromEntries(methods);

@@ -5,6 +5,7 @@ import { HiveError } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import { encodeLines, eventLines, HEADERS, traceLines } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
+import type { RepeatBudget } from './repeat-budget.ts';
 import type { RequestIds } from './request-ids.ts';
 
 /** What all calls of one client share. */
@@ -15,6 +16,8 @@ export interface BusPeer {
   /** Names the client in `ce-source`. */
   readonly source: string;
   readonly ids: RequestIds;
+  /** For calls that are sent again. */
+  readonly repeats: RepeatBudget;
   readonly token: () => string;
   readonly trace: () => Trace | undefined;
   readonly clock: Clock;

@@ -82,6 +82,7 @@ export class BusRequest implements Outgoing {
     this.json = requestJson(request);
     this.trace = fromActiveSpan(trace);
     this.#replyTo = sending(() => ReplyBox.of(peer.nc).open((message) => this.#onMessage(message)));
+    peer.repeats.called();
     this.#requestId = peer.ids.take(); // from here on nothing throws: it must be released
     this.id = `${this.#requestId.client}:${this.#requestId.counter}`;
     this.#signal?.addEventListener('abort', this.#onAbort);
@@ -100,7 +101,7 @@ export class BusRequest implements Outgoing {
     if (remainingMs < 1) return this.fail(this.#lastError ?? this.#tooLate());
     this.#backingOff = false;
     if (this.#sent === 0) this.#outbox.add(this);
-    else this.#sendAgain();
+    else if (this.#peer.repeats.take(this.#peer.clock.monotonic())) this.#sendAgain();
     if (!this.#ended) this.#wait(Math.min(remainingMs, this.#peer.attemptMs * 2 ** this.#sent++));
   }
 
