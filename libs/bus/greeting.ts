@@ -70,8 +70,8 @@ function languageOf(said: Buffer): string {
 
 /**
  * Looks at each address before the client tries for long what cannot be.
- * @throws HiveError INVALID_ARGUMENT for what is no address; UNAVAILABLE when none is a NATS server and one is something else (NOT_NATS, not retryable), or says
- * nothing (BUS_UNREACHABLE).
+ * @throws HiveError INVALID_ARGUMENT for what is no address; UNAVAILABLE when none is a NATS server and one is something
+ * else (NOT_NATS, not retryable), or says nothing (BUS_UNREACHABLE).
  */
 export async function requireGreeting(servers: readonly string[]): Promise<void> {
   const answers = await Promise.all(servers.map(addressOf).map(({ host, port }) => greeting(host, port)));
