@@ -201,7 +201,10 @@ class PoolAgent implements Agent {
   async #moveTo({ migration, swarm, name, traceparent, correlationId }: AgentMove): Promise<void> {
     if (this.#moving || this.#leaving) return;
     this.#moving = true;
+    // What the pool has ended here may still be ending, and must not run beside its next attempt in this same process.
+    await this.#work.drained();
     try {
+      if (this.#leaving) return;
       await withTrace({ traceparent, correlationId, hops: 0 }, () => this.#enter(swarm, name, migration));
     } catch (cause) {
       const { message } = HiveError.from(cause);
@@ -326,12 +329,14 @@ class PoolAgent implements Agent {
 
   /** Takes up what it missed, drops what is no longer its own. */
   async #compareOnce(): Promise<void> {
-    const before = this.#work.attempts;
+    const place = this.#place;
+    const before = place.work.attempts;
     const { swarm, name, instance } = this;
     try {
       const { assignments, move } = await this.#settled(() =>
-        this.#hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
+        place.hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
+      if (this.#hasLeft(place)) return;
       const owed = new Map(assignments.map((each) => [each.task, each.attempt]));
       for (const attempt of before) {
         if (owed.get(attempt.assignment.task) !== attempt.assignment.attempt) attempt.stop('superseded');
@@ -339,8 +344,15 @@ class PoolAgent implements Agent {
       for (const assignment of assignments) this.#work.acceptAnswered(assignment);
       if (move) void this.#moveTo(move);
     } catch (cause) {
-      await this.#disowned(HiveError.from(cause));
+      if (!this.#hasLeft(place)) await this.#disowned(HiveError.from(cause));
     }
+  }
+
+  /** What is said of an agent in a place that it has left meanwhile is nothing of its new one: that is asked for then. */
+  #hasLeft(place: Place): boolean {
+    if (place === this.#place) return false;
+    this.#compareAgain = true;
+    return true;
   }
 
   /** The pool does not know this instance: another has taken its place, or the agent was removed. */

@@ -63,7 +63,10 @@ test('killed while it drains, while it is to go, and when it has gone: started a
   await inState(name, 'ACTIVE');
   await until(() => agent.said().includes(`has moved to swarm docs, as docs/${name}`), PATIENCE_MS);
   await worksInDocs(name);
-  expect(await get(running)).toMatchObject({ state: 'TASK_STATE_QUEUED', attempts: [{ outcome: 'OUTCOME_LOST' }] });
+  // No other agent of its own swarm can have it, so that it goes on where its agent went.
+  expect(await taskIn(running, 'SUCCEEDED')).toMatchObject({
+    attempts: [{ outcome: 'OUTCOME_LOST' }, { agent: `docs/${name}`, outcome: 'OUTCOME_SUCCEEDED' }],
+  });
   agent.child.kill('SIGKILL');
   await agent.ended;
   agent = await run(name, exec);
@@ -94,4 +97,62 @@ test('services and bus killed while it drains: the journal goes on, and so does 
   await worksInDocs(name);
   agent.child.kill('SIGTERM');
   await agent.ended;
+});
+
+/** Counts to 6 and says each step as a checkpoint; the first attempt gets to 3. */
+const counting = (file: string): string =>
+  [
+    'step=$HIVEBUS_CHECKPOINT; [ -n "$step" ] || step=0',
+    'while [ "$step" -lt 6 ]; do',
+    `  step=$((step + 1)); echo "$HIVEBUS_ATTEMPT $step" >> '${file}'; echo "$step" >&3`,
+    '  [ "$step" != 3 ] || [ "$HIVEBUS_ATTEMPT" != 1 ] || sleep 600',
+    'done; echo "{\\"steps\\": $step}"',
+  ].join('\n');
+const ONCE = ['1 1', '1 2', '1 3', '2 4', '2 5', '2 6'];
+const linesOf = (file: string): string[] => readFileSync(file, 'utf8').trim().split('\n');
+const hasCheckpoint = (id: string, data: string) =>
+  until(async () => (await playground.run(['task', 'checkpoint', id])).stdout.trim() === data, PATIENCE_MS);
+
+/** A task that resumes runs on `code/<name>` and has stored its third step. */
+async function atThirdStep(name: string, file: string): Promise<string> {
+  await run(name, counting(file));
+  const { id } = await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', name, '--resume']);
+  await hasCheckpoint(id, '3');
+  return id;
+}
+
+test('a task goes on from its checkpoint on the agent that moved, once the other swarm lends, and says so meanwhile', async () => {
+  const name = newName();
+  const file = join(playground.folder, `${name}-steps`);
+  const id = await atThirdStep(name, file);
+  await playground.run(['set', 'lending', 'docs', '--closed']);
+  await migrate(name, '1s');
+  await inState(name, 'ACTIVE');
+  const waits = await get(id);
+  expect(waits.waitingFor).toContain(
+    `an idle agent of type ${name} of swarm docs, to which its agent code/${name} has moved`,
+  );
+  const { stdout } = await playground.run(['explain', id]);
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('swarm docs lends again: its lending is closed');
+  await playground.run(['set', 'lending', 'docs', '--open']);
+  const done = await taskIn(id, 'SUCCEEDED');
+  expect(done).toMatchObject({
+    result: { steps: 6 },
+    attempts: [{ outcome: 'OUTCOME_MOVED' }, { agent: `docs/${name}` }],
+  });
+  expect(linesOf(file)).toEqual(ONCE);
+  const agents = await playground.json<Agent[]>(['get', 'agents']);
+  expect(agents.find((each) => each.name === name)).toMatchObject({ swarm: 'docs', serving: 'docs', lease: '' });
+});
+
+test('another agent of its own swarm goes on with it first', async () => {
+  const name = newName();
+  const file = join(playground.folder, `${name}-steps`);
+  const id = await atThirdStep(name, file);
+  await playground.agent(['--type', name, '--name', `${name}-other`, '--exec', counting(file)]);
+  await migrate(name, '1s');
+  const done = await taskIn(id, 'SUCCEEDED');
+  expect(done.attempts.map(({ agent }) => agent)).toEqual([`code/${name}`, `code/${name}-other`]);
+  expect(linesOf(file)).toEqual(ONCE);
+  await inState(name, 'ACTIVE');
 });

@@ -67,7 +67,10 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const attempts = withLast(task, ended);
       const { readySince: _, ...rest } = task;
       const delay = data.delayMs > 0 ? { notBefore: at.time + data.delayMs } : {};
-      putTask(state, { ...rest, ...delay, state: to, attempts, revision: at.revision }, settings);
+      const offered = data.offeredTo
+        ? { offered: { at: at.time, attempt: attempts.length + 1, to: data.offeredTo } }
+        : {};
+      putTask(state, { ...rest, ...delay, ...offered, state: to, attempts, revision: at.revision }, settings);
       putArtefacts(state, task.id, []);
       settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
     },

@@ -4,7 +4,7 @@ import { retryDelay } from './backoff.ts';
 import { claimLeft } from './claim.ts';
 import type { Plan } from './dispatch.ts';
 import { totalDue } from './due.ts';
-import { type AttemptRow, isDelayed, type TaskRow } from './rows.ts';
+import { type AttemptRow, currentAttempt, isDelayed, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 
@@ -31,11 +31,10 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
   if (!verdict) {
     const claimMs = claimLeft(task, ending, settings);
     const delayMs = Math.max(retryDelay(task, outcome), claimMs);
-    plan.again(task, delayMs);
-    return {
-      type: 'task.attempt-ended',
-      data: { task: task.id, attempt, outcome, reason, stopAgent, delayMs, claimMs },
-    };
+    const offeredTo = destinationOf(task, plan);
+    plan.again(task, delayMs, offeredTo);
+    const data = { task: task.id, attempt, outcome, reason, stopAgent, delayMs, claimMs };
+    return { type: 'task.attempt-ended', data: offeredTo === undefined ? data : { ...data, offeredTo } };
   }
   const data = {
     task: task.id,
@@ -47,6 +46,16 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
     dead: verdict.state === 'TASK_STATE_FAILED',
   };
   return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };
+}
+
+/**
+ * The swarm that a task's agent moves to, whose idle agents may go on with it; undefined = it does not move, or the task
+ * is that swarm's. Votes go to agents that have none of their group, which whoever lends does not know.
+ */
+function destinationOf(task: TaskRow, plan: Plan): string | undefined {
+  const attempt = task.spec.ties?.vote ? undefined : currentAttempt(task);
+  const to = attempt && plan.spot(attempt.agent)?.row.lameDuck?.to;
+  return to === task.spec.swarm ? undefined : to;
 }
 
 /** What an attempt's outcome means for its task; undefined = it is tried again. */

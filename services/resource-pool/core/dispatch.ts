@@ -3,6 +3,7 @@ import { Shortlist } from './choice.ts';
 import { isHeld } from './held.ts';
 import { Lender } from './lender.ts';
 import { meets } from './need.ts';
+import { asksOf, openOffer } from './offered.ts';
 import { type Waiter, type Waiting, waitingOf } from './queue.ts';
 import { Quotas } from './quotas.ts';
 import type { Ranked } from './ranked.ts';
@@ -34,6 +35,8 @@ export class Plan {
   readonly #taken = new Set<string>();
   /** Tasks whose attempts end. */
   readonly #vacated = new Set<string>();
+  /** Leases under which this plan has given out tasks. */
+  readonly #used = new Set<string>();
   /** By group: who has which vote, where this plan changes that; empty = nobody. */
   readonly #voters = new Map<string, Map<string, string>>();
   #quotas: Quotas | undefined;
@@ -64,6 +67,11 @@ export class Plan {
     return this.#vacated.has(task);
   }
 
+  /** Has the plan given out tasks under the lease? */
+  hasUsed(lease: string): boolean {
+    return this.#used.has(lease);
+  }
+
   /** The agent's row will be as given; slots in use stay what they are in this plan. */
   changeRow(row: AgentRow): void {
     const { scoring, measures } = this.#state;
@@ -78,13 +86,20 @@ export class Plan {
 
   /** The task will wait: it is new, or its attempt has ended and it is tried again. */
   queue(task: Waiter): void {
+    const asks = openOffer(task, this.#state.stealing.afterMs);
+    if (asks) this.stealer.offer([asks]);
     this.#queued.push(waitingOf(task));
   }
 
-  /** The task's attempt ends and it is tried again, at once or after a while, unless its group holds it back. */
-  again(task: TaskRow, delayMs: number): void {
+  /**
+   * The task's attempt ends and it is tried again, at once or after a while, unless its group holds it back; `to`: idle
+   * agents of this swarm may take it.
+   */
+  again(task: TaskRow, delayMs: number, to = ''): void {
     if (task.spec.ties?.vote) this.#vote(task.spec.ties.group, task.id, '');
-    if (delayMs === 0 && !isHeld(this.#state, task)) this.queue(task);
+    if (delayMs > 0 || isHeld(this.#state, task)) return;
+    this.queue(task);
+    if (to !== '') this.stealer.offer([asksOf(task, to)]);
   }
 
   /** The agents that have another vote of the same group. */
@@ -142,6 +157,7 @@ export class Plan {
   /** The assignments and grants that follow from the changes, after the events that bring these about. */
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
+    this.#stealer?.tryAgain();
     let tasks = [...this.#queued, ...this.#forOpened(), ...this.#forWoken()];
     let isLent = false;
     do {
@@ -195,6 +211,7 @@ export class Plan {
     const choice = this.#state.keptScores > 0 ? list.choice(this.#state, task.wish, spot) : undefined;
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
+    if (lease !== '') this.#used.add(lease);
     events.push({
       type: 'task.assigned',
       data: { task: task.id, attempt: task.attempt, agent: key, instance, lease, choice },

@@ -46,7 +46,8 @@ export const drainingEvents = (
   'agent.draining': {
     apply(state, { agent, graceMs, reason, migration }, at) {
       const row = state.agents.get(agent);
-      const by = migration ? { migration } : {};
+      const to = state.migrations.get(migration)?.to;
+      const by = migration ? { migration, ...(to ? { to } : {}) } : {};
       if (row) putAgent(state, asLameDuck(row, { since: at.time, graceMs, isDrained: false, reason, ...by }), settings);
     },
     key: (data) => data.agent.replace('/', '.'),
@@ -69,15 +70,19 @@ export const drainingEvents = (
   },
 });
 
+/** What a drain is told; with a migration, where it leads. */
+type Draining = Pick<LameDuck, 'graceMs' | 'reason' | 'migration' | 'to'>;
+
 /** Takes an agent out of service, from its lease, too; again: with the new grace time from now on. */
 export function drain(
   state: PoolState,
   row: AgentRow,
-  { graceMs, reason, migration = row.lameDuck?.migration }: Pick<LameDuck, 'graceMs' | 'reason' | 'migration'>,
+  { graceMs, reason, migration = row.lameDuck?.migration, to = row.lameDuck?.to }: Draining,
   plan: Plan,
   settings: PoolSettings,
 ): readonly PoolEvent[] {
-  plan.changeRow(asLameDuck(row, { since: 0, graceMs, isDrained: false, reason, ...(migration ? { migration } : {}) }));
+  const leads = { ...(migration ? { migration } : {}), ...(to ? { to } : {}) };
+  plan.changeRow(asLameDuck(row, { since: 0, graceMs, isDrained: false, reason, ...leads }));
   const moved = moveAway(state, row, reason, plan, settings, isNotBegun);
   const lease = state.leases.get(row.lease);
   const isHeld = lease?.state === 'LEASE_STATE_ACTIVE';

@@ -17,7 +17,7 @@ import { FairShare, planned } from './fair-share.ts';
 import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
-import { offerDue } from './offered.ts';
+import { offerDue, offeredTo } from './offered.ts';
 import { type Demand, keepersOf, placementOf } from './placement.ts';
 import {
   type AttemptRow,
@@ -29,7 +29,7 @@ import {
   type TaskRow,
 } from './rows.ts';
 import type { PoolSoft, PoolState } from './state.ts';
-import { leaseView, requestView, taskView } from './view.ts';
+import { followerText, leaseView, requestView, taskView } from './view.ts';
 
 /** Where a task, a lease or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
 export function explain(state: PoolState, { id, wish }: ExplainRequest, view: View<PoolSoft>): ExplainResponse {
@@ -62,12 +62,16 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
   };
 }
 
-/** By when an idle agent of another swarm takes it, where the policy allows that. */
+/** Who of other swarms takes it: where its agent moves to, and by when any, where the policy allows that. */
 function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocker[] {
-  if (state.stealing.afterMs === 0) return [];
+  const to = offeredTo(task);
+  const text = `${followerText(task, to, state)}, takes it, as that swarm's lending policy allows`;
+  const follows: Unblocker[] = to === '' ? [] : [{ kind: 'follow', text, agents: 0, at: undefined, swarm: to }];
+  if (state.stealing.afterMs === 0) return follows;
   const at = offerDue(task, view.epochStart, state.stealing.afterMs);
-  const text = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
-  return [{ kind: 'steal', text, agents: 0, at: at === undefined ? undefined : timestamp(at), swarm: '' }];
+  const any = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
+  const due = at === undefined ? undefined : timestamp(at);
+  return [...follows, { kind: 'steal', text: any, agents: 0, at: due, swarm: '' }];
 }
 
 const blockedSummary = (state: PoolState, task: TaskRow, now: number): string =>
@@ -122,7 +126,11 @@ const whoOf = (attempt: AttemptRow | undefined): string =>
 function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
   const steps = [step(task.submittedAt, `submitted by ${task.submittedBy}`)];
   if (task.offered) {
-    steps.push(step(task.offered.at, 'had waited long: idle agents of other swarms might take it from then on'));
+    const { at, to } = task.offered;
+    const why = to
+      ? `its agent was to move there: idle agents of swarm ${to}`
+      : 'had waited long: idle agents of other swarms';
+    steps.push(step(at, `${why} might take it from then on`));
   }
   const { verdict } = task;
   if (verdict) steps.push(step(verdict.at, `approved by ${verdict.by}${verdict.reason && `: ${verdict.reason}`}`));
@@ -173,7 +181,8 @@ function groupHistory(row: GroupRow): ExplainedStep[] {
 
 function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
   const unasked = lease.why ? `, unasked: ${lease.why}` : '';
-  const why = lease.task ? `, for task ${lease.task}, which had waited long: the agent was idle` : unasked;
+  const idle = lease.why ? `${lease.why}, and the agent was idle` : 'which had waited long: the agent was idle';
+  const why = lease.task ? `, for task ${lease.task}, ${idle}` : unasked;
   const steps = [step(lease.grantedAt, `${lease.agent} lent by ${lease.lender} to ${lease.borrower}${why}`)];
   if (lease.since > lease.grantedAt) steps.push(step(lease.since, 'renewed last'));
   if (lease.endedAt > 0) steps.push(step(lease.endedAt, `ended: ${lease.reason}`));

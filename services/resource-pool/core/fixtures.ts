@@ -11,7 +11,7 @@ import type {
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createPoolMachine } from './machine.ts';
 import { meets, wishOf } from './need.ts';
-import { asksOf, isOffered } from './offered.ts';
+import { asksOf, isOffered, offeredTo } from './offered.ts';
 import type { Asks } from './requests.ts';
 import { type AgentRow, currentAttempt } from './rows.ts';
 import { DEFAULT_SETTINGS, type PoolSettings } from './settings.ts';
@@ -187,9 +187,11 @@ export function checkRequests(state: PoolState): void {
 /** No task that is offered waits while an agent that could be lent to its swarm is at home and free. */
 export function checkOffers(state: PoolState): void {
   const offered = [...state.tasks.values()].filter(isOffered);
-  expect(state.stealing.tasks.size).toBe(state.stealing.afterMs > 0 ? offered.length : 0);
-  if (state.stealing.afterMs === 0) return;
-  const asks = offered.filter((task) => !isAtLimit(state, task.spec.swarm, 'running')).map(asksOf);
+  const open = offered.filter((task) => state.stealing.afterMs > 0 || offeredTo(task) !== '');
+  expect(state.stealing.tasks.size).toBe(open.length);
+  const asks = open
+    .filter((task) => !isAtLimit(state, task.spec.swarm, 'running'))
+    .map((task) => asksOf(task, offeredTo(task)));
   checkAsks(state, asks);
   for (const lease of state.leases.values()) {
     const agent = lease.task && lease.state === 'LEASE_STATE_ACTIVE' ? state.agents.get(lease.agent) : undefined;
@@ -202,7 +204,8 @@ function checkAsks(state: PoolState, asks: Iterable<Asks>): void {
     if (isAtLimit(state, wish.swarm, 'leases')) continue;
     for (const agent of state.agents.values()) {
       const isAtWork = agent.state === 'AGENT_STATE_READY' && !agent.lameDuck;
-      const isOpen = isAtWork && agent.lease === '' && agent.home !== wish.swarm;
+      const isMeant = wish.lender === '' || wish.lender === agent.home;
+      const isOpen = isAtWork && isMeant && agent.lease === '' && agent.home !== wish.swarm;
       const isFree = (state.workers.get(agent.key)?.busy ?? 0) < agent.slots;
       const fits = agent.type === wish.type && meets(offerOf(agent), wishOf(wish).need);
       const couldBeLent = isOpen && isFree && fits && mayLend(state, agent, wish.swarm);

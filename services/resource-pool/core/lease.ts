@@ -258,8 +258,9 @@ function drained(key: string, plan: Plan, events: PoolEvent[]): void {
   if (migration !== undefined) events.push({ type: 'migration.transferring', data: { migration } });
 }
 
-/** Does anything run under the lease that the plan does not end? */
+/** Does anything run under the lease that the plan does not end, or will? */
 function runsFor(state: PoolState, lease: LeaseRow, plan: Plan): boolean {
+  if (plan.hasUsed(lease.id)) return true;
   for (const id of state.workers.tasksOf(lease.agent)) {
     const task = state.tasks.get(id);
     if (task && !plan.hasVacated(id) && currentAttempt(task)?.lease === lease.id) return true;

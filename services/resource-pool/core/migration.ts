@@ -197,7 +197,7 @@ export function begin(
   settings: PoolSettings,
 ): readonly PoolEvent[] {
   const reason = `it moves to swarm ${to}`;
-  const draining = drain(state, row, { graceMs, reason, migration }, plan, settings);
+  const draining = drain(state, row, { graceMs, reason, migration, to }, plan, settings);
   return [{ type: 'migration.draining', data: { migration } }, ...draining];
 }
 

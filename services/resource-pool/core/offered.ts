@@ -36,26 +36,43 @@ export class Stealing {
 
 const NO_LEASES: ReadonlySet<string> = new Set();
 
-/** May agents of other swarms take it? An offer is for one attempt. */
-export const isOffered = ({ state, offered, attempts }: TaskRow): boolean =>
-  offered !== undefined && state === 'TASK_STATE_QUEUED' && offered.attempt === attempts.length + 1;
+/** Is a task's next attempt offered? An offer is for one. */
+const hasOffer = ({ offered, attempts }: Pick<TaskRow, 'offered' | 'attempts'>): boolean =>
+  offered !== undefined && offered.attempt === attempts.length + 1;
+
+/** May agents of other swarms take it now? */
+export const isOffered = (task: TaskRow): boolean =>
+  hasOffer(task) && task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
+
+/** The swarm whose agents alone may have a task's next attempt; empty = it is offered to all, or to none. */
+export const offeredTo = (task: Pick<TaskRow, 'offered' | 'attempts'>): string =>
+  hasOffer(task) ? (task.offered?.to ?? '') : '';
+
+/** What a task that waits, or will, offers, when tasks wait so long before they are offered; undefined = nothing. */
+export function openOffer(task: Offered & Pick<TaskRow, 'offered' | 'attempts'>, afterMs: number): Asks | undefined {
+  const to = offeredTo(task);
+  return hasOffer(task) && (afterMs > 0 || to !== '') ? asksOf(task, to) : undefined;
+}
 
 /** When a waiting task is offered; undefined = never, or it is already. */
 export function offerDue(task: TaskRow, epochStart: number, afterMs: number): number | undefined {
-  if (afterMs === 0 || task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isOffered(task)) return undefined;
+  if (afterMs === 0 || task.state !== 'TASK_STATE_QUEUED' || isDelayed(task)) return undefined;
+  if (isOffered(task) && offeredTo(task) === '') return undefined;
   // Votes go to agents that have none of their group, which whoever lends does not know.
   if (task.spec.ties?.vote) return undefined;
   return Math.max(queuedSince(task), epochStart) + afterMs;
 }
 
-/** A waiting task, as a request for an agent of another swarm. */
-export const asksOf = (task: TaskRow): Asks => ({
+/** A waiting task, as a request for an agent of another swarm: of `lender`, or of any. */
+export const asksOf = (task: Offered, lender: string): Asks => ({
   ...{ id: task.id, queuedAt: task.submittedAt, order: task.order },
-  wish: { ...task.spec, ...housed(task), lender: '', termMs: DEFAULT_LEASE_TERM_MS },
+  wish: { ...task.spec, ...housed(task), lender, termMs: DEFAULT_LEASE_TERM_MS },
 });
 
+type Offered = Pick<TaskRow, 'id' | 'spec' | 'submittedAt' | 'order' | 'host'>;
+
 /** The selector of one with volumes asks for agents where these can be. */
-function housed(task: TaskRow): Partial<Pick<TaskSpec, 'selector'>> {
+function housed(task: Offered): Partial<Pick<TaskSpec, 'selector'>> {
   if (!task.spec.volumes) return {};
   const { labels = {}, specialisations = [], region = '' } = task.spec.selector ?? {};
   return { selector: { labels: { ...labels, ...housing(task) }, specialisations, region } };

@@ -20,7 +20,7 @@ export interface Waiting extends Placed {
 }
 
 /** What a waiting task is made of. */
-export type Waiter = Pick<TaskRow, 'id' | 'spec' | 'host' | 'submittedAt' | 'order' | 'attempts'>;
+export type Waiter = Pick<TaskRow, 'id' | 'spec' | 'host' | 'submittedAt' | 'order' | 'attempts' | 'offered'>;
 
 export const waitingOf = ({ id, spec, host, submittedAt, order, attempts }: Waiter): Waiting => ({
   id,

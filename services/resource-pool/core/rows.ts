@@ -75,8 +75,9 @@ export interface LameDuck {
   /** Nothing of it runs any more. */
   readonly isDrained: boolean;
   readonly reason: string;
-  /** It moves to another swarm then. */
+  /** It moves to another swarm then, by this migration; not there in older rows: to which. */
   readonly migration?: string;
+  readonly to?: string;
 }
 
 /** An agent's move to another swarm; `registration` is the other swarm's. */
@@ -176,8 +177,8 @@ export interface TaskRow extends Registered {
   readonly readySince?: number;
   /** Why the agent of the last attempt was chosen; not there when that was not kept. */
   readonly choice?: Choice;
-  /** When idle agents of other swarms were last allowed to take it, and for which attempt. */
-  readonly offered?: { readonly at: number; readonly attempt: number };
+  /** When idle agents of other swarms were last allowed to take it, and for which attempt; `to`: those of this swarm alone. */
+  readonly offered?: { readonly at: number; readonly attempt: number; readonly to?: string };
   /** The one accepted result. */
   readonly result?: unknown;
   readonly reason: string;

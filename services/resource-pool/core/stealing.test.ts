@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LendingPolicy, SwarmLimits } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { Pool } from './fixtures.ts';
+import { checkOffers, Pool } from './fixtures.ts';
+import { submitGroup } from './group-fixtures.ts';
 
 const AFTER_MS = 5000;
 
@@ -120,6 +121,54 @@ describe('a task that waits', () => {
     pool.pass(11_000);
     expect(leases(pool).map(({ agent }) => agent)).toEqual(['a/own', 'b/x']);
     expect(pool.where('t1')).toBe('ASSIGNED on b/x');
+  });
+
+  test('is taken in the decision in which a lease ends, when its end lets another agent be lent', () => {
+    const pool = stealing();
+    lends(pool, { maxLent: 1 });
+    pool.register('x', { swarm: 'b' });
+    pool.register('y', { swarm: 'b' });
+    pool.submit('t1', { timeoutMs: 8000, maxAttempts: 1 });
+    pool.pass(AFTER_MS);
+    pool.confirm('t1');
+    pool.pass(4000);
+    pool.submit('t2', { swarm: 'c' });
+    const from = pool.run.events.length;
+    pool.pass(AFTER_MS);
+    expect(pool.types(from)).toEqual([
+      ...['task.ended', 'task.offered', 'lease.ended', 'lease.granted', 'task.assigned'],
+    ]);
+    checkOffers(pool.run.state);
+  });
+
+  test('is given out under a lease that then drains, and does not end over it, when its agent is called home', () => {
+    const pool = stealing(3000);
+    lends(pool, { to: ['a'], maxLent: 2, keepPercent: 40, recallPriority: 2 });
+    const labels = { 'hivebus-volumes': 'yes', 'hivebus-host': 'h' };
+    pool.submit('t0');
+    pool.register('n0', { swarm: 'b' });
+    pool.submit('t1', { swarm: 'b', volumes: { names: ['w'] } });
+    pool.pass(4000);
+    pool.submit('g1');
+    pool.submit('g2');
+    pool.register('n1', { swarm: 'b', slots: 2, labels });
+    pool.pass(11_000);
+    checkOffers(pool.run.state);
+    const agentOf = (task: string) => pool.task(task).attempts.at(-1);
+    expect(leases(pool)[0]).toMatchObject({ id: agentOf('t0')?.lease, state: 'LEASE_STATE_DRAINING' });
+  });
+
+  test('is taken when its group goes on, which had paused after it was offered', () => {
+    const pool = stealing();
+    submitGroup(pool, 'g', [['one']]);
+    pool.pass(AFTER_MS);
+    const at = { now: pool.now };
+    pool.run.execute('pauseGroup', { id: 'g', reason: '' }, at);
+    pool.register('x', { swarm: 'b' });
+    pool.run.execute('resumeGroup', { id: 'g' }, at);
+    pool.pass(0);
+    checkOffers(pool.run.state);
+    expect(leases(pool)).toMatchObject([{ agent: 'b/x', state: 'LEASE_STATE_ACTIVE' }]);
   });
 
   test('waits its time anew for each attempt', () => {

@@ -2,9 +2,7 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { Plan } from './dispatch.ts';
 import type { Lender } from './lender.ts';
-import { asksOf } from './offered.ts';
 import type { Asks } from './requests.ts';
-import type { TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { putTask } from './store.ts';
@@ -43,7 +41,9 @@ export class Stealer {
   readonly #plan: Plan;
   readonly #lender: Lender;
   /** Tasks that this decision offers, and for which an agent may still be found. */
-  readonly #offered: TaskRow[] = [];
+  readonly #offered: Asks[] = [];
+  /** For so many of these there was none as things are. */
+  #tried = 0;
   /** Leases of this decision. */
   readonly #given = new Set<string>();
 
@@ -54,8 +54,13 @@ export class Stealer {
   }
 
   /** The tasks will be offered. */
-  offer(tasks: readonly TaskRow[]): void {
+  offer(tasks: readonly Asks[]): void {
     this.#offered.push(...tasks);
+  }
+
+  /** Things have changed: what found no agent before may find one. */
+  tryAgain(): void {
+    this.#tried = 0;
   }
 
   get isWanted(): boolean {
@@ -64,10 +69,10 @@ export class Stealer {
 
   /** Lets one agent that is idle take work of another swarm. False when there was none, or nothing for it to take. */
   steal(opened: ReadonlySet<string>, events: PoolEvent[]): boolean {
-    for (let [task] = this.#offered; task; [task] = this.#offered) {
-      // It stays: the agent may take another of the swarm's tasks, one that goes first.
-      if (this.#findAgent(asksOf(task), events)) return true;
-      this.#offered.shift();
+    for (; this.#tried < this.#offered.length; this.#tried++) {
+      const task = this.#offered[this.#tried] as Asks;
+      // It is not passed over: the agent may take another of the swarm's tasks, one that goes first.
+      if (this.#findAgent(task, events)) return true;
     }
     if (this.#state.stealing.tasks.size === 0) return false;
     for (const key of opened) if (this.#findTask(this.#plan.spot(key), events)) return true;
@@ -127,7 +132,7 @@ export class Stealer {
     const data: LeaseGranted = {
       lease: this.#newId(`lease-${order.toString(36)}-${(task?.attempts.length ?? 0) + 1}`),
       ...{ agent: row.key, lender: row.home, borrower: wish.swarm, termMs: wish.termMs },
-      ...{ registration: task?.registration ?? '', request: '', task: id, why: '' },
+      ...{ registration: task?.registration ?? '', request: '', task: id, why: whyOf(wish) },
       choice: this.#lender.choiceOf(wish, spot, 0),
     };
     events.push({ type: 'lease.granted', data });
@@ -135,3 +140,6 @@ export class Stealer {
     this.#plan.changeRow({ ...row, lease: data.lease, serving: data.borrower });
   }
 }
+
+/** Empty = it had waited long. */
+const whyOf = ({ lender }: Asks['wish']): string => (lender === '' ? '' : `whose agent moves to swarm ${lender}`);

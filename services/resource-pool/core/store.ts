@@ -1,7 +1,7 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import type { Artefact } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { agentDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
-import { asksOf, isOffered, offerDue } from './offered.ts';
+import { isOffered, offerDue, offeredTo, openOffer } from './offered.ts';
 import {
   type AgentRow,
   type BudgetRow,
@@ -67,14 +67,15 @@ export function putPolicy(state: PoolState, row: PolicyRow): void {
   }
 }
 
-/** How long tasks wait before they are offered has changed: what was offered is no more, and is due anew. */
+/** How long tasks wait before they are offered has changed: what was offered to all is no more, and is due anew. */
 export function offerAnew(state: PoolState): void {
   for (const task of state.tasks.values()) {
     if (task.state !== 'TASK_STATE_QUEUED') continue;
     const { offered: _, ...rest } = task;
+    const anew = offeredTo(task) === '' ? rest : task;
     state.stealing.tasks.delete(task.id);
-    state.tasks.set(task.id, rest);
-    indexOffer(state, rest);
+    state.tasks.set(task.id, anew);
+    indexOffer(state, anew);
   }
 }
 
@@ -82,7 +83,8 @@ export function offerAnew(state: PoolState): void {
 function indexOffer(state: PoolState, task: TaskRow): void {
   const { stealing, due } = state;
   schedule(due, `offer/${task.id}`, offerDue(task, 0, stealing.afterMs));
-  if (stealing.afterMs > 0 && isOffered(task)) stealing.tasks.add(asksOf(task));
+  const asks = isOffered(task) ? openOffer(task, stealing.afterMs) : undefined;
+  if (asks) stealing.tasks.add(asks);
 }
 
 export function putLease(state: PoolState, row: LeaseRow): void {
@@ -160,7 +162,7 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
 function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
   state.usage.task(row, 1);
   if (row.state === 'TASK_STATE_QUEUED' && !isDelayed(row)) state.queue.add(row);
-  if (state.stealing.afterMs > 0) indexOffer(state, row);
+  if (state.stealing.afterMs > 0 || row.offered) indexOffer(state, row);
   if (hasEnded(row.state)) indexEnded(state, row);
   schedule(state.due, `task/${row.id}`, taskDue(row, 0, settings));
 }

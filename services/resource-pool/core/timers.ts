@@ -8,7 +8,7 @@ import { agentDue, cancelDue, leaseDue, migrationDue, requestDue, taskDue } from
 import { groupMoves } from './group-moves.ts';
 import { endLease, moveTasks, settled } from './lease.ts';
 import { lateMigration } from './migration.ts';
-import { offerDue } from './offered.ts';
+import { asksOf, offerDue } from './offered.ts';
 import { outOfTime } from './request.ts';
 import { forgettable, retentionDue } from './retention.ts';
 import { currentAttempt, waitIsOver } from './rows.ts';
@@ -126,7 +126,7 @@ function offers(state: PoolState, rows: readonly DueRow[], plan: Plan): PoolEven
     return task ? [task] : [];
   });
   if (tasks.length === 0) return [];
-  plan.stealer.offer(tasks);
+  plan.stealer.offer(tasks.map((task) => asksOf(task, '')));
   return [{ type: 'task.offered', data: { tasks: tasks.map(({ id }) => id) } }];
 }
 

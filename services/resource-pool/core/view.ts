@@ -16,16 +16,18 @@ import { claimOver } from './claim.ts';
 import { leaseDue, requestDue } from './due.ts';
 import { blockedBy, verdictView } from './group-view.ts';
 import { meets, wishOfTask } from './need.ts';
-import type {
-  AgentRow,
-  AttemptRow,
-  CheckpointRow,
-  LameDuck,
-  LeaseRow,
-  MeasureRow,
-  MigrationRow,
-  RequestRow,
-  TaskRow,
+import { offeredTo } from './offered.ts';
+import {
+  type AgentRow,
+  type AttemptRow,
+  type CheckpointRow,
+  isDelayed,
+  type LameDuck,
+  type LeaseRow,
+  type MeasureRow,
+  type MigrationRow,
+  type RequestRow,
+  type TaskRow,
 } from './rows.ts';
 import { ALWAYS, AVERAGE } from './score.ts';
 import type { PoolState } from './state.ts';
@@ -160,7 +162,17 @@ const claimWait = (task: TaskRow): string =>
 
 function waitText(row: TaskRow, state: PoolState): string {
   if (row.state === 'TASK_STATE_BLOCKED') return blockedBy(row, state);
-  return row.state === 'TASK_STATE_QUEUED' ? waitingFor(row, state) : '';
+  if (row.state !== 'TASK_STATE_QUEUED') return '';
+  const to = isDelayed(row) ? '' : offeredTo(row);
+  return to === '' ? waitingFor(row, state) : `${waitingFor(row, state)}; or ${followerText(row, to, state)}`;
+}
+
+/** Who else may go on with a task whose agent moves to another swarm. */
+export function followerText({ spec, attempts }: TaskRow, to: string, state: PoolState): string {
+  const agent = attempts.at(-1)?.agent ?? '';
+  const move = state.migrations.get(state.moving.of(agent) ?? state.moving.goneBy(agent) ?? '');
+  const how = move?.to !== to ? 'was to move' : move.endedAt > 0 ? 'has moved' : 'moves';
+  return `an idle agent of type ${spec.type} of swarm ${to}, to which its agent ${agent} ${how}`;
 }
 
 /** Why a task waits: its swarm's own agents of the type, by what keeps each from it. */

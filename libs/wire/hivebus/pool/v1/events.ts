@@ -366,6 +366,8 @@ export interface TaskAttemptEnded {
    * itself that the attempt has ended. Counts from the leader's epoch, when that began later.
    */
   claimMs: number;
+  /** The swarm that its agent moves to, whose idle agents may take it from now on; unset = of no other swarm. */
+  offeredTo?: string | undefined;
 }
 
 /** artefact.added: an attempt has stored a file; key = <swarm>.<task>. */
@@ -3165,6 +3167,7 @@ function createBaseTaskAttemptEnded(): TaskAttemptEnded {
     stopAgent: false,
     delayMs: 0,
     claimMs: 0,
+    offeredTo: undefined,
   };
 }
 
@@ -3190,6 +3193,9 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.claimMs !== 0) {
       writer.uint32(56).uint32(message.claimMs);
+    }
+    if (message.offeredTo !== undefined) {
+      writer.uint32(66).string(message.offeredTo);
     }
     return writer;
   },
@@ -3263,6 +3269,14 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
             message.claimMs = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.offeredTo = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3296,6 +3310,11 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
         : isSet(object.claim_ms)
         ? globalThis.Number(object.claim_ms)
         : 0,
+      offeredTo: isSet(object.offeredTo)
+        ? globalThis.String(object.offeredTo)
+        : isSet(object.offered_to)
+        ? globalThis.String(object.offered_to)
+        : undefined,
     };
   },
 
@@ -3321,6 +3340,9 @@ export const TaskAttemptEnded: MessageFns<TaskAttemptEnded> = {
     }
     if (message.claimMs !== 0) {
       obj.claimMs = Math.round(message.claimMs);
+    }
+    if (message.offeredTo !== undefined) {
+      obj.offeredTo = message.offeredTo;
     }
     return obj;
   },
