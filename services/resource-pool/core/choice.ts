@@ -60,7 +60,7 @@ export class Shortlist {
     this.#candidates = candidates;
     if (this.#size < 2) return;
     for (const { spot: first, score, free } of [...this.#best]) {
-      if (!free) continue;
+      if (!free || this.#isBeyond(free, first, score)) continue;
       for (const worker of free.inOrder()) {
         if (worker === first || except.has(worker.row.key)) continue;
         if (!this.consider(worker, score - first.rank + worker.rank)) break;
@@ -70,14 +70,24 @@ export class Shortlist {
 
   /** What is kept of it, with `chosen` first. */
   choice(state: PoolState, wish: Wish, chosen: Spot, waiting = 0): Choice {
-    const { scoring, measures } = state;
-    const others = this.#best.filter(({ spot }) => spot.row.key !== chosen.row.key).slice(0, this.#size - 1);
-    const best = [chosen, ...others.map(({ spot }) => spot)].map((spot) => ({
-      agent: spot.row.key,
-      points: scoring.points(spot, wish, measures.get(spot.row.key)),
-      avoided: this.#isAvoided(spot),
-    }));
-    return { candidates: this.#candidates, best, policyVersion: scoring.version, waiting };
+    const best = [this.#candidate(chosen, state, wish)];
+    for (const { spot } of this.#best) {
+      if (best.length === this.#size) break;
+      if (spot.row.key !== chosen.row.key) best.push(this.#candidate(spot, state, wish));
+    }
+    return { candidates: this.#candidates, best, policyVersion: state.scoring.version, waiting };
+  }
+
+  /** None but the first of its class is among the best: mostly so, and sooner seen than by going through them in order. */
+  #isBeyond(free: Ranked<Worker>, first: Spot, score: number): boolean {
+    if (free.first !== first) return false;
+    const { second } = free;
+    return !second || score - first.rank + second.rank < this.least;
+  }
+
+  #candidate(spot: Spot, { scoring, measures }: PoolState, wish: Wish): Choice['best'][number] {
+    const { key } = spot.row;
+    return { agent: key, points: scoring.points(spot, wish, measures.get(key)), avoided: this.#isAvoided(spot) };
   }
 
   #isAvoided({ row }: Spot): boolean {

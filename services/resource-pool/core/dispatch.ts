@@ -27,18 +27,18 @@ export class Plan {
   readonly #state: PoolState;
   /** Agents as they will be, for those that this decision changes. Undefined = will be gone. */
   readonly #changed = new Map<string, Spot | undefined>();
-  /** Agents that may have room for a waiting task. */
-  readonly #opened = new Set<string>();
+  /** Agents that may have room for a waiting task. Made when there are any, as all that most plans do without. */
+  #opened: Set<string> | undefined;
   /** Tasks that this decision queues. */
   readonly #queued: Waiting[] = [];
   /** Waiting tasks that this plan has given out. */
   readonly #taken = new Set<string>();
   /** Tasks whose attempts end. */
-  readonly #vacated = new Set<string>();
+  #vacated: Set<string> | undefined;
   /** Leases under which this plan has given out tasks. */
-  readonly #used = new Set<string>();
+  #used: Set<string> | undefined;
   /** By group: who has which vote, where this plan changes that; empty = nobody. */
-  readonly #voters = new Map<string, Map<string, string>>();
+  #voters: Map<string, Map<string, string>> | undefined;
   #quotas: Quotas | undefined;
   #lender: Lender | undefined;
   #stealer: Stealer | undefined;
@@ -57,6 +57,7 @@ export class Plan {
   vacate(task: TaskRow): void {
     const attempt = currentAttempt(task);
     const spot = attempt && this.spot(attempt.agent);
+    this.#vacated ??= new Set();
     this.#vacated.add(task.id);
     this.quotas.count('running', task.spec.swarm, -1);
     if (spot) this.#change(this.#loaded(spot, spot.busy - 1));
@@ -64,12 +65,12 @@ export class Plan {
 
   /** Will the task's attempt have ended? */
   hasVacated(task: string): boolean {
-    return this.#vacated.has(task);
+    return this.#vacated?.has(task) === true;
   }
 
   /** Has the plan given out tasks under the lease? */
   hasUsed(lease: string): boolean {
-    return this.#used.has(lease);
+    return this.#used?.has(lease) === true;
   }
 
   /** The agent's row will be as given; slots in use stay what they are in this plan. */
@@ -104,10 +105,11 @@ export class Plan {
 
   /** The agents that have another vote of the same group. */
   #barredFrom({ ballot, id }: Waiting): ReadonlySet<string> {
-    return otherVoters(this.#state.ties.members(ballot)?.voters, this.#voters.get(ballot), id);
+    return otherVoters(this.#state.ties.members(ballot)?.voters, this.#voters?.get(ballot), id);
   }
 
   #vote(ballot: string, task: string, agent: string): void {
+    this.#voters ??= new Map();
     const known = this.#voters.get(ballot);
     if (known) known.set(task, agent);
     else this.#voters.set(ballot, new Map([[task, agent]]));
@@ -151,14 +153,17 @@ export class Plan {
 
   /** The agents that this decision changes and that stay, as they will be. */
   changed(): Spot[] {
-    return [...this.#changed.values()].filter((spot) => spot !== undefined);
+    const spots: Spot[] = [];
+    for (const spot of this.#changed.values()) if (spot) spots.push(spot);
+    return spots;
   }
 
   /** The assignments and grants that follow from the changes, after the events that bring these about. */
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
     this.#stealer?.tryAgain();
-    let tasks = [...this.#queued, ...this.#forOpened(), ...this.#forWoken()];
+    let tasks = [...this.#queued];
+    this.#addWaiting(tasks);
     let isLent = false;
     do {
       while (tasks.length > 0) {
@@ -166,15 +171,21 @@ export class Plan {
         const before = events.length;
         for (const task of tasks) this.#assign(task, events);
         // Another round only when agents got less than they were offered, because others took their tasks.
-        tasks = events.length > before ? [...this.#forOpened(), ...this.#forWoken()] : [];
+        tasks = [];
+        if (events.length > before) this.#addWaiting(tasks);
       }
       // An agent that was lent and found no task leaves others that may be taken.
       isLent =
-        (this.#state.asking.size > 0 && this.lender.grant(this.#opened, events)) ||
-        (this.#isStealing && this.stealer.steal(this.#opened, events));
+        (this.#state.asking.size > 0 && this.lender.grant(this.#opened ?? NO_KEYS, events)) ||
+        (this.#isStealing && this.stealer.steal(this.#opened ?? NO_KEYS, events));
       if (isLent) tasks = [...this.unplaced(), ...this.#forOpened()];
     } while (isLent);
     return events;
+  }
+
+  /** Adds the tasks that wait in the queue and may be given out now. */
+  #addWaiting(tasks: Waiting[]): void {
+    if (this.#state.queue.size > 0) tasks.push(...this.#forOpened(), ...this.#forWoken());
   }
 
   /** The tasks that this decision queues and that wait. */
@@ -184,7 +195,7 @@ export class Plan {
 
   /** What waited for its swarm's limit and not for an agent: it may find one that was free all the time. */
   #forWoken(): Waiting[] {
-    if (!this.#quotas || this.#state.queue.size === 0) return [];
+    if (!this.#quotas || this.#quotas.woken.size === 0) return [];
     const { queue } = this.#state;
     return [...this.#quotas.woken].flatMap((swarm) => queue.heads(swarm, this.#taken));
   }
@@ -195,6 +206,7 @@ export class Plan {
 
   #change(spot: Spot): void {
     this.#changed.set(spot.row.key, spot);
+    this.#opened ??= new Set();
     this.#opened.add(spot.row.key);
   }
 
@@ -211,7 +223,10 @@ export class Plan {
     const choice = this.#state.keptScores > 0 ? list.choice(this.#state, task.wish, spot) : undefined;
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
-    if (lease !== '') this.#used.add(lease);
+    if (lease !== '') {
+      this.#used ??= new Set();
+      this.#used.add(lease);
+    }
     events.push({
       type: 'task.assigned',
       data: { task: task.id, attempt: task.attempt, agent: key, instance, lease, choice },
@@ -220,7 +235,7 @@ export class Plan {
 
   /** As many of the first waiting tasks as the opened agents have room for. */
   #forOpened(): Waiting[] {
-    if (this.#state.queue.size === 0) return [];
+    if (!this.#opened || this.#state.queue.size === 0) return [];
     const found = new Map<string, Waiting>();
     for (const key of this.#opened) {
       const spot = this.spot(key);
@@ -242,10 +257,12 @@ export class Plan {
     for (const agent of barred ?? []) this.#setApart(agent);
     const list = new Shortlist(Math.max(1, keptScores), avoid);
     let candidates = 0;
+    const { need } = wish;
+    const isFresh = this.#changed.size === 0;
     for (const { offer, free } of workers.serving(wish.swarm, type)) {
-      if (!meets(offer, wish.need)) continue;
+      if (!meets(offer, need)) continue;
       candidates += free.size;
-      const first = this.firstUnchanged(free);
+      const first = isFresh ? free.first : this.firstUnchanged(free);
       if (!first) continue;
       const score = scoring.fit(offer, wish) + first.rank;
       // Asked here, since most are refused by it and this is the dispatcher's inner loop.
@@ -276,6 +293,8 @@ export class Plan {
     return undefined;
   }
 }
+
+const NO_KEYS: ReadonlySet<string> = new Set();
 
 const isCandidate = (spot: Spot, { type, wish }: Waiting): boolean =>
   spot.row.serving === wish.swarm && spot.row.type === type && isFree(spot) && meets(spot.offer, wish.need);

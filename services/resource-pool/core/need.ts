@@ -20,13 +20,15 @@ export interface Wish {
   readonly specialisations: readonly string[];
 }
 
+type Names = Pick<ReadonlySet<string>, 'has' | 'size'>;
+
 /** What agents that no wish can tell apart have in common. */
 export interface Offer {
   readonly home: string;
   readonly region: string;
-  readonly capabilities: ReadonlySet<string>;
+  readonly capabilities: Names;
   readonly labels: Labels;
-  readonly specialisations: ReadonlySet<string>;
+  readonly specialisations: Names;
   readonly allowScripts: boolean;
 }
 

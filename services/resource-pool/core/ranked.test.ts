@@ -30,7 +30,7 @@ test('in every history the order is that of a sorted list', () => {
       }
       const sorted = [...items.values()].sort((a, b) => a.rank - b.rank || a.id - b.id);
       expect([...ranked.inOrder()].map(({ id }) => id)).toEqual(sorted.map(({ id }) => id));
-      expect([ranked.size, ranked.first?.id]).toEqual([items.size, sorted[0]?.id]);
+      expect([ranked.size, ranked.first?.id, ranked.second?.id]).toEqual([items.size, sorted[0]?.id, sorted[1]?.id]);
     }),
   );
 });

@@ -24,6 +24,13 @@ export class Ranked<T extends Placed> {
     return this.#heap[0];
   }
 
+  /** The one after the first. */
+  get second(): T | undefined {
+    const left = this.#heap[1];
+    const right = this.#heap[2];
+    return left && right && this.#before(right, left) ? right : left;
+  }
+
   /** Puts everything in order anew, after what all are ranked by has changed. */
   rebuild(): void {
     for (let place = (this.#heap.length >> 1) - 1; place >= 0; place--) this.#down(this.#heap[place] as T);
@@ -56,26 +63,10 @@ export class Ranked<T extends Placed> {
   }
 
   /**
-   * All items by rank, lazily: the k-th costs O(k) at most, so callers stop early. Starts at the top and keeps a
-   * frontier of items whose parents were given out. The heap must not change meanwhile.
+   * All items by rank, lazily: the k-th costs O(k) at most, so callers stop early. The heap must not change meanwhile.
    */
-  *inOrder(): Generator<T, void, undefined> {
-    const first = this.#heap[0];
-    const frontier: T[] = first ? [first] : [];
-    while (frontier.length > 0) {
-      let best = 0;
-      for (let i = 1; i < frontier.length; i++) {
-        if (this.#before(frontier[i] as T, frontier[best] as T)) best = i;
-      }
-      const item = frontier[best] as T;
-      const left = this.#heap[2 * item.place + 1];
-      const right = this.#heap[2 * item.place + 2];
-      const last = frontier.pop() as T;
-      if (best < frontier.length) frontier[best] = last;
-      if (left) frontier.push(left);
-      if (right) frontier.push(right);
-      yield item;
-    }
+  inOrder(): IterableIterator<T> {
+    return new InOrder(this.#heap, this.#before);
   }
 
   #put(item: T, place: number): void {
@@ -107,5 +98,42 @@ export class Ranked<T extends Placed> {
       place = below;
     }
     this.#put(item, place);
+  }
+}
+
+/**
+ * Starts at the top and keeps a frontier of items whose parents were given out. Not a generator, because the dispatcher
+ * asks for one or two items of many heaps, and what it costs to begin is all that counts then.
+ */
+class InOrder<T extends Placed> implements IterableIterator<T> {
+  readonly #heap: readonly T[];
+  readonly #before: (a: T, b: T) => boolean;
+  readonly #frontier: T[];
+
+  constructor(heap: readonly T[], before: (a: T, b: T) => boolean) {
+    this.#heap = heap;
+    this.#before = before;
+    this.#frontier = heap.slice(0, 1);
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<T, undefined> {
+    const frontier = this.#frontier;
+    let best = 0;
+    for (let i = 1; i < frontier.length; i++) {
+      if (this.#before(frontier[i] as T, frontier[best] as T)) best = i;
+    }
+    const item = frontier[best];
+    const last = frontier.pop();
+    if (!item || !last) return { done: true, value: undefined };
+    if (best < frontier.length) frontier[best] = last;
+    const left = this.#heap[2 * item.place + 1];
+    const right = this.#heap[2 * item.place + 2];
+    if (left) frontier.push(left);
+    if (right) frontier.push(right);
+    return { done: false, value: item };
   }
 }

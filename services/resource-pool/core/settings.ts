@@ -55,7 +55,7 @@ export interface PoolSettings {
   readonly retentionBatch: number;
   /**
    * Of how many agents an assignment or a lease keeps the scores, the chosen one's included, 0 to 3; 0 = of none. Each
-   * is some 70 bytes of the record; all three of 10,000 agents in 50 classes take a decision about as long again.
+   * is some 70 bytes of the record; all three of 10,000 agents in 50 classes take a decision half as long again.
    */
   readonly keptScores: number;
 }

@@ -1,3 +1,4 @@
+import { NameSet } from '../../../libs/kernel/name-set.ts';
 import { labelsKey, type Offer, poolKey } from './need.ts';
 import { Ranked } from './ranked.ts';
 import type { AgentRow } from './rows.ts';
@@ -34,6 +35,8 @@ export interface WorkerClass extends Offer {
 export interface Stand {
   readonly offer: WorkerClass;
   readonly free: Ranked<Worker>;
+  /** Its index among those of its swarm and type; only the index changes it. */
+  place: number;
 }
 
 /** The index's entry of one agent; only the index changes it. */
@@ -57,7 +60,7 @@ export interface Stock {
 
 const NO_STOCK: Stock = { reachable: 0, lent: 0 };
 const NO_CLASSES: ReadonlySet<WorkerClass> = new Set();
-const NO_STANDS: ReadonlySet<Stand> = new Set();
+const NO_STANDS: readonly Stand[] = [];
 
 /** Can it be given another task? */
 export const isFree = (spot: Pick<Spot, 'row' | 'busy'>): boolean => takesWork(spot.row) && spot.busy < spot.row.slots;
@@ -81,8 +84,8 @@ export class Workers {
   readonly #byHome = new Map<string, Set<WorkerClass>>();
   /** By home and type. */
   readonly #stock = new Map<string, Stock>();
-  /** By serving swarm and type: the stands that are not empty. */
-  readonly #serving = new Map<string, Set<Stand>>();
+  /** By serving swarm and type: the stands that are not empty, in no order. Lists, since every decision walks one. */
+  readonly #serving = new Map<string, Stand[]>();
 
   constructor(scoring: Scoring) {
     this.#scoring = scoring;
@@ -143,7 +146,7 @@ export class Workers {
   }
 
   /** The free agents that serve `swarm` with this type, class by class. */
-  serving(swarm: string, type: string): ReadonlySet<Stand> {
+  serving(swarm: string, type: string): readonly Stand[] {
     return this.#serving.get(poolKey(swarm, type)) ?? NO_STANDS;
   }
 
@@ -177,7 +180,12 @@ export class Workers {
     const made: WorkerClass = {
       key,
       type: row.type,
-      ...offerOf(row),
+      home: row.home,
+      region: row.region,
+      capabilities: new NameSet(row.capabilities),
+      labels: row.labels,
+      specialisations: new NameSet(row.specialisations),
+      allowScripts: row.allowScripts,
       counts: { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0 },
       own: new Ranked<Worker>(isBetter),
       stands: new Map(),
@@ -222,7 +230,7 @@ export class Workers {
   #seat(worker: Worker): void {
     const { serving, type } = worker.row;
     const stand = this.#standOf(worker);
-    if (stand.free.size === 0) addTo(this.#serving, poolKey(serving, type), stand);
+    if (stand.free.size === 0) this.#open(stand, poolKey(serving, type));
     stand.free.add(worker);
   }
 
@@ -232,15 +240,32 @@ export class Workers {
     const stand = this.#standOf(worker);
     stand.free.remove(worker);
     if (stand.free.size > 0) return;
-    removeFrom(this.#serving, poolKey(serving, type), stand);
+    this.#close(stand, poolKey(serving, type));
     // A borrower's goes when it is empty, or classes would remember every swarm they ever served.
     if (serving !== home) offer.stands.delete(serving);
+  }
+
+  #open(stand: Stand, pool: string): void {
+    const stands = this.#serving.get(pool);
+    stand.place = stands?.length ?? 0;
+    if (stands) stands.push(stand);
+    else this.#serving.set(pool, [stand]);
+  }
+
+  #close(stand: Stand, pool: string): void {
+    const stands = this.#serving.get(pool);
+    const last = stands?.pop();
+    if (!stands || !last) return;
+    if (last !== stand) stands[stand.place] = last;
+    last.place = stand.place;
+    if (stands.length === 0) this.#serving.delete(pool);
   }
 
   #standOf({ offer, row }: Worker): Stand {
     const known = offer.stands.get(row.serving);
     if (known) return known;
-    const made: Stand = { offer, free: row.serving === row.home ? offer.own : new Ranked<Worker>(isBetter) };
+    const free = row.serving === row.home ? offer.own : new Ranked<Worker>(isBetter);
+    const made: Stand = { offer, free, place: -1 };
     offer.stands.set(row.serving, made);
     return made;
   }
@@ -250,9 +275,9 @@ export class Workers {
 export const offerOf = (row: AgentRow): Offer => ({
   home: row.home,
   region: row.region,
-  capabilities: new Set(row.capabilities),
+  capabilities: new NameSet(row.capabilities),
   labels: row.labels,
-  specialisations: new Set(row.specialisations),
+  specialisations: new NameSet(row.specialisations),
   allowScripts: row.allowScripts,
 });
 
