@@ -46,7 +46,7 @@ export function addAgentMoves(agent: Command): void {
     .action(action(migrate));
   agent
     .command('migrations')
-    .description('agents that move to another swarm')
+    .description('agents that move to another swarm; hivebus explain ID says more of one')
     .option('--swarm <name>', 'only from or to this swarm', '')
     .option('--all', 'also those that have ended')
     .action(action(migrations));

@@ -94,3 +94,29 @@ test.each([80, 160])('a task that was given out at %d columns', async (width) =>
 test.each([80, 160])('a waiting task at %d columns', async (width) => {
   await expect(`${explanation(waiting, width)}\n`).toMatchFileSnapshot(`golden/explain-${width}.txt`);
 });
+
+const migrating: ExplainResponse = {
+  summary: 'code/analyser-1 gets nothing new and finishes nightly, for another 41s at most; then others go on with it',
+  migration: {
+    migration: {
+      ...{ id: 'migration-3de8knasftcs', agent: 'code/analyser-1', from: 'code', to: 'docs', name: 'analyser-1' },
+      ...{ state: 'MIGRATION_STATE_DRAINING', graceMs: 60_000, reason: '', given: true, taken: true },
+      ...{ startedAt: '2026-03-01T11:59:41.000Z', stateSince: '2026-03-01T11:59:41.000Z', revision: '78' },
+      endedAt: undefined,
+    },
+    waitingFor: 'what code/analyser-1 still runs: nightly',
+    deadline: '2026-03-01T12:00:41.000Z',
+    running: ['nightly'],
+    left: ['weekly'],
+  },
+  history: [
+    { at: '2026-03-01T11:59:41.000Z', text: 'code/analyser-1 shall be docs/analyser-1, asked for by operator:local' },
+    { at: '2026-03-01T11:59:41.000Z', text: 'both agreed: it is given nothing new' },
+  ],
+  placement: undefined,
+  revision: '78',
+};
+
+test.each([80, 160])('an agent that moves at %d columns', async (width) => {
+  await expect(`${explanation(migrating, width)}\n`).toMatchFileSnapshot(`golden/explain-migration-${width}.txt`);
+});

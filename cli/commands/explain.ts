@@ -18,14 +18,16 @@ import { between, list, missingOptions } from '../values.ts';
 import { wrapped, wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
-Of a task, a group of tasks, a request for an agent or a lease: where it is, why, and what has happened to it. Of what was given an agent:
-how many could have had it, what the chosen one scored by part, the runners-up and what put them behind, as it was decided
-then. Of what waits: which agents there are, how many of them each condition rules out, and what would let it go on. With
---borrow: the same of an agent that is wished for, as things are now.
+Of a task, a group of tasks, a request for an agent, a lease or an agent's migration: where it is, why, and what has happened
+to it. Of what was given an agent: how many could have had it, what the chosen one scored by part, the runners-up and what put
+them behind, as it was decided then. Of what waits: which agents there are, how many of them each condition rules out, and what
+would let it go on. Of a migration: what it waits for and until when, and the tasks of its agent. With --borrow: the same of an
+agent that is wished for, as things are now.
 
 Examples:
   hivebus explain nightly
   hivebus explain lease-3de8knasftcs
+  hivebus explain migration-3de8knasftcs
   hivebus explain nightly -o json | jq '.choice.best[] | {agent, score, behind}'
   hivebus explain --borrow --swarm code --type linter --capability eslint`;
 
@@ -40,7 +42,7 @@ interface ExplainOptions extends SelectorOptions {
 export function addExplain(program: Command): void {
   withSelector(program.command('explain'))
     .description('why something is where it is, and what it waits for')
-    .argument('[id]', "a task's, a group's, a request's or a lease's id")
+    .argument('[id]', "a task's, a group's, a request's, a lease's or a migration's id")
     .option('--borrow', 'instead: why an agent can or cannot be borrowed now')
     .option('--swarm <name>', 'with --borrow: the swarm that would borrow')
     .option('--type <type>', 'with --borrow: the type of agent')
@@ -61,10 +63,10 @@ async function explain(context: Context, id: string | undefined, options: Explai
 function requestOf(id: string | undefined, options: ExplainOptions): Partial<ExplainRequest> {
   const { borrow, swarm = '', type = '', capability, from } = options;
   if (!borrow) {
-    const name = id?.replace(/^(task|group|request|lease)s?\//, '');
+    const name = id?.replace(/^(task|group|request|lease|migration)s?\//, '');
     if (name) return { id: name };
     const text =
-      'name a task, a group, a request or a lease (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
+      'name a task, a group, a request, a lease or a migration (hivebus explain ID), or wish for an agent with --borrow (--help says more)';
     throw new HiveError('INVALID_ARGUMENT', text);
   }
   if (id) throw invalid([{ field: 'ID', value: `"${id}"`, rule: 'does not go with --borrow' }]);
@@ -77,7 +79,7 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
 
 /** An answer for people; not wider than `width`. */
 export function explanation(answer: ExplainResponse, width?: number): string {
-  const { task, lease, history, placement, choice, request, group } = answer;
+  const { task, lease, history, placement, choice, request, group, migration } = answer;
   const wanted = task?.spec ?? request?.wish;
   const parts = [
     facts([
@@ -85,8 +87,11 @@ export function explanation(answer: ExplainResponse, width?: number): string {
       ['group', group?.id ?? ''],
       ['lease', lease?.id ?? ''],
       ['request', request?.id ?? ''],
+      ['migration', migration?.migration?.id ?? ''],
       ['state', stateOf(answer)],
       ['why', answer.summary],
+      ['until', migration?.deadline ?? ''],
+      ['left', migration && migration.left.length > 0 ? `${migration.left.join(', ')}: others go on with it` : ''],
       ['swarm', wanted?.swarm ?? group?.spec?.swarm ?? ''],
       ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
       ['chosen', choice?.summary ?? ''],
@@ -104,9 +109,10 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function stateOf({ task, group, lease }: ExplainResponse): string {
+function stateOf({ task, group, lease, migration }: ExplainResponse): string {
   if (task) return stateText(task.state, 'TASK_STATE');
   if (group) return stateText(group.state, 'GROUP_STATE');
+  if (migration?.migration) return stateText(migration.migration.state, 'MIGRATION_STATE');
   return lease ? stateText(lease.state, 'LEASE_STATE') : '';
 }
 
@@ -166,7 +172,8 @@ const LENDING_OPTIONS: Readonly<Partial<Record<string, string>>> = {
 
 function unblockersText(unblockers: readonly Unblocker[], width?: number): string {
   const lines = unblockers.flatMap(({ kind, text, agents, at, swarm }) => {
-    const when = at ? `, in ${between(new Date().toISOString(), at)} unless it is renewed` : '';
+    const renewed = kind === 'return' ? ' unless it is renewed' : '';
+    const when = at ? `, in ${between(new Date().toISOString(), at)}${renewed}` : '';
     const option = LENDING_OPTIONS[kind];
     const how = option ? `, by hivebus set lending ${swarm} ${option}` : '';
     const line = `${text}${agents > 0 ? ` (${agents})` : ''}${when}${how}`;

@@ -102,7 +102,7 @@ test('a lease, and one that is only wished for', () => {
   expect(unblockers(refused.placement)).toEqual(['return:1', 'register:0']);
   pool.run.execute('releaseLease', { lease });
   expect(ask(pool, lease).summary).toMatch(/^ended 0ms ago: given back by/);
-  expect(() => ask(pool, 'nothing')).toThrow('task, group, lease or request "nothing" is not known');
+  expect(() => ask(pool, 'nothing')).toThrow('task, group, lease, request or migration "nothing" is not known');
 });
 
 test.each<[Partial<LendingPolicy>, kind: string, remedy: string, reason: string]>([

@@ -13,6 +13,7 @@ import { wasUsed } from './attempt.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
+import { ofMigration } from './explained-migration.ts';
 import { FairShare, planned } from './fair-share.ts';
 import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
@@ -28,11 +29,20 @@ import {
   type RequestRow,
   type TaskRow,
 } from './rows.ts';
+import type { PoolSettings } from './settings.ts';
 import type { PoolSoft, PoolState } from './state.ts';
 import { followerText, leaseView, requestView, taskView } from './view.ts';
 
-/** Where a task, a lease or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
-export function explain(state: PoolState, { id, wish }: ExplainRequest, view: View<PoolSoft>): ExplainResponse {
+/** Where a task, a group, a lease, a migration or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
+export const explain = (settings: PoolSettings) => (state: PoolState, asked: ExplainRequest, view: View<PoolSoft>) =>
+  explained(state, asked, view, settings);
+
+function explained(
+  state: PoolState,
+  { id, wish }: ExplainRequest,
+  view: View<PoolSoft>,
+  settings: PoolSettings,
+): ExplainResponse {
   if (wish) return ofWish(state, wish, view);
   const task = state.tasks.get(id);
   if (task) return ofTask(state, task, view);
@@ -44,7 +54,13 @@ export function explain(state: PoolState, { id, wish }: ExplainRequest, view: Vi
   if (granted) return ofLease(granted, view);
   const group = state.groups.get(id);
   if (group) return ofGroup(state, group, view);
-  throw notFound('task, group, lease or request', id, 'it never was, or it ended long ago and is no longer kept');
+  const migration = state.migrations.get(id);
+  if (migration) return ofMigration(state, migration, view, settings);
+  throw notFound(
+    'task, group, lease, request or migration',
+    id,
+    'it never was, or it ended long ago and is no longer kept',
+  );
 }
 
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {

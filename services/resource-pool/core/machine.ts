@@ -8,6 +8,7 @@ import { checkpointCommands, checkpointEvents } from './checkpoint.ts';
 import { deadLetterCommands, deadLetterEvents } from './dead-letter.ts';
 import { deliveryCommands, deliveryEvents } from './delivery.ts';
 import { drainingCommands, drainingEvents } from './draining.ts';
+import { explain } from './explain.ts';
 import { groupCommands } from './group.ts';
 import { groupEvents } from './group-events.ts';
 import { leaseCommands, leaseEvents } from './lease.ts';
@@ -57,7 +58,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...limitsCommands(settings),
     ...lendingCommands,
   },
-  queries,
+  queries: { ...queries, explain: explain(settings) },
   events: {
     ...agentEvents(settings),
     ...drainingEvents(settings),

@@ -116,6 +116,58 @@ describe('a migration', () => {
   });
 });
 
+describe('a migration explained', () => {
+  const explain = (pool: Pool, id: string) => pool.run.query('explain', { id, minRevision: '0' }, { now: pool.now });
+  const texts = (pool: Pool, id: string) => explain(pool, id).history.map(({ text }) => text);
+  const at = (pool: Pool, ms: number) => new Date(pool.now + ms).toISOString();
+
+  test('says whose yes it waits for, and until when', () => {
+    const pool = new Pool();
+    pool.register('x');
+    const { id } = migrate(pool, { reason: 'more docs' }, queen('a'));
+    const { summary, migration } = explain(pool, id);
+    expect(summary).toBe('waits for the yes of swarm b, for another 1h at most');
+    expect(migration).toMatchObject({ waitingFor: 'the yes of swarm b', deadline: at(pool, 3_600_000) });
+    expect(texts(pool, id)).toEqual(['a/x shall be b/x, asked for by swarm:a: more docs']);
+  });
+
+  test('says what the agent still runs, what it left to others, and where it is in the end', () => {
+    const pool = new Pool();
+    pool.register('x', { slots: 2 });
+    pool.submit('t1');
+    pool.confirm('t1');
+    pool.submit('t2');
+    const { id } = migrate(pool, { graceMs: 5000 });
+    const draining = explain(pool, id);
+    expect(draining.summary).toBe(
+      'a/x gets nothing new and finishes t1, for another 5s at most; then others go on with it',
+    );
+    expect(draining.migration).toMatchObject({ running: ['t1'], left: ['t2'], deadline: at(pool, 5000) });
+    pool.pass(5000);
+    const due = explain(pool, id);
+    expect(due.migration).toMatchObject({ running: [], left: ['t1', 't2'], deadline: at(pool, 60_000) });
+    expect(due.summary).toBe(
+      'a/x runs nothing any more and must register in swarm b, with its key, within 1m, or it stays',
+    );
+    arrive(pool, id, { slots: 2 });
+    expect(explain(pool, id)).toMatchObject({
+      summary: 'a/x moved 0ms ago and is b/x',
+      migration: { migration: { id, state: 'MIGRATION_STATE_ACTIVE' }, waitingFor: '', left: ['t1', 't2'] },
+    });
+    expect(explain(pool, id).migration?.deadline).toBeUndefined();
+  });
+
+  test('that came to nothing says why; what nobody knows is told what can be explained', () => {
+    const pool = new Pool();
+    pool.register('x');
+    const { id } = migrate(pool);
+    cancel(pool, id);
+    expect(explain(pool, id).summary).toBe('a/x stayed in swarm a: cancelled by operator:ada: no');
+    expect(texts(pool, id)[1]).toBe('ended: cancelled by operator:ada: no');
+    expect(() => explain(pool, 'nothing')).toThrow(/task, group, lease, request or migration "nothing"/);
+  });
+});
+
 describe('who may move an agent', () => {
   test('both swarms, in any order; the giver’s grace time counts', () => {
     const pool = new Pool();

@@ -98,7 +98,15 @@ export const migrationEvents = (settings: PoolSettings): Events => ({
       const since = before?.since ?? at.time;
       const row: MigrationRow = {
         ...{ id, agent, from: homeOf(agent), to: data.to, name, state: to, graceMs, reason, given, taken },
-        ...{ startedAt: since, since, endedAt: 0, traceparent, correlationId, ...registered(data) },
+        ...{
+          by: before?.by ?? data.by,
+          startedAt: since,
+          since,
+          endedAt: 0,
+          traceparent,
+          correlationId,
+          ...registered(data),
+        },
         ...{ order: before?.order ?? orderOf(at), revision: at.revision },
       };
       putMigration(state, row, settings);

@@ -3,7 +3,6 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import { artefactQueries } from './artefact.ts';
 import { checkpointQueries } from './checkpoint.ts';
 import { deadLetterQueries } from './dead-letter.ts';
-import { explain } from './explain.ts';
 import { known } from './group.ts';
 import { groupView } from './group-view.ts';
 import { lendingOf } from './lending-policy.ts';
@@ -15,7 +14,7 @@ import { type AgentRow, agentKey, type GroupRow, type LeaseRow, type MigrationRo
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';
 
-export const queries: Machine<PoolShape>['queries'] = {
+export const queries: Omit<Machine<PoolShape>['queries'], 'explain'> = {
   getAgent(state, input, view) {
     const key = agentKey(input.swarm, input.name);
     const row = state.agents.get(key);
@@ -103,7 +102,6 @@ export const queries: Machine<PoolShape>['queries'] = {
     return { lease: leaseView(row, 0), request: '', revision: String(view.revision) };
   },
 
-  explain,
   ...checkpointQueries,
   ...deadLetterQueries,
   ...artefactQueries,

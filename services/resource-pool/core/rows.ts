@@ -90,6 +90,8 @@ export interface MigrationRow extends Registered {
   readonly name: string;
   readonly state: MigrationState;
   readonly graceMs: number;
+  /** Who asked first; not there in older rows. */
+  readonly by?: string;
   readonly reason: string;
   /** Which of the two swarms agree. */
   readonly given: boolean;

@@ -2002,7 +2002,7 @@ export interface DecideResponse {
 }
 
 export interface ExplainRequest {
-  /** A task's, a group's, a lease's or a request's id; of a request that was granted the lease is explained. */
+  /** A task's, a group's, a lease's, a request's or a migration's id; of a request that was granted the lease is explained. */
   id: string;
   /** Instead: why an agent can or cannot be borrowed now. Nothing is lent. */
   wish?:
@@ -2043,7 +2043,29 @@ export interface ExplainResponse {
     | AgentRequest
     | undefined;
   /** The group, when it is one. */
-  group?: Group | undefined;
+  group?:
+    | Group
+    | undefined;
+  /** The migration, when it is one. */
+  migration?: ExplainedMigration | undefined;
+}
+
+/** An agent's move to another swarm, and what it waits for. */
+export interface ExplainedMigration {
+  /** The migration. */
+  migration?:
+    | Migration
+    | undefined;
+  /** What it waits for, for people; empty when it is over. */
+  waitingFor: string;
+  /** When the state that it is in is over at the latest; unset when it is over. */
+  deadline?:
+    | string
+    | undefined;
+  /** What the agent still runs, at most 100 task ids. */
+  running: string[];
+  /** What it had to leave since it was asked to move, and others go on with: at most 100 task ids, the oldest first. */
+  left: string[];
 }
 
 /** Why an agent was chosen. */
@@ -14456,6 +14478,7 @@ function createBaseExplainResponse(): ExplainResponse {
     choice: undefined,
     request: undefined,
     group: undefined,
+    migration: undefined,
   };
 }
 
@@ -14487,6 +14510,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.group !== undefined) {
       Group.encode(message.group, writer.uint32(74).fork()).join();
+    }
+    if (message.migration !== undefined) {
+      ExplainedMigration.encode(message.migration, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -14576,6 +14602,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.group = Group.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.migration = ExplainedMigration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -14601,6 +14635,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
       choice: isSet(object.choice) ? ExplainedChoice.fromJSON(object.choice) : undefined,
       request: isSet(object.request) ? AgentRequest.fromJSON(object.request) : undefined,
       group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
+      migration: isSet(object.migration) ? ExplainedMigration.fromJSON(object.migration) : undefined,
     };
   },
 
@@ -14632,6 +14667,133 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.group !== undefined) {
       obj.group = Group.toJSON(message.group);
+    }
+    if (message.migration !== undefined) {
+      obj.migration = ExplainedMigration.toJSON(message.migration);
+    }
+    return obj;
+  },
+};
+
+function createBaseExplainedMigration(): ExplainedMigration {
+  return { migration: undefined, waitingFor: "", deadline: undefined, running: [], left: [] };
+}
+
+export const ExplainedMigration: MessageFns<ExplainedMigration> = {
+  encode(message: ExplainedMigration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.migration !== undefined) {
+      Migration.encode(message.migration, writer.uint32(10).fork()).join();
+    }
+    if (message.waitingFor !== "") {
+      writer.uint32(18).string(message.waitingFor);
+    }
+    if (message.deadline !== undefined) {
+      Timestamp.encode(toTimestamp(message.deadline), writer.uint32(26).fork()).join();
+    }
+    for (const v of message.running) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.left) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedMigration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedMigration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.migration = Migration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.waitingFor = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.deadline = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.running.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.left.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainedMigration {
+    return {
+      migration: isSet(object.migration) ? Migration.fromJSON(object.migration) : undefined,
+      waitingFor: isSet(object.waitingFor)
+        ? globalThis.String(object.waitingFor)
+        : isSet(object.waiting_for)
+        ? globalThis.String(object.waiting_for)
+        : "",
+      deadline: isSet(object.deadline) ? globalThis.String(object.deadline) : undefined,
+      running: globalThis.Array.isArray(object?.running) ? object.running.map((e: any) => globalThis.String(e)) : [],
+      left: globalThis.Array.isArray(object?.left) ? object.left.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: ExplainedMigration): unknown {
+    const obj: any = {};
+    if (message.migration !== undefined) {
+      obj.migration = Migration.toJSON(message.migration);
+    }
+    if (message.waitingFor !== "") {
+      obj.waitingFor = message.waitingFor;
+    }
+    if (message.deadline !== undefined) {
+      obj.deadline = message.deadline;
+    }
+    if (message.running?.length) {
+      obj.running = message.running;
+    }
+    if (message.left?.length) {
+      obj.left = message.left;
     }
     return obj;
   },
