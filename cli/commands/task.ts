@@ -50,7 +50,7 @@ export function addTask(program: Command): void {
     .command('replay')
     .description('submit the work of a dead letter again, as a new task')
     .argument('<id>')
-    .option('--id <id>', "the new task's id, so that a repeat does nothing", '')
+    .option('--id <id>', "the new task's id, so that a repeat makes no second one", '')
     .action(action(replay, { names: true }));
   task
     .command('result')

@@ -143,7 +143,7 @@ const sameName = (key: unknown, name: string): boolean =>
   (String(key.value) === name || String(key.value).replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()) === name);
 
 /** `spec.models[0].name` and `spec.ratios["a.b"]` as names. */
-const segments = (path: string): string[] =>
+export const segments = (path: string): string[] =>
   [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
     ([, quoted, index, name]) => (quoted === undefined ? undefined : JSON.parse(`"${quoted}"`)) ?? index ?? name ?? '',
   );

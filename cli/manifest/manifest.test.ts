@@ -45,6 +45,37 @@ test('every fault of every document at once, each at its place, with what was me
   ]);
 });
 
+test('what has the wrong form and what makes no sense at once, each once', () => {
+  const text = doc(
+    'SwarmCluster',
+    [
+      '  topology: [mesh]',
+      '  strategy: fast',
+      '  consensusThreshold: 2',
+      '  autoscaling: { minAgents: x, maxAgents: -1, targetUtilization: 200 }',
+      '  persistentVolumes: [{ name: data, size: 1Gi, mountpath: /data }, { name: Data, size: 0, mountPath: data }, none]',
+      '  monitoring: { metricsPort: 70000 }\n',
+    ].join('\n'),
+  );
+  const at = (each: string) => each.split(':').slice(0, 2).map(Number);
+  const byPlace = (a: string, b: string) => (at(a)[0] ?? 0) - (at(b)[0] ?? 0) || (at(a)[1] ?? 0) - (at(b)[1] ?? 0);
+  const { told } = plan(text);
+  expect(told.sort(byPlace).map((each) => each.slice(0, 70))).toEqual([
+    '6:13: spec.topology: ["mesh"] must be a string',
+    '7:13: spec.strategy: "fast" must be parallel, sequential, adaptive, co',
+    '8:23: spec.consensusThreshold: 2 must be 0 to 1',
+    '9:29: spec.autoscaling.minAgents: "x" must be a whole number, 0 to 429',
+    '9:43: spec.autoscaling.maxAgents: -1 must be a whole number, 0 to 4294',
+    '9:66: spec.autoscaling.targetUtilization: 200 must be 0 to 100',
+    '10:48: spec.persistentVolumes[0].mountpath: is not a field of Persiste',
+    '10:76: spec.persistentVolumes[1].name: "Data" must match [a-z0-9]([-a-',
+    '10:88: spec.persistentVolumes[1].size: 0 must be a string; write it in',
+    '10:102: spec.persistentVolumes[1].mountPath: "data" must be an absolut',
+    '10:110: spec.persistentVolumes[2]: "none" must be an object, the JSON ',
+    '11:30: spec.monitoring.metricsPort: 70000 must be 0 to 65535',
+  ]);
+});
+
 describe('what YAML can do and manifests may not', () => {
   test.each([
     ['a duplicate key', 'a: 1\na: 2\n', '2:1: is there twice in the same map'],

@@ -1,8 +1,11 @@
 import { quote } from '../../libs/kernel/errors.ts';
 import { isName, NAME_RULE } from '../../libs/kernel/names.ts';
 import { nearest } from '../../libs/kernel/nearest.ts';
-import { checked, type Document, parseDocuments } from './document.ts';
+import { checkAgentSpec } from '../../services/registry/agent-spec.ts';
+import { checkClusterSpec } from '../../services/registry/cluster-spec.ts';
+import { type Document, parseDocuments } from './document.ts';
 import type { Fault } from './faults.ts';
+import { type Rules, readSpec } from './meaning.ts';
 import { inOrder } from './order.ts';
 import type { Defaults, Planned } from './planned.ts';
 import type { Source } from './sources.ts';
@@ -18,6 +21,8 @@ export const API_VERSION = 'swarm.claudeflow.io/v1alpha1';
 interface ManifestKind {
   /** The message whose JSON form its `spec` has. */
   readonly specType: string;
+  /** The rules of its service, where they need nothing but the spec. */
+  readonly rules?: Rules;
   /** What people may write shorter. */
   readonly widen?: (spec: object) => object;
   readonly plan: (
@@ -30,8 +35,8 @@ interface ManifestKind {
 }
 
 const KINDS: Readonly<Record<string, ManifestKind>> = {
-  SwarmCluster: { specType: 'hivebus.registry.v1.ClusterSpec', plan: planCluster },
-  SwarmAgent: { specType: 'hivebus.registry.v1.AgentSpec', widen: withModels, plan: planAgent },
+  SwarmCluster: { specType: 'hivebus.registry.v1.ClusterSpec', rules: checkClusterSpec, plan: planCluster },
+  SwarmAgent: { specType: 'hivebus.registry.v1.AgentSpec', rules: checkAgentSpec, widen: withModels, plan: planAgent },
   SwarmTask: { specType: 'hivebus.manifest.v1.TaskManifest', widen: withPolicy, plan: planTask },
   SwarmTaskGroup: { specType: 'hivebus.manifest.v1.TaskGroupManifest', widen: withWords, plan: planGroup },
   SwarmMemory: {
@@ -65,7 +70,7 @@ function plan(document: Document, defaults: Defaults, faults: Fault[]): Planned 
   const known = openEnvelope(document, faults);
   if (!known) return undefined;
   const given = document.manifest.spec ?? {};
-  const spec = checked(known.specType, known.widen?.(given) ?? given, document, faults, 'spec');
+  const spec = readSpec(known.specType, known.rules, known.widen?.(given) ?? given, document, faults);
   if (!spec) return undefined;
   const planned = known.plan(document, document.manifest.metadata?.name ?? '', spec, defaults, faults);
   return faults.length === before ? planned : undefined;

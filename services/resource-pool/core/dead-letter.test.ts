@@ -46,11 +46,26 @@ test('a replay is a new task of the same spec that refers to the old one, which 
     ...{ id: 'again', state: 'TASK_STATE_ASSIGNED', spec: { payload: { file: 'a' } } },
     origin: { parent: '', replayOf: 'bad' },
   });
-  expect(() => replay(pool, 'bad', 'again')).toThrow(expect.objectContaining({ code: 'ALREADY_EXISTS' }));
+  const from = pool.run.events.length;
+  expect(replay(pool, 'bad', 'again').task?.id).toBe('again');
+  expect(pool.types(from)).toEqual([]);
+  pool.submit('other');
+  expect(() => replay(pool, 'bad', 'other')).toThrow(expect.objectContaining({ code: 'ALREADY_EXISTS' }));
   const second = replay(pool, 'bad').task?.id;
   expect(get(pool, 'bad')?.replays).toEqual(['again', second]);
   expect(() => replay(pool, 'again')).toThrow('the task is TASK_STATE_ASSIGNED');
   expect(() => replay(pool, 'never')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
+});
+
+test('a replay is not made twice under one id, also when it is no longer kept', () => {
+  const pool = new Pool({ keepTasks: 0, retentionBatch: 1, keepMs: 1000 });
+  pool.register('x');
+  fail(pool, 'bad');
+  replay(pool, 'bad', 'again');
+  pool.confirm('again');
+  pool.report('again');
+  pool.pass(5000);
+  expect(() => replay(pool, 'bad', 'again')).toThrow(/was replayed as "again", which ended long ago/);
 });
 
 test('only its swarm and operators replay it', () => {

@@ -1,10 +1,10 @@
-import { notFound, quote } from '../../../libs/kernel/errors.ts';
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { DeadLetter, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireMember, requireRegistration } from './access.ts';
 import { taskKey } from './attempt-events.ts';
 import { page } from './page.ts';
-import type { DeadLetterRow } from './rows.ts';
+import type { DeadLetterRow, TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
 import { putDeadLetter } from './store.ts';
@@ -27,6 +27,8 @@ export const deadLetterCommands = (settings: PoolSettings): Pick<Machine<PoolSha
     const { spec } = letter.row;
     requireMember(ctx, spec.swarm, 'replay a task');
     requireRegistration(ctx, spec.swarm, letter.row, `replay task ${quote(id)}`);
+    const known = newId === '' ? undefined : replayed(state, letter, newId);
+    if (known) return { events: [], reply: () => ({ task: taskView(known, state), revision: String(ctx.revision) }) };
     const origin = { parent: '', replayOf: id };
     const { events, reply } = submission(state, { id: newId, spec: alone(spec) }, origin, ctx, settings);
     const [first] = events;
@@ -37,6 +39,18 @@ export const deadLetterCommands = (settings: PoolSettings): Pick<Machine<PoolSha
     };
   },
 });
+
+/** The replay of a letter that has this id already: who names it twice means one. Throws when it is no longer kept. */
+function replayed(state: PoolState, { row: { id }, replays }: DeadLetterRow, newId: string): TaskRow | undefined {
+  const task = state.tasks.get(newId);
+  if (task?.origin?.replayOf === id) return task;
+  if (task || !replays.includes(newId)) return undefined;
+  throw new HiveError(
+    'ALREADY_EXISTS',
+    `task ${quote(id)} was replayed as ${quote(newId)}, which ended long ago and is no longer kept; take another id`,
+    { reason: 'ID_TAKEN' },
+  );
+}
 
 /** A replay has no part in its group and waits for nothing that has ended; the yes that it needs it needs again. */
 function alone({ ties, ...spec }: TaskSpec): TaskSpec {

@@ -121,6 +121,8 @@ test.each<[Partial<LendingPolicy>, kind: string, remedy: string, reason: string]
   const agents = change.maxLent ? 1 : 2;
   const mended = { kind, text: `swarm b ${remedy}`, agents, at: undefined, swarm: 'b' };
   expect(ask(pool, 't').placement?.unblockers).toContainEqual(mended);
+  const none = `an agent of type lint: swarm a has none of its own; swarm b does not lend (${reason})`;
+  expect(ask(pool, 't').task?.waitingFor.replace(/own[^;]*;/, 'own;')).toBe(none);
   const wish = ask(pool, '', wanted());
   expect(wish.placement?.unblockers).toContainEqual(mended);
   expect(wish.summary).toBe(`no agent of type lint can be lent to a now; swarm b does not lend (${reason})`);

@@ -66,11 +66,15 @@ function explained(
 function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
   const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
-  const placement = waits ? placementOf(state, demandOf(task), state.queue.ahead(task.id)) : undefined;
+  const demand = demandOf(task);
+  const placement = waits ? placementOf(state, demand, state.queue.ahead(task.id)) : undefined;
+  const told = taskView(task, state);
+  // Here alone, since it takes a walk over all agents: which swarms have one and do not lend it.
+  const kept = placement?.fitting === 0 ? keepersOf(state, demand).texts : [];
   placement?.unblockers.push(...takers(state, task, view));
   return {
     summary: isBlocked ? blockedSummary(state, task, view.now) : taskSummary(task, view.now),
-    task: taskView(task, state),
+    task: { ...told, waitingFor: [told.waitingFor, ...kept].join('; ') },
     history: taskHistory(state, task),
     placement,
     choice: task.state === 'TASK_STATE_QUEUED' ? undefined : explainedChoice(task.choice),

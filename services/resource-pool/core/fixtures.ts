@@ -196,6 +196,7 @@ export function checkOffers(state: PoolState): void {
   for (const lease of state.leases.values()) {
     const agent = lease.task && lease.state === 'LEASE_STATE_ACTIVE' ? state.agents.get(lease.agent) : undefined;
     if (agent) expect(state.workers.get(agent.key)?.busy, `${agent.key} is kept by ${lease.id}`).toBeGreaterThan(0);
+    if (lease.task) expect(lease.choice?.best[0]?.agent, `why ${lease.id}`).toBe(lease.agent);
   }
 }
 

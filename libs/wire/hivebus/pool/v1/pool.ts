@@ -947,7 +947,10 @@ export interface Task {
   hops: number;
   /** The journal's revision at its last change. */
   revision: string;
-  /** For a waiting task: why it waits, with counts. Computed for answers, never stored. */
+  /**
+   * For a waiting task: why it waits, with counts. Computed for answers, never stored. Explain's also says which swarms have
+   * agents for it that they do not lend, and why.
+   */
   waitingFor: string;
   /** Its last checkpoint, without the data; unset = there is none, or the task has ended. */
   checkpoint?:
@@ -1699,7 +1702,10 @@ export interface GetDeadLetterResponse {
 export interface ReplayTaskRequest {
   /** The dead letter's task. */
   task: string;
-  /** The new task's id, following the rule for names; empty = the pool chooses. ALREADY_EXISTS when it is taken. */
+  /**
+   * The new task's id, following the rule for names; empty = the pool chooses. A replay of this letter that has it already is
+   * the answer, whatever became of it; ALREADY_EXISTS when another task has it.
+   */
   id: string;
 }
 
@@ -2464,7 +2470,10 @@ export interface SwarmLimits {
   maxRequests: number;
   /** How many tasks it submits in a second in the long run, up to 100000. More are refused. */
   submitsPerSecond: number;
-  /** How many it may submit at once after a while without, 1 to 100000; 0 = as many as in a second. */
+  /**
+   * How many it may submit at once after a while without, 1 to 100000, only with submits_per_second; 0 = as many as in a
+   * second.
+   */
   submitBurst: number;
   /** Rises with each change; 0 = never set. */
   version: string;
@@ -20247,7 +20256,7 @@ export const ResourcePoolServiceService = {
   },
   /**
    * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
-   * By an operator.
+   * By an operator. NOT_FOUND for a swarm that is not registered, unless it has limits from when it was.
    */
   setSwarmLimits: {
     path: "/hivebus.pool.v1.ResourcePoolService/SetSwarmLimits" as const,
@@ -20421,7 +20430,7 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
   getSwarmLimits: handleUnaryCall<GetSwarmLimitsRequest, GetSwarmLimitsResponse>;
   /**
    * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
-   * By an operator.
+   * By an operator. NOT_FOUND for a swarm that is not registered, unless it has limits from when it was.
    */
   setSwarmLimits: handleUnaryCall<SetSwarmLimitsRequest, SetSwarmLimitsResponse>;
 }
@@ -21266,7 +21275,7 @@ export interface ResourcePoolServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Changes what a swarm may use, from the next decision on: what is over a lower limit already is not taken away.
-   * By an operator.
+   * By an operator. NOT_FOUND for a swarm that is not registered, unless it has limits from when it was.
    */
   setSwarmLimits(
     request: SetSwarmLimitsRequest,
