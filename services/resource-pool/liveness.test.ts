@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
-import type { Journal, Role } from '../../libs/journal/journal.ts';
+import type { Committed, Journal, Role } from '../../libs/journal/journal.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
 import { DEFAULT_PHI_OPTIONS } from '../../libs/protocol/phi-detector.ts';
-import type { Heard } from './agent-line.ts';
+import type { Heard, Whom } from './agent-line.ts';
 import { Pool, START, shell } from './core/fixtures.ts';
 import type { Observation, PoolShape } from './core/state.ts';
 import { Liveness } from './liveness.ts';
 
 const SAMPLE_MS = 200;
+const STEP_MS = 25;
 
 /** A detector over a pool in memory with one agent `a/x`, and a clock that the test moves. */
 class Stage {
@@ -16,8 +17,13 @@ class Stage {
   readonly liveness: Liveness;
   role: Role = 'leader';
   connection: Heard = 'silent';
-  probes = 0;
+  /** Which agents were asked, one after the other. */
+  readonly asked: string[] = [];
+  /** A question that it takes for itself is never answered. */
+  swallows: (agent: string) => boolean = () => false;
   #now = 1000;
+  #listener: ((committed: Committed<PoolShape>) => void) | undefined;
+  #told = 0;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
   constructor() {
@@ -32,15 +38,15 @@ class Stage {
       defer: (run) => run(),
     };
     const line = {
-      probe: async () => {
-        this.probes++;
-        return this.connection;
+      probe: ({ agent }: Whom) => {
+        this.asked.push(agent);
+        return this.swallows(agent) ? new Promise<Heard>(() => {}) : Promise.resolve(this.connection);
       },
     };
     const onError = (error: Error) => {
       throw error;
     };
-    const options = { phi: DEFAULT_PHI_OPTIONS, sampleMs: SAMPLE_MS, probeBusyMs: 400, settleMs: 2000 };
+    const options = { phi: DEFAULT_PHI_OPTIONS, sampleMs: SAMPLE_MS, probeBusyMs: 100, settleMs: 2000 };
     this.liveness = new Liveness({ ...options, line, clock, onError });
     this.liveness.follow(this.#journal());
     this.pool.register('x');
@@ -49,7 +55,8 @@ class Stage {
   /** Lets time pass; with `beating` a heartbeat comes each second. */
   async pass(ms: number, beating = false): Promise<void> {
     for (const end = this.#now + ms; this.#now < end; ) {
-      this.#now += SAMPLE_MS / 2;
+      this.#now += STEP_MS;
+      this.#announce();
       if (beating && this.#now % 1000 === 0) this.beat();
       for (const timer of [...this.#timers]) {
         if (timer.at <= this.#now && this.#timers.delete(timer)) timer.run();
@@ -68,6 +75,13 @@ class Stage {
     if (row) this.liveness.beat(row);
   }
 
+  /** What has been decided since the last time. */
+  #announce(): void {
+    const events = this.pool.run.events.slice(this.#told).map(({ event }) => event);
+    this.#told += events.length;
+    if (events.length > 0) this.#listener?.({ revision: this.#told, time: 0, epoch: 1, events });
+  }
+
   #journal(): Journal<PoolShape> {
     const stage = this;
     const journal: Pick<Journal<PoolShape>, 'role' | 'state' | 'federation' | 'execute' | 'onCommitted'> = {
@@ -81,7 +95,10 @@ class Stage {
         this.told.push(`${state.slice('AGENT_STATE_'.length)}: ${reason}`);
         return this.pool.run.execute(name, input, { principal: shell });
       },
-      onCommitted: () => ({ [Symbol.dispose]: () => {} }),
+      onCommitted: (listener) => {
+        stage.#listener = listener;
+        return { [Symbol.dispose]: () => {} };
+      },
     };
     return journal as Journal<PoolShape>;
   }
@@ -90,7 +107,7 @@ class Stage {
 test('who beats is neither asked nor judged', async () => {
   const stage = new Stage();
   await stage.pass(60_000, true);
-  expect([stage.told, stage.probes]).toEqual([[], 0]);
+  expect([stage.told, stage.asked]).toEqual([[], []]);
 });
 
 test('silence on an open connection: suspect, unreachable, and ready with the next heartbeat', async () => {
@@ -103,15 +120,55 @@ test('silence on an open connection: suspect, unreachable, and ready with the ne
   expect(stage.told.at(-1)).toBe('READY: its heartbeats are back');
 });
 
-test('a closed connection is asked for twice, well within a second when the agent has work', async () => {
+test('a closed connection is asked for twice, in a quarter of a second when the agent has work', async () => {
   const stage = new Stage();
   await stage.pass(10_000, true);
   stage.pool.submit('t1');
+  await stage.pass(5000, true);
+  expect(stage.told).toEqual([]);
   stage.connection = 'nobody';
-  const before = stage.probes;
-  await stage.pass(1000);
+  await stage.pass(250);
   expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
-  expect(stage.probes - before).toBe(2);
+  const asked = stage.asked.length;
+  await stage.pass(5000);
+  expect(stage.asked.length).toBe(asked); // who is known to be gone is left alone
+});
+
+test('a question that an agent took with it into death keeps nobody from asking again', async () => {
+  const stage = new Stage();
+  stage.pool.submit('t1');
+  await stage.pass(2500, true);
+  stage.swallows = () => stage.asked.length % 2 === 1;
+  stage.connection = 'nobody';
+  await stage.pass(500);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});
+
+test('an agent with work is asked ten times a second, and not any more when its work is done', async () => {
+  const stage = new Stage();
+  stage.pool.submit('t1');
+  await stage.pass(2000, true);
+  const before = stage.asked.length;
+  await stage.pass(10_000, true);
+  expect(stage.asked.length - before).toBeGreaterThan(80);
+  expect(stage.asked.length - before).toBeLessThanOrEqual(100);
+  stage.pool.confirm('t1');
+  stage.pool.report('t1');
+  await stage.pass(200, true);
+  const after = stage.asked.length;
+  await stage.pass(10_000, true);
+  expect(stage.asked.length).toBe(after);
+});
+
+test('of a thousand agents with work each is asked in its turn, 500 in a second', async () => {
+  const stage = new Stage();
+  for (let i = 0; i < 1000; i++) stage.pool.register(`y${i}`);
+  for (let i = 0; i < 1001; i++) stage.pool.submit(`t${i}`);
+  await stage.pass(2000);
+  const before = stage.asked.length;
+  await stage.pass(2000);
+  expect(stage.asked.length - before).toBe(1000);
+  expect(new Set(stage.asked.slice(before)).size).toBe(1000);
 });
 
 test('an idle agent is asked when its heartbeat is late', async () => {

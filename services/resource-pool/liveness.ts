@@ -1,11 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import type { Journal } from '../../libs/journal/journal.ts';
-import { type Clock, pause } from '../../libs/kernel/clock.ts';
+import type { Clock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { EventOf } from '../../libs/protocol/machine.ts';
 import { PhiDetector, type PhiOptions, type Verdict } from '../../libs/protocol/phi-detector.ts';
 import type { AgentState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { AgentLine } from './agent-line.ts';
+import { Connections } from './connections.ts';
 import type { AgentRow } from './core/rows.ts';
 import type { PoolShape } from './core/state.ts';
 import { internalCall } from './internal-call.ts';
@@ -17,7 +18,7 @@ export interface LivenessOptions {
   readonly phi: PhiOptions;
   /** How often the leader looks at its agents, in milliseconds. */
   readonly sampleMs: number;
-  /** An agent with tasks that was silent for so long, in milliseconds, is asked whether it is still connected. */
+  /** How often an agent with tasks is asked whether it is still connected, in milliseconds. */
   readonly probeBusyMs: number;
   /** After the bus came back, agents get so long, in milliseconds, to come back as well. */
   readonly settleMs: number;
@@ -28,7 +29,6 @@ export interface LivenessOptions {
 interface Member {
   instance: string;
   detector: PhiDetector;
-  probedAt: number;
   /** Of its last heartbeat, by the wall clock. */
   heardAt: number | undefined;
 }
@@ -42,18 +42,12 @@ const STATES: Readonly<Record<Verdict, AgentState>> = {
 const LATE_INTERVALS = 1.5;
 /** So many samples late, this process itself has slept. */
 const PAUSED_SAMPLES = 5;
-const PROBE_TIMEOUT_MS = 500;
-/** A connection that seems closed is asked for once more after so long, in milliseconds: it may be about to return. */
-const ASK_AGAIN_MS = 100;
-/** Questions in one sample, at most: agents beyond are asked in the next one. */
-const MAX_PROBES = 100;
 
 /**
  * Who is still there. Every replica hears the heartbeats; where the journal leads, they have consequences:
  *
- * - A closed connection is noticed by asking on the subject where the agent's instance listens: the server answers "no
- *   responders" at once when nobody does. Asked twice, then it is unreachable. An agent with tasks is asked a few times
- *   a second unless it just has beaten, so that its work moves on well within a second.
+ * - A closed connection is noticed by asking (`connections.ts`): an agent with tasks ten times a second, so that its work
+ *   moves on in a quarter of one; any other when its heartbeat is late.
  * - A process that is stopped keeps its connection. Its silence is judged by a phi-accrual detector: suspect, then
  *   unreachable.
  * - A heartbeat of the same instance makes it ready again, at once.
@@ -65,13 +59,12 @@ export class Liveness implements Disposable {
   readonly #members = new Map<string, Member>();
   /** Agents of whom something is being told. */
   readonly #telling = new Set<string>();
-  readonly #probing = new Set<string>();
   readonly #closing = new AbortController();
+  readonly #connections: Connections;
   #journal: Journal<PoolShape> | undefined;
   #following: Disposable | undefined;
   #timer: Disposable | undefined;
   #listeningSince: number;
-  #connectedSince: number;
   #sampledAt: number;
   #led = false;
   #deaf = false;
@@ -80,8 +73,12 @@ export class Liveness implements Disposable {
     this.#options = options;
     this.#listeningSince = this.#now();
     this.#sampledAt = this.#listeningSince;
-    this.#connectedSince = this.#listeningSince;
     setMaxListeners(0, this.#closing.signal); // all questions that are under way listen to it
+    const { line, clock, probeBusyMs: everyMs, settleMs } = options;
+    const instanceOf = (agent: string) => this.#askedInstance(agent);
+    const onClosed = (agent: string, instance: string) =>
+      this.#tell(agent, instance, 'AGENT_STATE_UNREACHABLE', 'its connection is closed');
+    this.#connections = new Connections({ line, clock, everyMs, settleMs, instanceOf, onClosed }, this.#closing.signal);
   }
 
   /** From now on judges the agents of this journal. */
@@ -98,6 +95,7 @@ export class Liveness implements Disposable {
     const member = this.#member(row);
     member.detector.beat(this.#now());
     member.heardAt = this.#options.clock.now();
+    this.#connections.heard(row.key);
     if (row.state === 'AGENT_STATE_READY' || !this.#leads()) return;
     this.#tell(row.key, row.instance, 'AGENT_STATE_READY', 'its heartbeats are back');
   }
@@ -111,32 +109,29 @@ export class Liveness implements Disposable {
   /** The bus is gone: until `hearing` nobody is judged. */
   deaf(): void {
     this.#deaf = true;
+    this.#connections.deaf();
   }
 
   hearing(): void {
     this.#deaf = false;
     this.#listeningSince = this.#now();
-    this.#connectedSince = this.#listeningSince;
+    this.#connections.hearing();
   }
 
   /** Nobody listens for the instance: asks once more, and tells the pool if that is so. */
-  async lostConnection(agent: string, instance: string): Promise<void> {
-    if (this.#deaf || this.#now() - this.#connectedSince < this.#options.settleMs) return;
-    const { clock, line } = this.#options;
-    const { signal } = this.#closing;
-    await pause(clock, ASK_AGAIN_MS, signal);
-    const heard = await line.probe({ agent, instance }, PROBE_TIMEOUT_MS, signal);
-    if (heard !== 'nobody' || this.#deaf) return;
-    this.#tell(agent, instance, 'AGENT_STATE_UNREACHABLE', 'its connection is closed');
+  lostConnection(agent: string, instance: string): Promise<void> {
+    return this.#connections.doubt(agent, instance);
   }
 
   [Symbol.dispose](): void {
     this.#closing.abort();
+    this.#connections[Symbol.dispose]();
     this.#timer?.[Symbol.dispose]();
     this.#following?.[Symbol.dispose]();
   }
 
   #onEvent(event: EventOf<PoolShape>): void {
+    if (event.type === 'task.assigned' && this.#leads()) this.#connections.watch(event.data.agent);
     if (event.type === 'agent.removed') this.#members.delete(event.data.agent);
     if (event.type === 'agent.migrated') this.#members.delete(event.data.from);
     if (event.type === 'agent.registered') this.#members.delete(`${event.data.agent?.swarm}/${event.data.agent?.name}`);
@@ -149,7 +144,6 @@ export class Liveness implements Disposable {
     const member = {
       instance,
       detector: new PhiDetector(this.#now(), this.#options.phi),
-      probedAt: 0,
       heardAt: undefined,
     };
     this.#members.set(key, member);
@@ -173,33 +167,40 @@ export class Liveness implements Disposable {
     if (!leads || this.#deaf || !this.#journal) return;
     const { state } = this.#journal;
     for (const row of state.agents.values()) {
-      if (row.state !== 'AGENT_STATE_UNREACHABLE') this.#look(row, (state.workers.get(row.key)?.busy ?? 0) > 0, now);
+      if (row.state !== 'AGENT_STATE_UNREACHABLE') this.#look(row, now);
     }
     if (this.#members.size > state.agents.size) this.#forget(state.agents);
   }
 
-  #look(row: AgentRow, isBusy: boolean, now: number): void {
-    const { phi, probeBusyMs } = this.#options;
-    const member = this.#member(row);
-    const lateMs = LATE_INTERVALS * phi.expectedIntervalMs;
-    const silentMs = now - Math.max(member.detector.lastMs, this.#listeningSince);
-    if (silentMs < (isBusy ? Math.min(probeBusyMs, lateMs) : lateMs)) return;
-    if (now - member.probedAt >= probeBusyMs) this.#probe(row, member, now);
-    if (silentMs < lateMs) return;
-    const seen = STATES[member.detector.verdict(now, this.#listeningSince)];
+  #look(row: AgentRow, now: number): void {
+    if (this.#isBusy(row)) this.#connections.watch(row.key);
+    const silentMs = this.#silentMs(row, now);
+    if (silentMs < this.#lateMs) return;
+    this.#connections.watch(row.key);
+    const { detector } = this.#member(row);
+    const seen = STATES[detector.verdict(now, this.#listeningSince)];
     if (seen === 'AGENT_STATE_READY' || seen === row.state) return;
-    const suspicion = member.detector.phi(now, this.#listeningSince).toFixed(1);
+    const suspicion = detector.phi(now, this.#listeningSince).toFixed(1);
     this.#tell(row.key, row.instance, seen, `silent for ${Math.round(silentMs)} ms, phi ${suspicion}`);
   }
 
-  #probe({ key, instance }: AgentRow, member: Member, now: number): void {
-    if (this.#probing.has(key) || this.#probing.size >= MAX_PROBES) return;
-    this.#probing.add(key);
-    member.probedAt = now;
-    this.#options.line
-      .probe({ agent: key, instance }, PROBE_TIMEOUT_MS, this.#closing.signal)
-      .then((heard) => (heard === 'nobody' ? this.lostConnection(key, instance) : undefined))
-      .finally(() => this.#probing.delete(key));
+  /** Whom of an agent to ask for: it has tasks, or is late. */
+  #askedInstance(agent: string): string | undefined {
+    const row = this.#leads() ? this.#journal?.state.agents.get(agent) : undefined;
+    if (!row || row.state === 'AGENT_STATE_UNREACHABLE') return undefined;
+    return this.#isBusy(row) || this.#silentMs(row, this.#now()) >= this.#lateMs ? row.instance : undefined;
+  }
+
+  #isBusy({ key }: AgentRow): boolean {
+    return (this.#journal?.state.workers.get(key)?.busy ?? 0) > 0;
+  }
+
+  #silentMs(row: AgentRow, now: number): number {
+    return now - Math.max(this.#member(row).detector.lastMs, this.#listeningSince);
+  }
+
+  get #lateMs(): number {
+    return LATE_INTERVALS * this.#options.phi.expectedIntervalMs;
   }
 
   /** A state that was loaded again may hold fewer agents than were heard. */

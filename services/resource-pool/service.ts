@@ -20,7 +20,7 @@ export interface ResourcePoolConfig {
   readonly phi?: Partial<PhiOptions>;
   /** How often the leader looks for silent agents, in milliseconds; default 200. */
   readonly sampleMs?: number;
-  /** An agent with tasks is asked whether it is connected after a silence of so many milliseconds; default 400. */
+  /** An agent with tasks is asked whether it is connected every so many milliseconds; default 100. */
   readonly probeBusyMs?: number;
   /** After the bus came back, agents get so many milliseconds to come back as well; default 2000. */
   readonly settleMs?: number;
@@ -29,7 +29,7 @@ export interface ResourcePoolConfig {
 }
 
 const DEFAULT_SAMPLE_MS = 200;
-const DEFAULT_PROBE_BUSY_MS = 400;
+const DEFAULT_PROBE_BUSY_MS = 100;
 const DEFAULT_SWEEP_MS = 300_000;
 const DEFAULT_SETTLE_MS = 2000;
 
