@@ -71,12 +71,13 @@ const pidIn = (id: string): Promise<number> =>
 
 /** Every task that was ever submitted here ended once, with one accepted result. */
 async function expectTruth(): Promise<void> {
-  const { events, state, overloaded } = await federation.truth();
+  const { events, state, audit, overloaded } = await federation.truth();
   const ends = new Map(submitted.map((id) => [id, 0]));
   for (const event of events) {
     if (event.type === 'task.ended') ends.set(event.data.task, (ends.get(event.data.task) ?? 0) + 1);
   }
   expect([...ends].filter(([, count]) => count !== 1)).toEqual([]);
+  expect(audit.faults).toEqual([]);
   expect(overloaded).toEqual([]);
   expect(state.queue.size).toBe(0);
   const accepted = submitted.map((id) =>

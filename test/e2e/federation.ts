@@ -15,6 +15,7 @@ import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createPoolMachine } from '../../services/resource-pool/core/machine.ts';
 import { DEFAULT_SETTINGS } from '../../services/resource-pool/core/settings.ts';
 import type { PoolEvent, PoolShape } from '../../services/resource-pool/core/state.ts';
+import { Audit } from './audit.ts';
 import { isAlive, Playground, type Started } from './hivebus.ts';
 import { Replicas, type ServiceName } from './replicas.ts';
 
@@ -24,6 +25,8 @@ const PATIENCE_MS = 60_000;
 export interface Truth {
   readonly events: readonly PoolEvent[];
   readonly state: PoolShape['state'];
+  /** What its records say by themselves. */
+  readonly audit: Audit;
   /** Agents that had more tasks than slots after some record. */
   readonly overloaded: readonly string[];
 }
@@ -52,6 +55,11 @@ export class Federation implements AsyncDisposable {
     return federation;
   }
 
+  /** Where the swarm's key lies. */
+  get home(): string {
+    return join(this.playground.folder, '.config', 'hivebus');
+  }
+
   get env(): NodeJS.ProcessEnv {
     return { HIVEBUS_NATS: this.nats.url, HIVEBUS_GRPC_PORT: '0', ...this.#env };
   }
@@ -68,15 +76,19 @@ export class Federation implements AsyncDisposable {
 
   /** Connects as the queen of swarm `code`, and registers it. */
   async join(): Promise<void> {
-    const home = join(this.playground.folder, '.config', 'hivebus');
     const identity = { kind: 'swarm', swarm: 'code' } as const;
-    this.#hive = await connect({ servers: this.nats.url, home, identity });
+    this.#hive = await connect({ servers: this.nats.url, home: this.home, identity });
     await this.settled(() => this.hive.registry.registerSwarm({ name: 'code' }));
   }
 
   /** Whoever has begun the newest epoch, if it still runs. */
   leader(name: ServiceName): Promise<Started> {
     return this.#replicas.leader(name);
+  }
+
+  /** The end of what each replica has said, for a test that failed. */
+  said(): string {
+    return this.#replicas.said();
   }
 
   running(name: ServiceName): Started[] {
@@ -89,8 +101,18 @@ export class Federation implements AsyncDisposable {
   }
 
   /** As `agent`, ready for work. */
-  async ready(args: readonly string[]): Promise<Started> {
-    const agent = this.agent(args);
+  ready(args: readonly string[]): Promise<Started> {
+    return this.#saysReady(this.agent(args));
+  }
+
+  /** An agent of swarm `code` whose tasks say what they do (`work.ts`), ready for work. */
+  worker(name: string, type: string, slots: number): Promise<Started> {
+    const whom = ['--swarm', 'code', '--name', name, '--type', type, '--slots', String(slots)];
+    const args = ['--servers', this.nats.url, '--home', this.home, ...whom];
+    return this.#saysReady(this.playground.program('test/e2e/programs/worker.js', args, this.env));
+  }
+
+  async #saysReady(agent: Started): Promise<Started> {
     const early = agent.ended.then(({ code, stderr }) =>
       Promise.reject(new Error(`an agent ended with ${code}: ${stderr}`)),
     );
@@ -136,10 +158,12 @@ export class Federation implements AsyncDisposable {
     const replica = new Replica<PoolShape>(createPoolMachine(DEFAULT_SETTINGS));
     const events: PoolEvent[] = [];
     const overloaded: string[] = [];
+    const audit = new Audit();
     const { last } = await log.bounds();
     await new Promise<void>((resolve, reject) => {
       const take = (entry: Parameters<typeof replica.take>[0]) => {
         const committed = replica.take(entry);
+        if (committed) audit.take(committed);
         events.push(...(committed?.events ?? []));
         for (const { key, slots } of committed ? replica.state.agents.values() : []) {
           if ((replica.state.workers.get(key)?.busy ?? 0) > slots) overloaded.push(`${key} at ${entry.seq}`);
@@ -150,7 +174,7 @@ export class Federation implements AsyncDisposable {
       };
       const following = log.follow(0, take, reject);
     });
-    return { events, state: replica.state, overloaded };
+    return { events, state: replica.state, audit, overloaded };
   }
 
   /** Processes that belong to this federation: by their environment, so that no child escapes. */
