@@ -19,6 +19,10 @@ export class OrderedList<T> {
     return this.#size;
   }
 
+  get first(): T | undefined {
+    return this.#chunks[0]?.[0];
+  }
+
   /** False when it is there already. */
   add(item: T): boolean {
     const c = Math.min(this.#chunkOf(item), this.#chunks.length - 1);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** The fields of a TaskSpec that the digest covers: all that decide what an agent does. */
 export interface DigestedSpec {
@@ -27,10 +27,9 @@ export function specDigest(spec: DigestedSpec): string {
   const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
   const fields = [swarm, type, capabilities, payload ?? null, script, timeoutMs, maxAttempts, priority, sorted, title];
   const { continuity, volumes } = spec;
-  if (!continuity && !volumes) return `v1:${hash(fields)}`;
+  if (!continuity && !volumes) return `v1:${digest(fields)}`;
   const { resume = false, claim = false } = continuity ?? {};
-  return `v2:${hash([...fields, [resume, claim], volumes?.names ?? []])}`;
+  return `v2:${digest([...fields, [resume, claim], volumes?.names ?? []])}`;
 }
 
-const hash = (fields: readonly unknown[]): string =>
-  createHash('sha256').update(JSON.stringify(fields)).digest('base64url');
+const digest = (fields: readonly unknown[]): string => hash('sha256', JSON.stringify(fields), 'base64url');

@@ -1,6 +1,7 @@
 import type { Agent, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { NO_LABELS, NONE, sparing } from './need.ts';
-import { type AgentRow, agentKey, registered } from './rows.ts';
+import { type AgentRow, agentKey } from './rows.ts';
+import { wholeAgent } from './whole-rows.ts';
 
 /** Agents as they are kept, and as events tell them. */
 
@@ -10,30 +11,31 @@ export const rowOf = (
   ownerKey: string,
   registration: string,
   before: AgentRow | undefined,
-): AgentRow => ({
-  key: agentKey(agent.swarm, agent.name),
-  home: agent.swarm,
-  name: agent.name,
-  type: agent.type,
-  capabilities: agent.capabilities,
-  slots: agent.slots || 1,
-  instance: agent.instance,
-  allowScripts: agent.allowScripts,
-  region: agent.region,
-  priority: agent.priority,
-  labels: sparing(agent.labels ?? NO_LABELS),
-  specialisations: agent.specialisations?.length > 0 ? agent.specialisations : NONE,
-  cost: agent.cost ?? 0,
-  ownerKey,
-  state: 'AGENT_STATE_READY',
-  stateSince: before?.stateSince ?? 0,
-  lease: before?.lease ?? '',
-  serving: before?.serving ?? agent.swarm,
-  draining: before?.draining ?? false,
-  revision: before?.revision ?? 0,
-  ...registered({ registration }),
-  ...(before?.lameDuck && outlasts(before, agent.instance) ? { lameDuck: before.lameDuck } : {}),
-});
+): AgentRow =>
+  wholeAgent({
+    key: agentKey(agent.swarm, agent.name),
+    home: agent.swarm,
+    name: agent.name,
+    type: agent.type,
+    capabilities: agent.capabilities,
+    slots: agent.slots || 1,
+    instance: agent.instance,
+    allowScripts: agent.allowScripts,
+    region: agent.region,
+    priority: agent.priority,
+    labels: sparing(agent.labels ?? NO_LABELS),
+    specialisations: agent.specialisations?.length > 0 ? agent.specialisations : NONE,
+    cost: agent.cost ?? 0,
+    ownerKey,
+    state: 'AGENT_STATE_READY',
+    stateSince: before?.stateSince ?? 0,
+    lease: before?.lease ?? '',
+    serving: before?.serving ?? agent.swarm,
+    draining: before?.draining ?? false,
+    revision: before?.revision ?? 0,
+    registration: registration || undefined,
+    lameDuck: before && outlasts(before, agent.instance) ? before.lameDuck : undefined,
+  });
 
 /** The part that the event keeps; the rest follows from the journal. */
 export const offerOf = (row: AgentRow): Agent => ({

@@ -1,7 +1,7 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { HOST_LABEL } from '../../../libs/protocol/volumes.ts';
 import { adaptGroup } from './adapt-group.ts';
-import { oweAssignment, settleAttempt } from './delivery.ts';
+import { oweAssignment, settleAssignment, settleAttempt } from './delivery.ts';
 import { isHeld } from './held.ts';
 import { learn } from './measure.ts';
 import { type AttemptRow, currentAttempt, type TaskRow } from './rows.ts';
@@ -9,6 +9,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
 import { putArtefacts, putTask } from './store.ts';
 import { next } from './task-states.ts';
+import { wholeAttempt } from './whole-rows.ts';
 
 type Events = Pick<
   Machine<PoolShape>['events'],
@@ -21,7 +22,7 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const task = state.tasks.get(data.task);
       const to = task && next(task.state, 'assign');
       if (!to) return;
-      const attempt: AttemptRow = {
+      const attempt = wholeAttempt({
         number: data.attempt,
         agent: data.agent,
         instance: data.instance,
@@ -31,11 +32,9 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
         endedAt: 0,
         outcome: 'OUTCOME_UNSPECIFIED',
         reason: '',
-      };
-      const { choice: _, ...rest } = task;
-      const choice = data.choice ? { choice: data.choice } : {};
+      });
       const attempts = [...task.attempts, attempt];
-      putTask(state, { ...rest, ...choice, state: to, attempts, revision: at.revision }, settings);
+      putTask(state, { ...task, choice: data.choice, state: to, attempts, revision: at.revision }, settings);
       oweAssignment(state, data);
     },
     key: ({ agent, instance }) => `${agent.replace('/', '.')}.${instance}`,
@@ -45,11 +44,11 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
     apply(state, data, at) {
       const task = state.tasks.get(data.task);
       const to = task && next(task.state, 'start');
-      if (!to) return;
-      const { logKey } = data;
-      const attempts = withLast(task, { startedAt: at.time, ...(logKey ? { logKey } : {}) });
-      putTask(state, { ...task, ...hostOf(state, task), state: to, attempts, revision: at.revision }, settings);
-      settleAttempt(state, data.task, data.attempt, 'assign');
+      const attempt = task && currentAttempt(task);
+      if (!to || !attempt) return;
+      const attempts = withLast(task, { ...attempt, startedAt: at.time, logKey: data.logKey || undefined });
+      putTask(state, { ...task, host: hostOf(state, task), state: to, attempts, revision: at.revision }, settings);
+      settleAssignment(state, data.task, data.attempt);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -62,17 +61,15 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       if (!to || !attempt) return;
       learn(state, attempt, data.outcome, at.time);
       adaptGroup(state, task, attempt, data.outcome, at.time);
-      const { outcome, reason, claimMs } = data;
-      const ended = { endedAt: at.time, outcome, reason, ...(claimMs > 0 ? { claimMs } : {}) };
-      const attempts = withLast(task, ended);
-      const { readySince: _, ...rest } = task;
-      const delay = data.delayMs > 0 ? { notBefore: at.time + data.delayMs } : {};
-      const offered = data.offeredTo
-        ? { offered: { at: at.time, attempt: attempts.length + 1, to: data.offeredTo } }
-        : {};
-      putTask(state, { ...rest, ...delay, ...offered, state: to, attempts, revision: at.revision }, settings);
+      const { outcome, reason, offeredTo } = data;
+      const claimMs = data.claimMs || undefined;
+      const attempts = withLast(task, { ...attempt, endedAt: at.time, outcome, reason, claimMs });
+      const notBefore = data.delayMs > 0 ? at.time + data.delayMs : task.notBefore;
+      const offered = offeredTo ? { at: at.time, attempt: attempts.length + 1, to: offeredTo } : task.offered;
+      const { revision } = at;
+      putTask(state, { ...task, readySince: undefined, notBefore, offered, state: to, attempts, revision }, settings);
       putArtefacts(state, task.id, []);
-      settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
+      settleAttempt(state, task, attempt, data.stopAgent);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -82,22 +79,22 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const task = state.tasks.get(data.task);
       const to = task && next(task.state, 'ready');
       if (!to) return;
-      const { notBefore: _, ...rest } = task;
-      putTask(state, { ...rest, state: to, readySince: at.time, revision: at.revision }, settings);
+      const { revision } = at;
+      putTask(state, { ...task, notBefore: undefined, state: to, readySince: at.time, revision }, settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },
 });
 
 /** Where the volumes of a task that starts are from now on. */
-function hostOf(state: PoolState, { spec, host, attempts }: TaskRow): Pick<TaskRow, 'host'> {
-  const label = spec.volumes && state.agents.get(attempts.at(-1)?.agent ?? '')?.labels[HOST_LABEL];
-  return host !== undefined || label === undefined ? {} : { host: label };
-}
+const hostOf = (state: PoolState, { spec, host, attempts }: TaskRow): string | undefined =>
+  host ?? (spec.volumes && state.agents.get(attempts.at(-1)?.agent ?? '')?.labels[HOST_LABEL]);
 
-/** The attempts with the last one changed. */
-export const withLast = (task: TaskRow, change: Partial<AttemptRow>): readonly AttemptRow[] =>
-  task.attempts.map((attempt, i) => (i === task.attempts.length - 1 ? { ...attempt, ...change } : attempt));
+/** The attempts, of which the last is now this. */
+export const withLast = ({ attempts }: TaskRow, last: AttemptRow): readonly AttemptRow[] => [
+  ...attempts.slice(0, -1),
+  last,
+];
 
 /** `<swarm>.<task>` */
 export const taskKey = (state: PoolShape['state'], id: string): string =>

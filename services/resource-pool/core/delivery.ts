@@ -30,20 +30,17 @@ export const oweAssignment = (state: PoolState, data: TaskAssigned): void =>
 export const oweCancel = (state: PoolState, task: string, attempt: AttemptRow): void =>
   owe(state, deliveryId(task, attempt.number, 'cancel'), 'cancel', task, attempt.number, attempt);
 
-/**
- * An attempt went on or ended. assign: its news was received; all: nothing is owed any more; stop: the pool ended it,
- * so only word to stop is.
- */
-export function settleAttempt(
-  state: PoolState,
-  task: string,
-  attempt: number,
-  what: 'assign' | 'all' | 'stop',
-  holder?: Holder,
-): void {
+/** An attempt has begun, so the news of it was received. */
+export const settleAssignment = (state: PoolState, task: string, attempt: number): void =>
   deleteDelivery(state, deliveryId(task, attempt, 'assign'));
-  if (what !== 'assign') deleteDelivery(state, deliveryId(task, attempt, 'cancel'));
-  if (what === 'stop' && holder) owe(state, deliveryId(task, attempt, 'stop'), 'cancel', task, attempt, holder);
+
+/** An attempt has ended, and nothing of it is owed any more, but word to stop when the pool has ended it. Asked with the rows as they were. */
+export function settleAttempt(state: PoolState, task: TaskRow, attempt: AttemptRow, stopAgent: boolean): void {
+  const { id, cancelRequestedAt } = task;
+  const { number } = attempt;
+  if (attempt.startedAt === 0) settleAssignment(state, id, number);
+  if (cancelRequestedAt > 0) deleteDelivery(state, deliveryId(id, number, 'cancel'));
+  if (stopAgent) owe(state, deliveryId(id, number, 'stop'), 'cancel', id, number, attempt);
 }
 
 /** The message for an agent's instance. */

@@ -129,10 +129,7 @@ const outOfService = (reason: string): string =>
 
 const asLameDuck = (row: AgentRow, lameDuck: LameDuck): AgentRow => ({ ...row, lameDuck });
 
-function inService(row: AgentRow): AgentRow {
-  const { lameDuck: _, ...rest } = row;
-  return rest;
-}
+const inService = (row: AgentRow): AgentRow => ({ ...row, lameDuck: undefined });
 
 type Named = { readonly swarm: string; readonly name: string };
 

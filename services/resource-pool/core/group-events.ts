@@ -29,9 +29,8 @@ export const groupEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'release');
       if (!to) return;
       const released = { ...task, state: to, revision: at.revision };
-      if (!waitIsOver(task, at.time)) return putTask(state, released, settings);
-      const { notBefore: _, ...rest } = released;
-      putTask(state, { ...rest, readySince: at.time }, settings);
+      const isReady = waitIsOver(task, at.time);
+      putTask(state, isReady ? { ...released, notBefore: undefined, readySince: at.time } : released, settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },

@@ -138,7 +138,9 @@ export class GroupModel {
     const { state } = this.#pool.run;
     for (const group of state.groups.values()) {
       if (group.state === 'GROUP_STATE_PAUSED') this.#pool.run.execute('resumeGroup', { id: group.id });
-      if (group.gates.some((gate) => gate.state === 'GATE_STATE_WAITING')) this.#decide({ group: group.id }, true);
+      const isGoing = group.endedAt === 0 && group.state !== 'GROUP_STATE_ENDING';
+      const waits = group.gates.some((gate) => gate.state === 'GATE_STATE_WAITING');
+      if (isGoing && waits) this.#decide({ group: group.id }, true);
     }
     for (const { id, spec, state: at, verdict } of [...state.tasks.values()])
       if (at === 'TASK_STATE_BLOCKED' && spec.ties?.approval && !verdict) this.#decide({ task: id }, true);

@@ -1,3 +1,4 @@
+import { timestamp as time } from '../../../libs/kernel/timestamps.ts';
 import type { GateReport, Group, GroupCounts, Verdict } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import { standingOf } from './dependency.ts';
 import { phaseOf } from './group-moves.ts';
@@ -7,8 +8,6 @@ import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 
 /** Groups as they are answered, and what tasks that are held back wait for, in words. */
-
-const time = (ms: number): string => new Date(ms).toISOString();
 
 const NO_TASKS: GroupCounts = { total: 0, blocked: 0, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 };
 

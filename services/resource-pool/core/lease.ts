@@ -8,11 +8,12 @@ import { Plan } from './dispatch.ts';
 import { sweepShares } from './fair-share.ts';
 import { meets } from './need.ts';
 import type { Waiting } from './queue.ts';
-import { type AgentRow, currentAttempt, type LeaseRow, orderOf, registered } from './rows.ts';
+import { type AgentRow, currentAttempt, type LeaseRow, orderOf } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
 import { deleteLease, deleteRequest, putAgent, putLease } from './store.ts';
 import { leaseView } from './view.ts';
+import { wholeLease } from './whole-rows.ts';
 
 export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 'revokeLease' | 'releaseLease'> = {
   renewLease(state, input, ctx) {
@@ -57,7 +58,7 @@ export const leaseEvents = (
 > => ({
   'lease.granted': {
     apply(state, data, at) {
-      putLease(state, {
+      const row = wholeLease({
         id: data.lease,
         agent: data.agent,
         lender: data.lender,
@@ -69,13 +70,14 @@ export const leaseEvents = (
         since: at.time,
         endedAt: 0,
         reason: '',
+        choice: data.choice,
+        task: data.task || undefined,
+        why: data.why || undefined,
+        registration: data.registration || undefined,
         order: orderOf(at),
         revision: at.revision,
-        ...registered(data),
-        ...(data.choice ? { choice: data.choice } : {}),
-        ...(data.task ? { task: data.task } : {}),
-        ...(data.why ? { why: data.why } : {}),
       });
+      putLease(state, row);
       const agent = state.agents.get(data.agent);
       if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
       if (data.request) deleteRequest(state, data.request);
@@ -100,8 +102,15 @@ export const leaseEvents = (
       const lease = state.leases.get(data.lease);
       if (!lease) return;
       const { ending, reason } = data;
-      const drained: LeaseRow = { ...lease, state: 'LEASE_STATE_DRAINING', ending, reason, revision: at.revision };
-      putLease(state, data.moves ? { ...drained, notice: { since: at.time, ms: data.noticeMs } } : drained);
+      const notice = data.moves ? { since: at.time, ms: data.noticeMs } : lease.notice;
+      putLease(state, {
+        ...lease,
+        state: 'LEASE_STATE_DRAINING',
+        ending,
+        notice,
+        reason,
+        revision: at.revision,
+      });
       const agent = state.agents.get(lease.agent);
       if (agent) putAgent(state, { ...agent, draining: true }, settings);
     },

@@ -19,7 +19,7 @@ export class Lender {
   readonly #plan: Plan;
   /** Waiting requests that this plan has granted, or that end. */
   readonly #answered = new Set<string>();
-  readonly #policies = new Map<string, LendingPolicy>();
+  #policies: Map<string, LendingPolicy> | undefined;
   #fair: FairShare | undefined;
 
   constructor(state: PoolState, plan: Plan) {
@@ -39,6 +39,7 @@ export class Lender {
 
   /** A swarm's policy will be this. */
   changePolicy(policy: LendingPolicy): void {
+    this.#policies ??= new Map();
     this.#policies.set(policy.swarm, policy);
   }
 
@@ -85,7 +86,7 @@ export class Lender {
 
   /** What of the home's policy speaks against it; undefined = nothing. */
   refusal({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): Refusal | undefined {
-    const policy = this.#policies.get(home) ?? this.#state.lending.get(home)?.policy;
+    const policy = this.#policies?.get(home) ?? this.#state.lending.get(home)?.policy;
     if (!policy) return undefined;
     const { closed, to, maxLent, keepPercent } = policy;
     if (closed) return 'open';
@@ -125,7 +126,7 @@ export class Lender {
 
   /** Swarms that say what they lend, and of whose agents this decision changes some. */
   lendersWithNews(): Set<string> {
-    const homes = new Set(this.#policies.keys());
+    const homes = new Set(this.#policies?.keys());
     if (this.#state.lending.size === 0) return homes;
     for (const key of this.#plan.changes().keys()) {
       const home = key.slice(0, key.indexOf('/'));

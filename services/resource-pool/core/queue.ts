@@ -17,6 +17,8 @@ export interface Waiting extends Placed {
   readonly avoid: string;
   /** The group whose votes go to different agents, and this is one of them; empty = it is no vote. */
   readonly ballot: string;
+  /** Where it stands; only the queue writes it. */
+  line: Line | undefined;
 }
 
 /** What a waiting task is made of. */
@@ -33,6 +35,7 @@ export const waitingOf = ({ id, spec, host, submittedAt, order, attempts }: Wait
   avoid: attempts.at(-1)?.agent ?? '',
   ballot: spec.ties?.vote ? spec.ties.group : '',
   place: -1,
+  line: undefined,
 });
 
 /** Votes stand in lines of their own, since which agents may have one differs from vote to vote. */
@@ -40,9 +43,18 @@ const lineKey = ({ id, wish, ballot }: Waiting): string =>
   ballot === '' ? needKey(wish.need) : `${needKey(wish.need)}#${id}`;
 
 interface Line {
+  /** Swarm and type. */
+  readonly pool: string;
+  /** What it is known by there. */
+  readonly key: string;
   readonly need: Need;
   readonly tasks: Ranked<Waiting>;
+  /** It is among those that stay a while when they are empty. */
+  isKept: boolean;
 }
+
+/** So many lines that have become empty stay, at most: most tasks find an agent at once and stand in line for a moment. */
+const KEPT_LINES = 16;
 
 /**
  * Waiting tasks by swarm and type, and there by what they need: tasks that only an absent capability holds up stand in
@@ -54,6 +66,8 @@ interface Line {
 export class Queue {
   readonly #pools = new Map<string, Map<string, Line>>();
   readonly #waiting = new Map<string, Waiting>();
+  /** Those that have become empty last, the oldest first; some may be in use again. */
+  readonly #kept: Line[] = [];
 
   #ageingMs = DEFAULT_AGEING_MS;
 
@@ -83,21 +97,16 @@ export class Queue {
   add(task: TaskRow): void {
     const waiting = waitingOf(task);
     this.#waiting.set(waiting.id, waiting);
-    this.#lineOf(waiting).tasks.add(waiting);
+    waiting.line = this.#lineOf(waiting);
+    waiting.line.tasks.add(waiting);
   }
 
   delete(id: string): void {
     const waiting = this.#waiting.get(id);
-    if (!waiting) return;
+    if (!waiting?.line) return;
     this.#waiting.delete(id);
-    const key = poolKey(waiting.wish.swarm, waiting.type);
-    const pool = this.#pools.get(key);
-    const line = pool?.get(lineKey(waiting));
-    if (!pool || !line) return;
-    line.tasks.remove(waiting);
-    if (line.tasks.size > 0) return;
-    pool.delete(lineKey(waiting));
-    if (pool.size === 0) this.#pools.delete(key);
+    waiting.line.tasks.remove(waiting);
+    if (waiting.line.tasks.size === 0) this.#keep(waiting.line);
   }
 
   /** The first `limit` tasks of a swarm and type that `offer` meets, without those in `except` and votes that are barred. */
@@ -133,7 +142,7 @@ export class Queue {
     for (const [key, lines] of this.#pools) {
       const slash = key.indexOf('/');
       const [swarm, type] = [key.slice(0, slash), key.slice(slash + 1)];
-      for (const { need, tasks } of lines.values()) yield { swarm, type, need, count: tasks.size };
+      for (const { need, tasks } of lines.values()) if (tasks.size > 0) yield { swarm, type, need, count: tasks.size };
     }
   }
 
@@ -148,20 +157,32 @@ export class Queue {
   }
 
   #lineOf(waiting: Waiting): Line {
-    const pool = entry(this.#pools, poolKey(waiting.wish.swarm, waiting.type), () => new Map<string, Line>());
-    return entry(pool, lineKey(waiting), () => ({
-      need: waiting.wish.need,
-      tasks: new Ranked(this.goesFirst),
-    }));
+    const pool = poolKey(waiting.wish.swarm, waiting.type);
+    const key = lineKey(waiting);
+    const lines = this.#pools.get(pool) ?? new Map<string, Line>();
+    const known = lines.get(key);
+    if (known) return known;
+    const made: Line = { pool, key, need: waiting.wish.need, tasks: new Ranked(this.goesFirst), isKept: false };
+    this.#pools.set(pool, lines.set(key, made));
+    return made;
   }
-}
 
-function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
-  const known = map.get(key);
-  if (known) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
+  /** The line is empty. */
+  #keep(line: Line): void {
+    if (line.isKept) return;
+    line.isKept = true;
+    this.#kept.push(line);
+    const oldest = this.#kept.length > KEPT_LINES ? this.#kept.shift() : undefined;
+    if (!oldest) return;
+    oldest.isKept = false;
+    if (oldest.tasks.size === 0) this.#drop(oldest);
+  }
+
+  #drop({ pool, key }: Line): void {
+    const lines = this.#pools.get(pool);
+    lines?.delete(key);
+    if (lines?.size === 0) this.#pools.delete(pool);
+  }
 }
 
 function takeFirst(tasks: Ranked<Waiting>, limit: number, except: ReadonlySet<string>, found: Waiting[]): void {

@@ -9,19 +9,25 @@ type What = 'running' | 'leases';
  */
 export class Quotas {
   readonly #state: PoolState;
-  readonly #added: Record<What, Map<string, number>> = { running: new Map(), leases: new Map() };
-  readonly #changed = new Map<string, LimitsRow>();
-  /** Swarms that a limit may have held up and that have room now. */
-  readonly woken = new Set<string>();
+  /** What follows is made when there is something to keep, as most plans have no limits to heed. */
+  readonly #added: Record<What, Map<string, number> | undefined> = { running: undefined, leases: undefined };
+  #changed: Map<string, LimitsRow> | undefined;
+  #woken: Set<string> | undefined;
 
   constructor(state: PoolState) {
     this.#state = state;
   }
 
+  /** Swarms that a limit may have held up and that have room now. */
+  get woken(): ReadonlySet<string> {
+    return this.#woken ?? NONE;
+  }
+
   /** The swarm's limits will be these. */
   change(limits: LimitsRow): void {
+    this.#changed ??= new Map();
     this.#changed.set(limits.swarm, limits);
-    this.woken.add(limits.swarm);
+    this.#wake(limits.swarm);
   }
 
   mayRun(swarm: string): boolean {
@@ -36,16 +42,23 @@ export class Quotas {
   count(what: What, swarm: string, by: 1 | -1): void {
     const limits = this.#limitsOf(swarm);
     if (!limits) return;
-    const added = this.#added[what];
-    added.set(swarm, (added.get(swarm) ?? 0) + by);
-    if (by < 0) this.woken.add(swarm);
+    const added = this.#added[what] ?? new Map<string, number>();
+    this.#added[what] = added.set(swarm, (added.get(swarm) ?? 0) + by);
+    if (by < 0) this.#wake(swarm);
+  }
+
+  #wake(swarm: string): void {
+    this.#woken ??= new Set();
+    this.#woken.add(swarm);
   }
 
   #limitsOf(swarm: string): LimitsRow | undefined {
-    return this.#changed.get(swarm) ?? this.#state.limits.get(swarm);
+    return this.#changed?.get(swarm) ?? this.#state.limits.get(swarm);
   }
 
   #hasRoom(what: What, swarm: string, max: number | undefined): boolean {
-    return !max || this.#state.usage[what].of(swarm) + (this.#added[what].get(swarm) ?? 0) < max;
+    return !max || this.#state.usage[what].of(swarm) + (this.#added[what]?.get(swarm) ?? 0) < max;
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();

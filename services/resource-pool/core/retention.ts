@@ -1,5 +1,6 @@
+import type { EndedOnes } from './ended.ts';
 import type { PoolSettings } from './settings.ts';
-import type { EndedOnes, PoolEvent, PoolState } from './state.ts';
+import type { PoolEvent, PoolState } from './state.ts';
 
 /**
  * What has ended leaves the state: the oldest once there are too many, and all after a time. They leave in batches, so

@@ -22,9 +22,9 @@ import type {
   TaskSpec,
   TaskState,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { type Labels, NO_LABELS, NONE } from './need.ts';
+import type { Labels } from './need.ts';
 
-/** The durable rows. Times are machine time in milliseconds since 1970; 0 = has not happened. */
+/** The durable rows. Times are machine time in milliseconds since 1970; 0 = has not happened. See whole-rows.ts, too. */
 
 /** What belongs to one registration of a swarm, and ends with it: whoever registers the name next has no part in it. */
 export interface Registered {
@@ -347,12 +347,6 @@ export interface LendingRow extends Registered {
 export interface RateRow {
   readonly dueUs: number;
 }
-
-/** What rows of older snapshots lack. */
-const NEWER_OFFER = { labels: NO_LABELS, specialisations: NONE, cost: 0 };
-
-/** A row as it would be written today. */
-export const currentAgent = (row: AgentRow): AgentRow => (row.cost === undefined ? { ...row, ...NEWER_OFFER } : row);
 
 /** Places that one record has for events, at most. */
 const ORDERS_PER_RECORD = 65_536;

@@ -3,11 +3,11 @@ import { Table } from '../../../libs/kernel/table.ts';
 import type { EventOf } from '../../../libs/protocol/machine.ts';
 import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { EndedOnes } from './ended.ts';
 import { FairShare } from './fair-share.ts';
 import { Migrations } from './migrations.ts';
 import { Stealing } from './offered.ts';
 import { Queue } from './queue.ts';
-import { type Placed, Ranked } from './ranked.ts';
 import { Requests } from './requests.ts';
 import type {
   AgentRow,
@@ -106,45 +106,6 @@ export interface PoolState {
   readonly owed: Map<string, Set<string>>;
   /** The setting, where plans find it. */
   readonly keptScores: number;
-}
-
-export interface Ended extends Placed {
-  readonly id: string;
-  readonly endedAt: number;
-  /** Its age in the journal, which settles ties. */
-  readonly order: number;
-}
-
-/** What has ended and is still kept, the oldest ending first. */
-export class EndedOnes {
-  readonly #byId = new Map<string, Ended>();
-  readonly #heap = new Ranked<Ended>((a, b) => (a.endedAt === b.endedAt ? a.order < b.order : a.endedAt < b.endedAt));
-
-  get size(): number {
-    return this.#heap.size;
-  }
-
-  get oldest(): Ended | undefined {
-    return this.#heap.first;
-  }
-
-  add({ id, endedAt, order }: Omit<Ended, 'place'>): void {
-    if (this.#byId.has(id)) return;
-    const ended = { id, endedAt, order, place: -1 };
-    this.#byId.set(id, ended);
-    this.#heap.add(ended);
-  }
-
-  delete(id: string): void {
-    const ended = this.#byId.get(id);
-    if (!ended) return;
-    this.#byId.delete(id);
-    this.#heap.remove(ended);
-  }
-
-  inOrder(): Iterable<Ended> {
-    return this.#heap.inOrder();
-  }
 }
 
 export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): PoolState {

@@ -6,7 +6,6 @@ import {
   type AgentRow,
   type BudgetRow,
   type CheckpointRow,
-  currentAgent,
   currentAttempt,
   type DeadLetterRow,
   type DeliveryRow,
@@ -23,6 +22,7 @@ import {
 import type { PoolSettings } from './settings.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
+import { wholeAgent, wholeAttempt, wholeLease, wholeTask } from './whole-rows.ts';
 
 /** The only writers of rows: each keeps in step what is derived from its table. */
 
@@ -71,8 +71,7 @@ export function putPolicy(state: PoolState, row: PolicyRow): void {
 export function offerAnew(state: PoolState): void {
   for (const task of state.tasks.values()) {
     if (task.state !== 'TASK_STATE_QUEUED') continue;
-    const { offered: _, ...rest } = task;
-    const anew = offeredTo(task) === '' ? rest : task;
+    const anew = offeredTo(task) === '' ? { ...task, offered: undefined } : task;
     state.stealing.tasks.delete(task.id);
     state.tasks.set(task.id, anew);
     indexOffer(state, anew);
@@ -148,19 +147,18 @@ export function putTask(state: PoolState, row: TaskRow, settings: PoolSettings):
   const before = state.tasks.get(row.id);
   const from = before && currentAttempt(before)?.agent;
   const to = currentAttempt(row)?.agent;
-  if (before) state.usage.task(before, -1);
-  else referToBudget(state, row.budget, 1);
+  if (!before) referToBudget(state, row.budget, 1);
   if (before?.state === 'TASK_STATE_QUEUED') state.queue.delete(row.id);
   if (before && isOffered(before)) state.stealing.tasks.delete(row.id);
   if (from && from !== to) state.workers.hold(from, row.id, false);
   state.tasks.set(row.id, row);
   if (to && from !== to) state.workers.hold(to, row.id, true);
   if (row.spec.ties) indexTies(state, before, row);
-  indexTask(state, row, settings);
+  indexTask(state, before, row, settings);
 }
 
-function indexTask(state: PoolState, row: TaskRow, settings: PoolSettings): void {
-  state.usage.task(row, 1);
+function indexTask(state: PoolState, before: TaskRow | undefined, row: TaskRow, settings: PoolSettings): void {
+  state.usage.task(before, row);
   if (row.state === 'TASK_STATE_QUEUED' && !isDelayed(row)) state.queue.add(row);
   if (state.stealing.afterMs > 0 || row.offered) indexOffer(state, row);
   if (hasEnded(row.state)) indexEnded(state, row);
@@ -315,7 +313,8 @@ export function dropOwed(state: PoolState, agent: string): void {
 /** Rebuilds everything that is derived from the tables. */
 export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.policies.values()) putPolicy(state, row);
-  for (const row of state.agents.values()) putAgent(state, currentAgent(row), settings);
+  makeWhole(state);
+  for (const row of state.agents.values()) putAgent(state, row, settings);
   for (const row of state.leases.values()) indexLease(state, row);
   for (const row of state.requests.values()) indexRequest(state, row);
   for (const row of state.migrations.values()) indexMigration(state, row, settings);
@@ -324,7 +323,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.tasks.values()) {
     const holder = currentAttempt(row)?.agent;
     if (holder) state.workers.hold(holder, row.id, true);
-    indexTask(state, row, settings);
+    indexTask(state, undefined, row, settings);
     referToBudget(state, row.budget, 1);
   }
   for (const row of state.budgets.values()) referToBudget(state, row.parent, 1);
@@ -332,6 +331,12 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
   for (const row of state.deadLetters.values()) state.deadBytes.value += row.size;
   for (const row of state.deliveries.values()) putDelivery(state, row);
   for (const row of state.checkpoints.values()) state.checkpointBytes.value += row.bytes;
+}
+
+function makeWhole({ agents, leases, tasks }: PoolState): void {
+  for (const row of agents.values()) agents.set(row.key, wholeAgent(row));
+  for (const row of leases.values()) leases.set(row.id, wholeLease(row));
+  for (const row of tasks.values()) tasks.set(row.id, wholeTask({ ...row, attempts: row.attempts.map(wholeAttempt) }));
 }
 
 function schedule(due: DueQueue, key: string, at: number | undefined): void {

@@ -15,13 +15,14 @@ import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
 import { countSubmission, requireRoomToSubmit } from './limits.ts';
 import { learn } from './measure.ts';
-import { currentAttempt, orderOf, registered, type TaskRow } from './rows.ts';
+import { currentAttempt, orderOf, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState, Submission } from './state.ts';
 import { deleteCheckpoint, deleteTask, putBudget, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
 import { tied } from './task-ties.ts';
 import { taskView } from './view.ts';
+import { wholeTask } from './whole-rows.ts';
 
 export const taskCommands = (
   settings: PoolSettings,
@@ -120,8 +121,8 @@ export const taskEvents = (
       const task = state.tasks.get(data.task);
       const attempt = task && currentAttempt(task);
       if (!attempt) return;
-      const change = { reason: data.reason, cancelRequestedAt: at.time, revision: at.revision };
-      putTask(state, { ...task, ...change }, settings);
+      const { time: cancelRequestedAt, revision } = at;
+      putTask(state, { ...task, reason: data.reason, cancelRequestedAt, revision }, settings);
       oweCancel(state, task.id, attempt);
     },
     key: (data, state) => taskKey(state, data.task),
@@ -142,15 +143,16 @@ export const taskEvents = (
       const ended: TaskRow = {
         ...task,
         state: to,
-        attempts: attempt ? withLast(task, { endedAt: at.time, outcome, reason }) : task.attempts,
+        attempts: attempt ? withLast(task, { ...attempt, endedAt: at.time, outcome, reason }) : task.attempts,
+        result: data.result,
         reason,
         endedAt: at.time,
         revision: at.revision,
       };
-      putTask(state, data.result === undefined ? ended : { ...ended, result: data.result }, settings);
+      putTask(state, ended, settings);
       deleteCheckpoint(state, task.id);
       if (data.dead) bury(state, ended, at, settings);
-      if (attempt) settleAttempt(state, task.id, attempt.number, data.stopAgent ? 'stop' : 'all', attempt);
+      if (attempt) settleAttempt(state, task, attempt, data.stopAgent);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -163,25 +165,27 @@ export const taskEvents = (
   },
 });
 
-const newRow = (data: TaskSubmitted, lineage: Lineage, at: Stamp): TaskRow => ({
-  id: data.task,
-  spec: data.spec as TaskSpec,
-  state: data.spec?.ties ? 'TASK_STATE_BLOCKED' : 'TASK_STATE_QUEUED',
-  attempts: [],
-  reason: '',
-  cancelRequestedAt: 0,
-  submittedAt: at.time,
-  endedAt: 0,
-  submittedBy: data.submittedBy,
-  traceparent: data.traceparent,
-  correlationId: data.correlationId,
-  hops: data.hops,
-  order: orderOf(at),
-  revision: at.revision,
-  ...registered(data),
-  ...lineage,
-  ...(data.origin ? { origin: data.origin } : {}),
-});
+const newRow = (data: TaskSubmitted, { budget, depth }: Lineage, at: Stamp): TaskRow =>
+  wholeTask({
+    id: data.task,
+    spec: data.spec as TaskSpec,
+    state: data.spec?.ties ? 'TASK_STATE_BLOCKED' : 'TASK_STATE_QUEUED',
+    attempts: [],
+    reason: '',
+    cancelRequestedAt: 0,
+    submittedAt: at.time,
+    endedAt: 0,
+    submittedBy: data.submittedBy,
+    traceparent: data.traceparent,
+    correlationId: data.correlationId,
+    hops: data.hops,
+    origin: data.origin,
+    budget,
+    depth,
+    registration: data.registration || undefined,
+    order: orderOf(at),
+    revision: at.revision,
+  });
 
 /** A submission as it would be kept: which phase one that names none belongs to was settled when it came. */
 const asKnown = (given: TaskSpec, { spec }: TaskRow): TaskSpec =>

@@ -29,10 +29,18 @@ export class Usage {
   /** Requests for agents that wait. */
   readonly requests = new Counter();
 
-  /** A task's row came (1) or went (-1). */
-  task(row: TaskRow, by: 1 | -1): void {
-    if (currentAttempt(row)) this.running.add(row.spec.swarm, by);
-    else if (!hasEnded(row.state)) this.queued.add(row.spec.swarm, by);
+  /** A task is there, or its row has changed. */
+  task(before: TaskRow | undefined, row: TaskRow): void {
+    const [from, to] = [before && this.#countOf(before), this.#countOf(row)];
+    if (from === to) return;
+    from?.add(row.spec.swarm, -1);
+    to?.add(row.spec.swarm, 1);
+  }
+
+  /** Where a task is counted; nowhere when it has ended. */
+  #countOf(row: TaskRow): Counter | undefined {
+    if (currentAttempt(row)) return this.running;
+    return hasEnded(row.state) ? undefined : this.queued;
   }
 
   /** A lease's row came (1) or went (-1). */

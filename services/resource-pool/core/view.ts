@@ -1,3 +1,4 @@
+import { timestamp as time } from '../../../libs/kernel/timestamps.ts';
 import type {
   Agent,
   AgentDrain,
@@ -34,7 +35,6 @@ import type { PoolState } from './state.ts';
 
 /** Rows as they are answered. */
 
-const time = (ms: number): string => new Date(ms).toISOString();
 const timeOrNone = (ms: number): string | undefined => (ms === 0 ? undefined : time(ms));
 
 export const agentView = (row: AgentRow, state: PoolState): Agent => ({
