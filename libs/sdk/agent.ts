@@ -272,7 +272,8 @@ class PoolAgent implements Agent {
     while (!this.#end.signal.aborted) {
       const { swarm, name } = this;
       const subject = heartbeatSubject(this.#hive.federation, swarm, name);
-      const beat: AgentHeartbeat = { swarm, agent: name, instance, busy: this.running };
+      const of = { swarm, agent: name, instance, bySession: false, brokenOff: false };
+      const beat: AgentHeartbeat = { ...of, busy: this.running };
       this.#hive.publish(subject, 'hivebus.pool.v1.AgentHeartbeat', beat);
       await pause(this.#clock, heartbeatMs, this.#end.signal);
     }

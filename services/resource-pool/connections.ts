@@ -7,10 +7,12 @@ export interface ConnectionsOptions {
   readonly clock: Clock;
   /** An agent that is watched is asked so often, in milliseconds, if there are not too many of them. */
   readonly everyMs: number;
-  /** After the bus came back, agents get so long, in milliseconds, to come back as well. */
+  /** After the bus, or what else was between us, was gone, agents get so long, in milliseconds, to come back. */
   readonly settleMs: number;
   /** The agent's instance, if it is still of interest; else it is not watched any more. */
   readonly instanceOf: (agent: string) => string | undefined;
+  /** Whether it may be something else that is gone: a replica that has served its session. */
+  readonly mayReturn: (agent: string) => boolean;
   /** The instance's connection is closed. */
   readonly onClosed: (agent: string, instance: string) => void;
 }
@@ -30,7 +32,8 @@ const ASK_AGAIN_MS = 100;
  * counts is to ask soon: whoever is watched, every `everyMs`; of many, those first who were neither heard nor asked for
  * the longest time. A question waits for no other: one that was delivered to a process that dies is never answered.
  *
- * Only "no responders" says anything, and a starved machine does not make the server say it. It is asked for twice.
+ * Only "no responders" says anything, and a starved machine does not make the server say it. It is asked for twice; an
+ * agent by a session gets longer in between, since it may have lost its replica only, and is about to come by another.
  */
 export class Connections implements Disposable {
   readonly #options: ConnectionsOptions;
@@ -72,8 +75,8 @@ export class Connections implements Disposable {
     const who = `${agent} ${instance}`;
     if (!this.#canHear() || this.#doubted.has(who)) return;
     this.#doubted.add(who);
-    const { clock, line, onClosed } = this.#options;
-    await pause(clock, ASK_AGAIN_MS, this.#closing);
+    const { clock, line, settleMs, mayReturn, onClosed } = this.#options;
+    await pause(clock, mayReturn(agent) ? settleMs : ASK_AGAIN_MS, this.#closing);
     const heard = await line.probe({ agent, instance }, PROBE_TIMEOUT_MS, this.#closing);
     this.#doubted.delete(who);
     if (heard === 'nobody' && this.#canHear()) onClosed(agent, instance);

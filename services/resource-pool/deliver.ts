@@ -13,7 +13,7 @@ export interface DeliverDeps {
   /** Publishes a dead letter; `id` is the same at each repeat. */
   readonly publishLetter: (letter: DeadLetter, id: string) => Promise<void>;
   /** The instance's connection seems to be closed: finds out, and tells the pool. */
-  readonly lostConnection: (agent: string, instance: string) => Promise<void>;
+  readonly lostConnection: (agent: string, instance: string) => void;
 }
 
 /** How long an agent may take to say that it has received something, in milliseconds; then it is sent again. */
@@ -43,7 +43,7 @@ export function deliverer({ journal, line, lostConnection, publishLetter }: Deli
     const heard = await line.send(message, effect.id, ANSWER_MS, signal);
     if (signal.aborted || heard === 'silent') return undefined;
     if (heard === 'nobody') {
-      await lostConnection(row.agent, row.instance);
+      lostConnection(row.agent, row.instance); // not waited for: an agent may have seconds to come back
       return undefined;
     }
     if (row.kind === 'assign') return CONFIRM_PATIENCE_MS;

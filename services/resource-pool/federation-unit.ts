@@ -74,7 +74,6 @@ export async function openFederation(
   const onError = (error: HiveError) =>
     log('debug', 'a change was not told to the machine yet', { federation, why: error.message });
   const liveness = new Liveness({ ...options.watching, line, clock, onError });
-  const lostConnection = (agent: string, instance: string) => liveness.lostConnection(agent, instance);
   const machine = createPoolMachine(options.pool);
   const journal: Journal<PoolShape> = await openJournal<PoolShape>({
     ...{ federation, nc, announcer: options.announcer, clock, authenticate },
@@ -89,7 +88,7 @@ export async function openFederation(
     perform: deliverer({
       journal: () => journal,
       line,
-      lostConnection,
+      lostConnection: (agent, instance) => liveness.lostConnection(agent, instance),
       publishLetter: (letter, id) => dead.publish(letter, id),
     }),
     log: (level, message, fields) => log(level, message, fields),
@@ -125,7 +124,7 @@ export async function openFederation(
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });
-  const sessions = sessionApi({ nc, journal, api, news, lostConnection, clock, authenticate });
+  const sessions = sessionApi({ nc, journal, api, news, clock, authenticate });
   return { journal, liveness, api, sessions, [Symbol.asyncDispose]: close };
 }
 

@@ -35,7 +35,8 @@ export function listenToHeartbeats(deps: HeartbeatDeps): Disposable {
     const row = journal.state.agents.get(agentKey(beat.swarm, beat.agent));
     if (row?.instance !== beat.instance) throw otherInstance(beat, row);
     if (!isOwn(principal, row)) throw stranger(principal, row);
-    liveness.beat(row);
+    if (beat.brokenOff) liveness.brokeOff(row);
+    else liveness.beat(row, beat.bySession);
   };
 
   const subscription = nc.subscribe(agentHeartbeatsOfAll(federation), {

@@ -4,6 +4,7 @@ import type { Clock } from '../../libs/kernel/clock.ts';
 import { DEFAULT_PHI_OPTIONS } from '../../libs/protocol/phi-detector.ts';
 import type { Heard, Whom } from './agent-line.ts';
 import { Pool, START, shell } from './core/fixtures.ts';
+import type { AgentRow } from './core/rows.ts';
 import type { Observation, PoolShape } from './core/state.ts';
 import { Liveness } from './liveness.ts';
 
@@ -70,9 +71,12 @@ class Stage {
     this.#now += ms;
   }
 
-  beat(): void {
-    const row = this.pool.run.state.agents.get('a/x');
-    if (row) this.liveness.beat(row);
+  get row(): AgentRow {
+    return this.pool.run.state.agents.get('a/x') as AgentRow;
+  }
+
+  beat(bySession = false): void {
+    this.liveness.beat(this.row, bySession);
   }
 
   /** What has been decided since the last time. */
@@ -169,6 +173,34 @@ test('of a thousand agents with work each is asked in its turn, 500 in a second'
   await stage.pass(2000);
   expect(stage.asked.length - before).toBe(1000);
   expect(new Set(stage.asked.slice(before)).size).toBe(1000);
+});
+
+test('an agent by a session has the time to come back by another replica', async () => {
+  const stage = new Stage();
+  await stage.pass(3000, true);
+  stage.pool.submit('t1');
+  stage.beat(true);
+  stage.connection = 'nobody';
+  await stage.pass(1900);
+  stage.connection = 'answered';
+  await stage.pass(500);
+  expect(stage.told).toEqual([]);
+  stage.beat(true);
+  stage.connection = 'nobody';
+  await stage.pass(1900);
+  expect(stage.told).toEqual([]);
+  await stage.pass(500);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});
+
+test('an agent that has broken off its session is asked for at once', async () => {
+  const stage = new Stage();
+  await stage.pass(3000, true);
+  stage.beat(true);
+  stage.connection = 'nobody';
+  stage.liveness.brokeOff(stage.row);
+  await stage.pass(150);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
 });
 
 test('an idle agent is asked when its heartbeat is late', async () => {

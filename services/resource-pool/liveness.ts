@@ -29,6 +29,8 @@ export interface LivenessOptions {
 interface Member {
   instance: string;
   detector: PhiDetector;
+  /** A replica beats for it: when nobody listens for it any more, that one may be gone, and the agent on its way to another. */
+  bySession: boolean;
   /** Of its last heartbeat, by the wall clock. */
   heardAt: number | undefined;
 }
@@ -76,9 +78,11 @@ export class Liveness implements Disposable {
     setMaxListeners(0, this.#closing.signal); // all questions that are under way listen to it
     const { line, clock, probeBusyMs: everyMs, settleMs } = options;
     const instanceOf = (agent: string) => this.#askedInstance(agent);
+    const mayReturn = (agent: string) => this.#members.get(agent)?.bySession ?? false;
     const onClosed = (agent: string, instance: string) =>
       this.#tell(agent, instance, 'AGENT_STATE_UNREACHABLE', 'its connection is closed');
-    this.#connections = new Connections({ line, clock, everyMs, settleMs, instanceOf, onClosed }, this.#closing.signal);
+    const asking = { line, clock, everyMs, settleMs, instanceOf, mayReturn, onClosed };
+    this.#connections = new Connections(asking, this.#closing.signal);
   }
 
   /** From now on judges the agents of this journal. */
@@ -90,9 +94,10 @@ export class Liveness implements Disposable {
     this.#sampleLater();
   }
 
-  /** A heartbeat of the agent's current instance has come. */
-  beat(row: AgentRow): void {
+  /** A heartbeat of the agent's current instance has come; `bySession`: sent by the replica that serves its session. */
+  beat(row: AgentRow, bySession = false): void {
     const member = this.#member(row);
+    member.bySession = bySession;
     member.detector.beat(this.#now());
     member.heardAt = this.#options.clock.now();
     this.#connections.heard(row.key);
@@ -118,9 +123,15 @@ export class Liveness implements Disposable {
     this.#connections.hearing();
   }
 
+  /** The agent's current instance has broken off its session: unless it has another, it is gone. */
+  brokeOff(row: AgentRow): void {
+    this.#member(row).bySession = false;
+    if (this.#leads()) this.lostConnection(row.key, row.instance);
+  }
+
   /** Nobody listens for the instance: asks once more, and tells the pool if that is so. */
-  lostConnection(agent: string, instance: string): Promise<void> {
-    return this.#connections.doubt(agent, instance);
+  lostConnection(agent: string, instance: string): void {
+    void this.#connections.doubt(agent, instance);
   }
 
   [Symbol.dispose](): void {
@@ -144,6 +155,7 @@ export class Liveness implements Disposable {
     const member = {
       instance,
       detector: new PhiDetector(this.#now(), this.#options.phi),
+      bySession: false,
       heardAt: undefined,
     };
     this.#members.set(key, member);

@@ -31,8 +31,6 @@ export interface SessionAgentDeps {
   readonly journal: Pick<Journal<PoolShape>, 'federation' | 'role' | 'state'>;
   readonly api: PoolApi;
   readonly news: AgentNews;
-  /** The instance's session broke: finds out whether it has another, and tells the pool if it has none. */
-  readonly lostConnection: (agent: string, instance: string) => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -47,7 +45,7 @@ const ASSIGNMENT = responseSchema('hivebus.pool.v1.Assignment');
  * An agent that is there by a session: this replica stands for it on the bus. It listens where the agent's instance is sent
  * its assignments, publishes its heartbeats with its own token, and its log lines signed with the key of its seed.
  */
-export class SessionAgent implements Disposable {
+export class SessionAgent {
   /** base64url; empty = its lines are not signed. */
   readonly logKey: string;
   readonly #deps: SessionAgentDeps;
@@ -95,13 +93,19 @@ export class SessionAgent implements Disposable {
     this.#isRegistered = true;
     if (!this.#closed) this.#listening.push(news.follow(`${swarm}/${name}`, (what) => this.#heard(what)));
     else this.#stopListening();
+    // From its first moment on it is known to be there by a session.
+    this.beat(journal.state.workers.get(`${swarm}/${name}`)?.busy ?? 0, this.#call().token);
     return agent ? { agent, heartbeatMs } : { heartbeatMs };
   }
 
   beat(busy: number, token: string): void {
+    this.#publish({ busy, brokenOff: false }, token);
+  }
+
+  #publish(what: Pick<AgentHeartbeat, 'busy' | 'brokenOff'>, token: string): void {
     const { nc, journal, clock } = this.#deps;
     const { swarm, name, instance } = this.#registration;
-    const beat: AgentHeartbeat = { swarm, agent: name, instance, busy };
+    const beat: AgentHeartbeat = { swarm, agent: name, instance, bySession: true, ...what };
     const event = { id: randomId(), type: 'hivebus.pool.v1.AgentHeartbeat', source: '/hivebus/pool' };
     const lines =
       eventLines({ ...event, timeMs: clock.now() }) +
@@ -137,12 +141,15 @@ export class SessionAgent implements Disposable {
     if (!this.#closed) this.#compareDue = this.#deps.clock.after(afterMs, () => void this.compare());
   }
 
-  [Symbol.dispose](): void {
+  /**
+   * Stands for the agent no more. `brokenOff`: it was the agent that ended its session, so it is not looking for another, and
+   * the pool's leader is told to ask for it now.
+   */
+  close(brokenOff: boolean): void {
     this.#closed = true;
     this.#compareDue?.[Symbol.dispose]();
     this.#stopListening();
-    const { swarm, name, instance } = this.#registration;
-    if (this.#isRegistered && !this.#leaving) void this.#deps.lostConnection(`${swarm}/${name}`, instance);
+    if (brokenOff && this.#isRegistered && !this.#leaving) this.#publish({ busy: 0, brokenOff }, this.#call().token);
   }
 
   #stopListening(): void {

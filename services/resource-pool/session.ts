@@ -57,6 +57,8 @@ class Session implements Disposable {
   #client = '';
   #window = 0;
   #agent: SessionAgent | undefined;
+  /** The client has closed its side. */
+  #saidAll = false;
   #answered: (() => void) | undefined;
   #looking: Disposable | undefined;
 
@@ -91,6 +93,7 @@ class Session implements Disposable {
         await this.#outbox.room();
       }
       if (!isOpened) checkOpening(NOTHING);
+      this.#saidAll = true;
       if (this.#unanswered.size > 0) {
         await new Promise<void>((resolve) => {
           this.#answered = resolve;
@@ -105,7 +108,9 @@ class Session implements Disposable {
   [Symbol.dispose](): void {
     this.#closing.abort(new HiveError('CANCELLED', 'the session is over'));
     this.#looking?.[Symbol.dispose]();
-    this.#agent?.[Symbol.dispose]();
+    const { signal } = this.#call;
+    const hungUp = signal.aborted && HiveError.from(signal.reason).code === 'CANCELLED';
+    this.#agent?.close(this.#saidAll || hungUp);
   }
 
   async #open(request: SessionRequest): Promise<void> {

@@ -69,9 +69,9 @@ export class Federation implements AsyncDisposable {
     return this.#hive;
   }
 
-  /** Starts one more replica. */
-  service(name: ServiceName): Started {
-    return this.#replicas.start(name);
+  /** Starts one more replica, on a gRPC port of its own choice or on this one. */
+  service(name: ServiceName, grpcPort = 0): Started {
+    return this.#replicas.start(name, { HIVEBUS_GRPC_PORT: String(grpcPort) });
   }
 
   /** Connects as the queen of swarm `code`, and registers it. */
@@ -105,11 +105,17 @@ export class Federation implements AsyncDisposable {
     return this.#saysReady(this.agent(args));
   }
 
-  /** An agent of swarm `code` whose tasks say what they do (`work.ts`), ready for work. */
-  worker(name: string, type: string, slots: number): Promise<Started> {
-    const whom = ['--swarm', 'code', '--name', name, '--type', type, '--slots', String(slots)];
-    const args = ['--servers', this.nats.url, '--home', this.home, ...whom];
-    return this.#saysReady(this.playground.program('test/e2e/programs/worker.js', args, this.env));
+  /**
+   * An agent of swarm `code` whose tasks say what they do (`work.ts`), ready for work. With addresses it has nothing but
+   * a gRPC session at one of them.
+   */
+  worker(name: string, type: string, slots: number, addresses: readonly string[] = []): Promise<Started> {
+    const whom = ['--swarm', 'code', '--name', name, '--type', type, '--slots', String(slots), '--home', this.home];
+    const [program, line] =
+      addresses.length > 0
+        ? ['session-worker', ['--addresses', addresses.join(',')]]
+        : ['worker', ['--servers', this.nats.url]];
+    return this.#saysReady(this.playground.program(`test/e2e/programs/${program}.js`, [...line, ...whom], this.env));
   }
 
   async #saysReady(agent: Started): Promise<Started> {

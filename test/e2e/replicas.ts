@@ -24,8 +24,8 @@ export class Replicas {
   }
 
   /** Starts one more replica. */
-  start(name: ServiceName): Started {
-    const started = this.#playground.program(MAINS[name], [], this.#env());
+  start(name: ServiceName, env: NodeJS.ProcessEnv = {}): Started {
+    const started = this.#playground.program(MAINS[name], [], { ...this.#env(), ...env });
     this.#started[name].push(started);
     return started;
   }
@@ -54,6 +54,9 @@ export class Replicas {
     }, this.#patienceMs);
   }
 }
+
+/** Where a replica that serves listens for gRPC. */
+export const grpcPortOf = (service: Started): number => Number(/"grpcPort":(\d+)/.exec(service.said())?.[1]);
 
 export const isServing = (service: Started): boolean => / is serving/.test(service.said());
 

@@ -1,5 +1,5 @@
 import type { Submission } from '../../libs/sdk/submit-all.ts';
-import type { TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Outcome, TaskState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** What a task asks of a worker process. */
 export interface Work {
@@ -35,6 +35,14 @@ const ENDS: Readonly<Record<Work['how'], readonly TaskState[]>> = {
 };
 /** How such a task may end. */
 export const endsOf = (how: Work['how']): readonly TaskState[] => ENDS[how];
+
+/** What an attempt comes to, in its report. */
+export function endingOf({ how }: Work, attempt: number): { outcome: Outcome; reason: string; result?: object } {
+  if (how === 'terminal') return { outcome: 'OUTCOME_TERMINAL', reason: 'it cannot be done' };
+  if (how === 'hopeless' || (how === 'flaky' && attempt === 1))
+    return { outcome: 'OUTCOME_FAILED', reason: 'not this time' };
+  return { outcome: 'OUTCOME_SUCCEEDED', reason: '', result: { how, said: 'first' } };
+}
 
 /** A task of swarm `code`. Attempts that are lost count, so those that shall succeed may have many. */
 export function taskOf(how: Work['how'], id: string, type: string, ms: number): Submission {

@@ -4,7 +4,7 @@ import { HiveError } from '../../../libs/kernel/errors.ts';
 import { createAgent } from '../../../libs/sdk/agent.ts';
 import { connect } from '../../../libs/sdk/connect.ts';
 import type { AgentTask } from '../../../libs/sdk/task.ts';
-import type { Work } from '../work.ts';
+import { endingOf, type Work } from '../work.ts';
 
 /** An agent process, whose tasks say by their payload how long they take and how they end. Its swarm's key lies in `home`. */
 const { servers, home, swarm, type, name, slots } = parseArgs({
@@ -23,17 +23,17 @@ const agent = await createAgent({
   handler: async (task, { signal }) => {
     const { how, ms } = task.payload as Work;
     await pause(systemClock, ms, signal);
-    if (how === 'terminal') throw new HiveError('FAILED_PRECONDITION', 'it cannot be done', { retryable: false });
-    if (how === 'hopeless' || (how === 'flaky' && task.attempt === 1)) throw new Error('not this time');
-    if (how === 'twice') await reportTwice(task);
-    return { how, said: 'last' };
+    const { outcome, reason, result } = endingOf({ how, ms }, task.attempt);
+    if (outcome === 'OUTCOME_TERMINAL') throw new HiveError('FAILED_PRECONDITION', reason, { retryable: false });
+    if (outcome !== 'OUTCOME_SUCCEEDED') throw new Error(reason);
+    if (how === 'twice') await reportTwice(task, result);
+    return { ...result, said: 'last' };
   },
 });
 console.log('is ready');
 
 /** Reports before the agent does, which says something else, and repeats it, as when an answer was lost. */
-async function reportTwice({ id: task, attempt }: AgentTask): Promise<void> {
-  const result = { how: 'twice', said: 'first' };
+async function reportTwice({ id: task, attempt }: AgentTask, result: unknown): Promise<void> {
   const report = { task, attempt, instance: agent.instance, outcome: 'OUTCOME_SUCCEEDED' as const, reason: '', result };
   const first = await hive.pool.reportTask(report);
   const second = await hive.pool.reportTask(report);

@@ -2408,6 +2408,16 @@ export interface AgentHeartbeat {
    * by its own state, because what it decides must not rest on what is not journaled.
    */
   busy: number;
+  /**
+   * Who beats is a replica of the pool, for an agent that is there by a session. When nobody listens for the agent any more it
+   * may be the replica that is gone, so the agent gets two seconds to come back by another.
+   */
+  bySession: boolean;
+  /**
+   * No sign of life: the agent has broken off its session with the replica that beats. The pool's leader asks at once whether it has
+   * another.
+   */
+  brokenOff: boolean;
 }
 
 /**
@@ -17486,7 +17496,7 @@ export const ReportTaskResponse: MessageFns<ReportTaskResponse> = {
 };
 
 function createBaseAgentHeartbeat(): AgentHeartbeat {
-  return { swarm: "", agent: "", instance: "", busy: 0 };
+  return { swarm: "", agent: "", instance: "", busy: 0, bySession: false, brokenOff: false };
 }
 
 export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
@@ -17502,6 +17512,12 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
     }
     if (message.busy !== 0) {
       writer.uint32(32).uint32(message.busy);
+    }
+    if (message.bySession !== false) {
+      writer.uint32(40).bool(message.bySession);
+    }
+    if (message.brokenOff !== false) {
+      writer.uint32(48).bool(message.brokenOff);
     }
     return writer;
   },
@@ -17551,6 +17567,22 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
             message.busy = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bySession = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.brokenOff = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17569,6 +17601,16 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
       agent: isSet(object.agent) ? globalThis.String(object.agent) : "",
       instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
       busy: isSet(object.busy) ? globalThis.Number(object.busy) : 0,
+      bySession: isSet(object.bySession)
+        ? globalThis.Boolean(object.bySession)
+        : isSet(object.by_session)
+        ? globalThis.Boolean(object.by_session)
+        : false,
+      brokenOff: isSet(object.brokenOff)
+        ? globalThis.Boolean(object.brokenOff)
+        : isSet(object.broken_off)
+        ? globalThis.Boolean(object.broken_off)
+        : false,
     };
   },
 
@@ -17585,6 +17627,12 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
     }
     if (message.busy !== 0) {
       obj.busy = Math.round(message.busy);
+    }
+    if (message.bySession !== false) {
+      obj.bySession = message.bySession;
+    }
+    if (message.brokenOff !== false) {
+      obj.brokenOff = message.brokenOff;
     }
     return obj;
   },
