@@ -17,7 +17,7 @@ import grpc
 from google.protobuf import json_format
 from hivebus.pool.v1 import pool_pb2
 from hivebus.registry.v1 import registry_pb2, registry_pb2_grpc
-from identity import Key
+from identity import Key, Keys
 from session import Session, later
 
 
@@ -26,7 +26,11 @@ class Cancelled(Exception):
 
 
 def work(task: "Attempt") -> dict:
-    """Does one task: gives its result, or raises. Ends soon when `task.ends` is set."""
+    """Does one task: gives its result, or raises. Ends soon when `task.ends` is set.
+
+    `task.leaves` is set while the agent is taken out of service: what is not done until then goes on elsewhere, from the last
+    checkpoint. Here each second is one, so there is nothing else to do.
+    """
     done = int(task.last or 0)
     task.log(f"shouting {task.payload['text']}" + (f", from second {done} on" if done else ""))
     for second in range(done, int(task.payload.get("seconds", 0))):
@@ -46,6 +50,7 @@ class Attempt:
         self.payload = json_format.MessageToDict(assignment.spec.payload)
         self.last = None  # the last checkpoint of the attempt before
         self.ends = threading.Event()
+        self.leaves = agent.leaves
         self.superseded = False  # it is another's by now: nothing is reported
         self.confirmed = False
         self.claimed_until = 0.0
@@ -69,24 +74,77 @@ class Attempt:
 
 
 class Agent:
-    def __init__(self, addresses: list[str], key: Key, swarm: str, name: str, kind: str, slots: int = 1):
+    def __init__(self, addresses: list[str], keys: Keys, swarm: str, name: str, kind: str, slots: int = 1):
+        self.addresses = addresses
+        self.keys = keys
         self.instance = secrets.token_hex(8)  # names this run of the agent
-        registration = pool_pb2.RegisterAgentRequest(
+        self.registration = pool_pb2.RegisterAgentRequest(
             swarm=swarm, name=name, type=kind, slots=slots, instance=self.instance
         )
-        self.session = Session(addresses, registration, lambda: key.token(swarm, name))
-        self.registration = registration
+        self.session = self.session_of(self.registration)
         self.lock = threading.Lock()
+        self.leaves = threading.Event()  # it is given nothing new, and what it runs has some time left
         self.attempts: dict[tuple[str, int], Attempt] = {}
 
+    def session_of(self, registration: pool_pb2.RegisterAgentRequest) -> Session:
+        key = self.keys.of(registration.swarm)
+        return Session(self.addresses, registration, lambda: key.token(registration.swarm, registration.name))
+
     def run(self) -> None:
+        """Works, in one swarm after the other where it is moved."""
+        move = self.serve()
+        while move:
+            print(f"moves to swarm {move.swarm}", flush=True)
+            here = self.registration
+            self.registration = pool_pb2.RegisterAgentRequest()
+            self.registration.CopyFrom(here)
+            self.registration.swarm, self.registration.name = move.swarm, move.name
+            self.registration.migration = move.migration
+            why = ""
+            try:
+                self.session = self.session_of(self.registration)
+                move = self.serve()
+            except (grpc.RpcError, OSError) as error:
+                why = error.details() if isinstance(error, grpc.RpcError) else str(error)
+            if why:
+                print(f"cannot move to swarm {move.swarm}: {why}", flush=True)
+                self.registration = here
+                self.session = self.session_of(here)
+                refusal = pool_pb2.CancelMigrationRequest(id=move.migration, reason=why[:256])
+                self.session.call(lambda _: None, cancel_migration=refusal)
+                move = self.serve()
+
+    def serve(self) -> pool_pb2.AgentMove | None:
+        """Works until the end, or until it shall go to another swarm."""
+        move = None
         for message in self.session.messages(lambda: len(self.attempts)):
             if message.HasField("opened"):
-                print("is ready", flush=True)
+                print(f"{self.registration.swarm}/{self.registration.name} is ready", flush=True)
             if message.HasField("inventory"):
                 self.compare(message.inventory)
+                self.heed(message.inventory)
+                if message.inventory.HasField("move") and not move:
+                    move = message.inventory.move
+                    threading.Thread(target=self.depart, daemon=True).start()
             for assignment in message.assignments:
                 self.take(assignment)
+        return move
+
+    def heed(self, inventory) -> None:
+        """Whether it is being taken out of service."""
+        if inventory.HasField("drain") == self.leaves.is_set():
+            return
+        if inventory.HasField("drain"):
+            print(f"is given nothing new: {inventory.drain.reason}", flush=True)
+            self.leaves.set()
+        else:
+            self.leaves.clear()
+
+    def depart(self) -> None:
+        """The pool counts nothing here any more: what still ends here ends first, so that it never meets its next attempt."""
+        while self.attempts:
+            time.sleep(0.05)
+        self.session.close()
 
     def stop(self) -> None:
         """Leaves the pool: what runs here is given to others."""
@@ -192,9 +250,9 @@ def register_swarm(address: str, key: Key, swarm: str) -> None:
 
 
 def main(addresses: str, key_file: str, swarm: str, name: str, kind: str, slots: str = "1") -> None:
-    key = Key.of(pathlib.Path(key_file))
-    register_swarm(addresses.split(",")[0], key, swarm)
-    agent = Agent(addresses.split(","), key, swarm, name, kind, int(slots))
+    keys = Keys(pathlib.Path(key_file), swarm)
+    register_swarm(addresses.split(",")[0], keys.of(swarm), swarm)
+    agent = Agent(addresses.split(","), keys, swarm, name, kind, int(slots))
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: threading.Thread(target=agent.stop).start())
     agent.run()

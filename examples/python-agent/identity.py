@@ -47,3 +47,21 @@ class Key:
         body = {"iss": owner, "sub": subject, "aud": self.federation, "iat": now, "exp": now + LIFETIME_S}
         signed = ".".join(base64url(json.dumps(part).encode()) for part in (head, body))
         return f"{signed}.{base64url(self.private.sign(signed.encode()))}"
+
+
+class Keys:
+    """The keys of swarms on this host: that of `swarm` in `file`, others beside it, with their names in place of its own."""
+
+    def __init__(self, file: pathlib.Path, swarm: str):
+        self.file = file
+        self.swarm = swarm
+        self.own = Key.of(file)
+
+    def of(self, swarm: str) -> Key:
+        """Raises FileNotFoundError when this host does not have it: then no agent of that swarm can be here."""
+        if swarm == self.swarm:
+            return self.own
+        file = self.file.with_name(self.file.name.replace(self.swarm, swarm))
+        if file == self.file or not file.exists():
+            raise FileNotFoundError(f"the key of swarm {swarm} is not at {file}")
+        return Key.of(file)

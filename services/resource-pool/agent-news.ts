@@ -5,7 +5,13 @@ import type { PoolShape } from './core/state.ts';
 const MOVED = 'it has moved to another swarm';
 
 export interface News {
-  readonly type: 'agent.registered' | 'agent.state' | 'agent.drained' | 'agent.removed';
+  readonly type:
+    | 'agent.registered'
+    | 'agent.state'
+    | 'agent.draining'
+    | 'agent.drained'
+    | 'agent.resumed'
+    | 'agent.removed';
   /** Whose it is; empty = of whichever there was. */
   readonly instance: string;
   /** For people. */
@@ -27,7 +33,8 @@ export class AgentNews implements Disposable {
           const { swarm = '', name = '', instance = '' } = data.agent ?? {};
           this.#tell(`${swarm}/${name}`, { type, instance, reason: '' });
         } else if (type === 'agent.state') this.#tell(data.agent, { type, ...data });
-        else if (type === 'agent.drained') this.#tell(data.agent, { type, instance: '', reason: '' });
+        else if (type === 'agent.draining' || type === 'agent.drained' || type === 'agent.resumed')
+          this.#tell(data.agent, { type, instance: '', reason: '' });
         else if (type === 'agent.removed') this.#tell(data.agent, { type, instance: '', reason: data.reason });
         else if (type === 'agent.migrated')
           this.#tell(data.from, { type: 'agent.removed', instance: '', reason: MOVED });

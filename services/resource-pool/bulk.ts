@@ -95,8 +95,13 @@ export async function reportTasks(
   return { reports: reported, revision: String(revision) };
 }
 
-/** The id of a task that was given none: the same at every repeat of its call, and nobody else's. */
-export function idOf({ client, counter }: RequestId, principal: Principal, place: number): string {
+/** The id of a task, or a group, that was given none: the same at every repeat of its call, and nobody else's. */
+export function idOf(
+  { client, counter }: RequestId,
+  principal: Principal,
+  place: number,
+  kind: 'task' | 'group' = 'task',
+): string {
   const text = `${describePrincipal(principal)} ${client} ${counter} ${place}`;
-  return `task-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+  return `${kind}-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
 }

@@ -45,6 +45,7 @@ export interface UnitOptions {
   readonly clock: Clock;
   readonly ignored: (why: HiveError, federation: string) => void;
   readonly metrics: SwarmMetrics;
+  readonly observe: Observe | undefined;
   readonly log: Log;
 }
 
@@ -124,7 +125,8 @@ export async function openFederation(
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });
-  const sessions = sessionApi({ nc, journal, api, news, clock, authenticate });
+  const { observe } = options;
+  const sessions = sessionApi({ nc, journal, api, news, clock, authenticate, observe });
   return { journal, liveness, api, sessions, [Symbol.asyncDispose]: close };
 }
 

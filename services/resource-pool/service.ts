@@ -56,7 +56,7 @@ export function createResourcePool(config: ResourcePoolConfig, deps: ServiceDeps
     const follower = followRegistry(nc, federation, { clock, observe, log });
     followers.set(federation, follower);
     const options = {
-      ...{ federation, nc, announcer, authenticate, pool, clock, log, metrics: swarmMetrics },
+      ...{ federation, nc, announcer, authenticate, pool, clock, log, metrics: swarmMetrics, observe },
       journal: config.journal ?? {},
       watching: {
         sampleMs: config.sampleMs ?? DEFAULT_SAMPLE_MS,

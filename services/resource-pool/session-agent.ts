@@ -194,19 +194,20 @@ export class SessionAgent {
     const { swarm, name, instance: own } = this.#registration;
     if (type === 'agent.removed') return this.#outbox.fail(removed(swarm, name, reason));
     if (instance !== own && type === 'agent.registered') return this.#outbox.fail(displaced(swarm, name));
-    if (type === 'agent.drained' || (instance === own && type === 'agent.state')) void this.compare();
+    if (instance === own ? type === 'agent.state' : type !== 'agent.registered' && type !== 'agent.state')
+      void this.compare();
   }
 
   /** False when it could not be asked now. */
   async #compareOnce(): Promise<boolean> {
     const { swarm, name, instance } = this.#registration;
     try {
-      const { assignments, move } = await this.#deps.api.listAssignments(
+      const { assignments, move, drain } = await this.#deps.api.listAssignments(
         { swarm, agent: name, instance },
         this.#call(),
       );
       const attempts = assignments.map(({ task, attempt, cancel }) => ({ task, attempt, cancel }));
-      this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0', move });
+      this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0', move, drain });
       for (const assignment of assignments) {
         if (assignment.spec) this.#outbox.assign(assignment, JSON.stringify(assignment).length);
       }

@@ -35,6 +35,16 @@ const ANSWERING: Answering = {
   },
   saveCheckpoint: async (request, { own }, { api }) => ({ saveCheckpoint: await api.saveCheckpoint(request, own) }),
   getCheckpoint: async (request, { own }, { api }) => ({ getCheckpoint: await api.getCheckpoint(request, own) }),
+  putArtefactPart: async (request, { own }, { api }) => ({ putArtefactPart: await api.putArtefactPart(request, own) }),
+  addArtefact: async (request, { own }, { api }) => ({ addArtefact: await api.addArtefact(request, own) }),
+  getTask: async (request, { own }, { api }) => ({ getTask: await api.getTask(request, own) }),
+  getGroup: async (request, { own }, { api }) => ({ getGroup: await api.getGroup(request, own) }),
+  submitGroup: async (given, { own, request }, { api }) => {
+    const id = given.id || idOf(request, own.principal, 0, 'group');
+    const submitted = await api.submitGroup({ ...given, id, idempotent: true }, own);
+    return { submitGroup: { ...submitted, created: submitted.created || given.id === '' } };
+  },
+  cancelMigration: async (request, { own }, { api }) => ({ cancelMigration: await api.cancelMigration(request, own) }),
   reportTask: async (request, { own }, { api }) => ({ reportTask: await api.reportTask(request, own) }),
   submitTask: async (given, { own, request }, { api }) => {
     const id = given.id || idOf(request, own.principal, 0);
@@ -52,8 +62,11 @@ const ANSWERING: Answering = {
   },
 };
 
+/** Which request a checked call has. */
+export const kindOf = (call: SessionCall): Kind => CALLS.find((name) => call[name] !== undefined) as Kind;
+
 export function answerCall(api: PoolApi, asked: Asked, agent: SessionAgent | undefined): Promise<Answer> {
-  const kind = CALLS.find((name) => asked.call[name] !== undefined) as Kind;
+  const kind = kindOf(asked.call);
   const answering = ANSWERING[kind] as Answering['reportTask'];
   return answering(asked.call[kind] as NonNullable<SessionCall['reportTask']>, asked, { api, agent });
 }

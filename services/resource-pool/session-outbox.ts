@@ -10,8 +10,8 @@ import type {
 
 /** Answers in one message, at most: each has a few KiB at most, a message 4 MiB. */
 const MAX_ANSWERS = 256;
-/** Of them checkpoints, which have up to 64 KiB of JSON each. */
-const MAX_CHECKPOINTS = 2;
+/** Of them large ones: two checkpoints, of up to 64 KiB of JSON each, or one task or group. */
+const MAX_LARGE = 2;
 /** With so many answers that were not taken, no more calls are. */
 const FULL = 1024;
 /** Assignments in one message, by the bytes of their JSON; as protobuf a list of small numbers is five times as long. */
@@ -129,10 +129,11 @@ export class SessionOutbox {
 
   /** How many of the answers one message has room for. */
   #fitting(): number {
-    let checkpoints = 0;
-    const end = this.#answers.findIndex(({ getCheckpoint }, i) => {
-      if (getCheckpoint) checkpoints++;
-      return checkpoints > MAX_CHECKPOINTS || i === MAX_ANSWERS;
+    let large = 0;
+    const end = this.#answers.findIndex(({ getCheckpoint, getTask, getGroup, submitGroup }, i) => {
+      if (getTask || getGroup || submitGroup) large += MAX_LARGE;
+      else if (getCheckpoint) large++;
+      return large > MAX_LARGE || i === MAX_ANSWERS;
     });
     return end < 0 ? MAX_ANSWERS : end;
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import type { Principal } from '../../libs/protocol/principal.ts';
+import { isBackground, type Observe, type Observed } from '../../libs/rpc/observe.ts';
 import type { SessionRequest, SessionResponse } from '../../libs/wire/hivebus/pool/v1/session.ts';
 import { type SessionDeps, sessionApi } from './session.ts';
 
@@ -20,6 +21,7 @@ class Stage {
   readonly good = new Map<string, Principal>([['first', code]]);
   /** Tokens that calls were made with. */
   readonly calls: string[] = [];
+  readonly observed: Observed[] = [];
   /** What the pool is about to answer. */
   answer: () => Promise<object> = async () => ({});
   readonly #timers = new Set<() => void>();
@@ -45,7 +47,11 @@ class Stage {
       if (principal) return principal;
       throw new HiveError('UNAUTHENTICATED', 'over', { reason: 'TOKEN_EXPIRED' });
     };
-    const deps = { clock, authenticate, api: { releaseLease } } as unknown as SessionDeps;
+    const observe: Observe = (info, run) => {
+      this.observed.push(info);
+      return run();
+    };
+    const deps = { clock, authenticate, observe, api: { releaseLease } } as unknown as SessionDeps;
     const { signal } = this.#abort;
     const trace = { traceparent: '', correlationId: 'c', hops: 0 };
     const who: Call = { federation: 'main', principal: code, token: 'first', trace, signal };
@@ -145,4 +151,16 @@ test('a server that stops ends it at once', async () => {
   stage.send(call(1));
   stage.break();
   await expect(stage.next()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('each call is observed by its kind, and in the trace that it names, if it names one', async () => {
+  const stage = await opened();
+  const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  const named = { number: '2', traceparent, releaseLease: { lease: 'l' } };
+  stage.send(call(1), { token: '', lines: [], calls: [named] });
+  while (stage.observed.length < 2) await stage.next();
+  const fullName = 'hivebus.pool.v1.PoolSessionService/Session/ReleaseLease';
+  const each = { side: 'server', transport: 'grpc', service: 'pool', method: 'Session.ReleaseLease', fullName };
+  expect(stage.observed).toMatchObject([each, { ...each, trace: { traceparent } }]);
+  expect(stage.observed.map(({ trace }) => isBackground(trace))).toEqual([true, false]);
 });

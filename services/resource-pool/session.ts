@@ -3,24 +3,26 @@ import type { Call, RequestId } from '../../libs/protocol/call.ts';
 import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
 import type { Api } from '../../libs/rpc/api.ts';
 import type { Authenticate } from '../../libs/rpc/authenticate.ts';
+import { BACKGROUND, fromActiveSpan, type Observe } from '../../libs/rpc/observe.ts';
 import { ownRequest } from '../../libs/rpc/server-call.ts';
-import type {
+import {
   PoolSessionServiceService,
-  SessionCall,
-  SessionRequest,
-  SessionResponse,
+  type SessionCall,
+  type SessionRequest,
+  type SessionResponse,
 } from '../../libs/wire/hivebus/pool/v1/session.ts';
 import { refusalOf } from './refusal.ts';
 import { SessionAgent, type SessionAgentDeps } from './session-agent.ts';
-import { type Asked, answerCall } from './session-calls.ts';
+import { type Asked, answerCall, kindOf } from './session-calls.ts';
 import { SessionOutbox } from './session-outbox.ts';
 import { requireToken } from './validation/bulk.ts';
-import { checkMessage, checkOpening } from './validation/session.ts';
+import { CALLS, checkMessage, checkOpening } from './validation/session.ts';
 
-export type SessionApi = Api<PoolSessionServiceService>;
+export type SessionApi = Api<typeof PoolSessionServiceService>;
 
 export interface SessionDeps extends SessionAgentDeps {
   readonly authenticate: Authenticate;
+  readonly observe?: Observe | undefined;
 }
 
 const DEFAULT_WINDOW = 64;
@@ -142,13 +144,25 @@ class Session implements Disposable {
     this.#unanswered.add(number);
     const asked: Asked = { call, own: this.#callOf(call.traceparent), request: this.#requestOf(number) };
     try {
-      const answer = await answerCall(this.#deps.api, asked, this.#agent);
+      const answer = await this.#observed(asked, (own) => answerCall(this.#deps.api, { ...asked, own }, this.#agent));
       this.#outbox.answer({ ...answer, number: call.number });
     } catch (error) {
       this.#outbox.answer({ number: call.number, refusal: refusalOf(error) });
     }
     this.#unanswered.delete(number);
     if (this.#unanswered.size === 0) this.#answered?.();
+  }
+
+  /**
+   * Each call is counted and timed by its kind. One that names a trace has its span there; all others would hang below the
+   * stream, which may live for days, so they have none.
+   */
+  #observed<T>({ call, own }: Asked, run: (own: Call) => Promise<T>): Promise<T> {
+    const { observe } = this.#deps;
+    if (!observe) return run(own);
+    const isTraced = call.traceparent !== '';
+    const info = { ...CALL, ...namesOf(call), federation: own.federation, trace: isTraced ? own.trace : BACKGROUND };
+    return observe(info, () => run(isTraced ? { ...own, trace: fromActiveSpan(own.trace) } : own));
   }
 
   /** A call as the one who is there now. */
@@ -184,6 +198,20 @@ class Session implements Disposable {
     });
   }
 }
+
+const CALL = { side: 'server', transport: 'grpc', service: 'pool' } as const;
+
+/** Of a call in spans and metrics, as if each kind were a method, e.g. `Session.ReportTask`. */
+const NAMES = new Map(
+  CALLS.map((kind) => {
+    const method = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+    return [
+      kind,
+      { method: `Session.${method}`, fullName: `${PoolSessionServiceService.session.path.slice(1)}/${method}` },
+    ];
+  }),
+);
+const namesOf = (call: SessionCall) => NAMES.get(kindOf(call)) as { method: string; fullName: string };
 
 const keyOf = (principal: Principal): string => ('key' in principal ? principal.key : '');
 const isSame = (a: Principal, b: Principal): boolean =>

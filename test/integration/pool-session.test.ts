@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assignmentSubject } from '../../libs/protocol/subjects.ts';
 import type { Swarm } from '../../libs/sdk/swarm.ts';
@@ -245,6 +246,55 @@ test('an agent stores checkpoints by its session, and the next attempt has the l
   expect((await session.answer(4)).refusal).toMatchObject({ code: 'ABORTED' });
   const got = await session.answer(5);
   expect(got.getCheckpoint?.checkpoint).toMatchObject({ number: 2, attempt: 1, data: 2 });
+});
+
+test('an attempt leaves files, has its work done by a group, and reads how a task ended', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id, attempt } = await working(code, open);
+  const content = Buffer.from('all is well');
+  const part = { ...attempt, name: 'report.txt', part: 0, data: content.toString('base64') };
+  const digest = `sha256:${createHash('sha256').update(content).digest('base64url')}`;
+  const artefact = { name: 'report.txt', mediaType: 'text/plain', bytes: content.length, digest, parts: 1, attempt: 0 };
+  session.call(2, { putArtefactPart: part });
+  expect((await session.answer(2)).putArtefactPart).toBeDefined();
+  session.call(3, { addArtefact: { ...attempt, artefact } });
+  expect((await session.answer(3)).addArtefact).toBeDefined();
+  const read: string[] = [];
+  for await (const each of hive.pool.readArtefact({ task: id, name: 'report.txt' })) read.push(each.data);
+  expect(Buffer.from(read.join(''), 'base64').toString()).toBe('all is well');
+
+  const plain = { script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '', capabilities: [] };
+  const spec: TaskSpec = { ...plain, swarm: code.name, type: 'other', payload: 1 };
+  const group = { swarm: code.name, title: '', strategy: 'GROUP_STRATEGY_PARALLEL', maxConcurrency: 0 } as const;
+  const submitGroup = {
+    ...{ id: '', idempotent: false, dryRun: false, tasks: [{ name: 'one', spec }] },
+    spec: { ...group, onFailure: 'FAILURE_POLICY_UNSPECIFIED' as const, phases: [] },
+  };
+  session.call(4, { submitGroup });
+  const submitted = (await session.answer(4)).submitGroup;
+  expect(submitted).toMatchObject({ created: true, group: { state: 'GROUP_STATE_RUNNING' } });
+  const [member = ''] = submitted?.tasks ?? [];
+  session.call(
+    5,
+    { getTask: { id: member, minRevision: '0', linearizable: false } },
+    { getGroup: { id: submitted?.group?.id ?? '', minRevision: '0', linearizable: false } },
+  );
+  expect((await session.answer(5)).getTask?.task).toMatchObject({ id: member, spec: { payload: 1 } });
+  expect((await session.answer(6)).getGroup?.group?.counts?.total).toBe(1);
+  session.call(7, { cancelMigration: { id: 'migration-none', reason: '' } });
+  expect((await session.answer(7)).refusal).toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('an agent that is taken out of service is told until when, and when it is back', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session } = await working(code, open);
+  const drain = () => session.received.findLast(({ inventory }) => inventory)?.inventory?.drain;
+  await code.hive.pool.drainAgent({ swarm: code.name, name: 'py', graceMs: 60_000, reason: 'upgrade' });
+  expect(await until(drain)).toMatchObject({ reason: 'upgrade', done: false });
+  await code.hive.pool.resumeAgent({ swarm: code.name, name: 'py' });
+  await until(() => drain() === undefined);
 });
 
 test("nobody listens in another agent's place", async () => {

@@ -1,6 +1,7 @@
-import type { Agent, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { timestamp } from '../../../libs/kernel/timestamps.ts';
+import type { Agent, AgentDrain, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { NO_LABELS, NONE, sparing } from './need.ts';
-import { type AgentRow, agentKey } from './rows.ts';
+import { type AgentRow, agentKey, type LameDuck } from './rows.ts';
 import { wholeAgent } from './whole-rows.ts';
 
 /** Agents as they are kept, and as events tell them. */
@@ -61,3 +62,11 @@ export const offerOf = (row: AgentRow): Agent => ({
 /** A drain is of one run of the agent, but a migration is of the agent. */
 const outlasts = ({ instance, lameDuck }: AgentRow, next: string): boolean =>
   instance === next || lameDuck?.migration !== undefined;
+
+/** A drain as agents and people are told of it. */
+export const drainView = ({ since, graceMs, isDrained, reason }: LameDuck): AgentDrain => ({
+  since: timestamp(since),
+  until: timestamp(since + graceMs),
+  done: isDrained,
+  reason,
+});

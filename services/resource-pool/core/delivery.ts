@@ -4,6 +4,7 @@ import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { TaskAssigned } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { Assignment } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent, requireService } from './access.ts';
+import { drainView } from './agent-rows.ts';
 import { moveOf } from './migrations.ts';
 import { type AttemptRow, agentKey, currentAttempt, type DeliveryRow, type TaskRow } from './rows.ts';
 import type { PoolShape, PoolState } from './state.ts';
@@ -71,6 +72,7 @@ export const deliveryCommands: Pick<Machine<PoolShape>['commands'], 'listAssignm
         assignments: assignmentsOf(state, agent.key, ctx.epoch),
         revision: String(ctx.revision),
         move: moveOf(state, agent),
+        drain: agent.lameDuck && drainView(agent.lameDuck),
       }),
     };
   },

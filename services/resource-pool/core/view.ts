@@ -1,7 +1,6 @@
 import { timestamp as time } from '../../../libs/kernel/timestamps.ts';
 import type {
   Agent,
-  AgentDrain,
   AgentRequest,
   Attempt,
   Checkpoint,
@@ -11,6 +10,7 @@ import type {
   Task,
   TaskArtefacts,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { drainView } from './agent-rows.ts';
 import { budgetUse } from './budget.ts';
 import { obstaclesText, otherTypesText } from './candidates.ts';
 import { claimOver } from './claim.ts';
@@ -23,7 +23,6 @@ import {
   type AttemptRow,
   type CheckpointRow,
   isDelayed,
-  type LameDuck,
   type LeaseRow,
   type MeasureRow,
   type MigrationRow,
@@ -58,13 +57,6 @@ export const agentView = (row: AgentRow, state: PoolState): Agent => ({
   cost: row.cost,
   performance: performanceView(state.measures.get(row.key)),
   ...(row.lameDuck ? { drain: drainView(row.lameDuck) } : {}),
-});
-
-const drainView = ({ since, graceMs, isDrained, reason }: LameDuck): AgentDrain => ({
-  since: time(since),
-  until: time(since + graceMs),
-  done: isDrained,
-  reason,
 });
 
 const performanceView = (row: MeasureRow | undefined): Performance | undefined =>

@@ -12,7 +12,8 @@ const MAX_LINES = 1024;
 /** The requests of which a call has exactly one. */
 export const CALLS = [
   ...(['confirmAssignment', 'reportTask', 'submitTask', 'requestAgent', 'renewLease', 'releaseLease'] as const),
-  ...(['deregisterAgent', 'saveCheckpoint', 'getCheckpoint'] as const),
+  ...(['deregisterAgent', 'saveCheckpoint', 'getCheckpoint', 'putArtefactPart', 'addArtefact', 'getTask'] as const),
+  ...(['submitGroup', 'getGroup', 'cancelMigration'] as const),
 ] as const;
 
 export function checkOpening({ open }: SessionRequest): SessionOpen {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../../libs/testkit/until.ts';
@@ -105,5 +105,44 @@ test.skipIf(python === '')('when the server is killed and comes back, it goes on
   const task = await inState(id, 'SUCCEEDED');
   expect(task.result).toEqual({ text: 'STEADY' });
   expect(await inState(await submit({ text: 'again' }), 'SUCCEEDED')).toMatchObject({ result: { text: 'AGAIN' } });
+  await leaves(started);
+});
+
+/** Registers a swarm with a key of this host. */
+async function joined(swarm: string): Promise<string> {
+  expect((await playground.run(['federation', 'join', '--swarm', swarm])).code).toBe(0);
+  return join(playground.folder, '.hivebus', 'keys', `swarm-main-${swarm}.key`);
+}
+
+test.skipIf(python === '')(
+  'it stays where it is when its host does not have the key of the swarm that it shall go to',
+  async () => {
+    const key = await joined('elsewhere');
+    renameSync(key, `${key}.away`);
+    const started = await agent('settled');
+    await playground.run(['agent', 'migrate', 'py/settled', '--to', 'elsewhere']);
+    await until(
+      () => started.said().includes(`cannot move to swarm elsewhere: the key of swarm elsewhere`),
+      PATIENCE_MS,
+    );
+    const task = await inState(await submit({ text: 'here' }), 'SUCCEEDED');
+    expect(task.attempts.map(({ agent: by }) => by)).toEqual(['py/settled']);
+    await leaves(started);
+  },
+);
+
+test.skipIf(python === '')('moved to another swarm, its task goes on there from the last checkpoint', async () => {
+  await joined('there');
+  const started = await agent('mover');
+  const id = await submit({ text: 'far', seconds: 20 }, '--resume');
+  await until(async () => ((await taskOf(id)).checkpoint?.number ?? 0) > 1, PATIENCE_MS);
+  await playground.run(['agent', 'migrate', 'py/mover', '--to', 'there', '--grace', '1s']);
+  await until(() => started.said().includes('is given nothing new: it moves to swarm there'), PATIENCE_MS);
+  await until(() => started.said().includes('there/mover is ready'), PATIENCE_MS);
+  const task = await inState(id, 'SUCCEEDED');
+  expect(task.result).toEqual({ text: 'FAR' });
+  expect(task.attempts.map(({ agent: by }) => by)).toEqual(['py/mover', 'there/mover']);
+  const { stdout } = await playground.run(['task', 'logs', id]);
+  expect(stdout).toMatch(/^shouting far\nshouting far, from second \d+ on\n$/);
   await leaves(started);
 });

@@ -2245,7 +2245,11 @@ export interface ListAssignmentsResponse {
   /** The pool's revision of this answer. */
   revision: string;
   /** Set when it shall register in another swarm now. */
-  move?: AgentMove | undefined;
+  move?:
+    | AgentMove
+    | undefined;
+  /** Set while it is taken out of service: what it runs has until then to end, or to store a checkpoint. */
+  drain?: AgentDrain | undefined;
 }
 
 export interface ConfirmAssignmentRequest {
@@ -16099,7 +16103,7 @@ export const ListAssignmentsRequest: MessageFns<ListAssignmentsRequest> = {
 };
 
 function createBaseListAssignmentsResponse(): ListAssignmentsResponse {
-  return { assignments: [], revision: "0", move: undefined };
+  return { assignments: [], revision: "0", move: undefined, drain: undefined };
 }
 
 export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
@@ -16112,6 +16116,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.move !== undefined) {
       AgentMove.encode(message.move, writer.uint32(26).fork()).join();
+    }
+    if (message.drain !== undefined) {
+      AgentDrain.encode(message.drain, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -16153,6 +16160,14 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
             message.move = AgentMove.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.drain = AgentDrain.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16172,6 +16187,7 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
         : [],
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
       move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
+      drain: isSet(object.drain) ? AgentDrain.fromJSON(object.drain) : undefined,
     };
   },
 
@@ -16185,6 +16201,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.move !== undefined) {
       obj.move = AgentMove.toJSON(message.move);
+    }
+    if (message.drain !== undefined) {
+      obj.drain = AgentDrain.toJSON(message.drain);
     }
     return obj;
   },

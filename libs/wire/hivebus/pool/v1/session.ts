@@ -18,16 +18,27 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
+  AddArtefactRequest,
+  AddArtefactResponse,
   Agent,
+  AgentDrain,
   AgentMove,
   Assignment,
+  CancelMigrationRequest,
+  CancelMigrationResponse,
   ConfirmAssignmentRequest,
   ConfirmAssignmentResponse,
   DeregisterAgentRequest,
   DeregisterAgentResponse,
   GetCheckpointRequest,
   GetCheckpointResponse,
+  GetGroupRequest,
+  GetGroupResponse,
+  GetTaskRequest,
+  GetTaskResponse,
   LogLine,
+  PutArtefactPartRequest,
+  PutArtefactPartResponse,
   Refusal,
   RegisterAgentRequest,
   ReleaseLeaseRequest,
@@ -40,6 +51,8 @@ import {
   RequestAgentResponse,
   SaveCheckpointRequest,
   SaveCheckpointResponse,
+  SubmitGroupRequest,
+  SubmitGroupResponse,
   SubmitTaskRequest,
   SubmittedTask,
 } from "./pool.ts";
@@ -133,7 +146,31 @@ export interface SessionCall {
     | SaveCheckpointRequest
     | undefined;
   /** See ResourcePoolService.GetCheckpoint. */
-  getCheckpoint?: GetCheckpointRequest | undefined;
+  getCheckpoint?:
+    | GetCheckpointRequest
+    | undefined;
+  /** See ResourcePoolService.PutArtefactPart and AddArtefact: files that an attempt leaves, and results over 256 KiB. */
+  putArtefactPart?:
+    | PutArtefactPartRequest
+    | undefined;
+  /** See ResourcePoolService.AddArtefact. */
+  addArtefact?:
+    | AddArtefactRequest
+    | undefined;
+  /** See ResourcePoolService.GetTask: what a task was submitted for, and how those ended that an attempt depends on. */
+  getTask?:
+    | GetTaskRequest
+    | undefined;
+  /** See ResourcePoolService.SubmitGroup. Without an id it gets one that follows from client and number. */
+  submitGroup?:
+    | SubmitGroupRequest
+    | undefined;
+  /** See ResourcePoolService.GetGroup. */
+  getGroup?:
+    | GetGroupRequest
+    | undefined;
+  /** See ResourcePoolService.CancelMigration: an agent that cannot go where it shall says so. */
+  cancelMigration?: CancelMigrationRequest | undefined;
 }
 
 export interface SessionResponse {
@@ -205,7 +242,31 @@ export interface SessionAnswer {
     | SaveCheckpointResponse
     | undefined;
   /** To get_checkpoint. */
-  getCheckpoint?: GetCheckpointResponse | undefined;
+  getCheckpoint?:
+    | GetCheckpointResponse
+    | undefined;
+  /** To put_artefact_part. */
+  putArtefactPart?:
+    | PutArtefactPartResponse
+    | undefined;
+  /** To add_artefact. */
+  addArtefact?:
+    | AddArtefactResponse
+    | undefined;
+  /** To get_task. */
+  getTask?:
+    | GetTaskResponse
+    | undefined;
+  /** To submit_group. */
+  submitGroup?:
+    | SubmitGroupResponse
+    | undefined;
+  /** To get_group. */
+  getGroup?:
+    | GetGroupResponse
+    | undefined;
+  /** To cancel_migration. */
+  cancelMigration?: CancelMigrationResponse | undefined;
 }
 
 /** All that an agent's instance has been given and not yet reported. */
@@ -218,7 +279,14 @@ export interface SessionInventory {
    * Set when the agent shall move to another swarm: open a session as the agent there, with that swarm's key, the same
    * instance and the migration's id, and close this one.
    */
-  move?: AgentMove | undefined;
+  move?:
+    | AgentMove
+    | undefined;
+  /**
+   * Set while the agent is taken out of service: it is given nothing new, and what it runs has until then to end, or to store
+   * a checkpoint; then it is given to others.
+   */
+  drain?: AgentDrain | undefined;
 }
 
 /** An attempt that an agent has. */
@@ -531,6 +599,12 @@ function createBaseSessionCall(): SessionCall {
     deregisterAgent: undefined,
     saveCheckpoint: undefined,
     getCheckpoint: undefined,
+    putArtefactPart: undefined,
+    addArtefact: undefined,
+    getTask: undefined,
+    submitGroup: undefined,
+    getGroup: undefined,
+    cancelMigration: undefined,
   };
 }
 
@@ -568,6 +642,24 @@ export const SessionCall: MessageFns<SessionCall> = {
     }
     if (message.getCheckpoint !== undefined) {
       GetCheckpointRequest.encode(message.getCheckpoint, writer.uint32(90).fork()).join();
+    }
+    if (message.putArtefactPart !== undefined) {
+      PutArtefactPartRequest.encode(message.putArtefactPart, writer.uint32(98).fork()).join();
+    }
+    if (message.addArtefact !== undefined) {
+      AddArtefactRequest.encode(message.addArtefact, writer.uint32(106).fork()).join();
+    }
+    if (message.getTask !== undefined) {
+      GetTaskRequest.encode(message.getTask, writer.uint32(114).fork()).join();
+    }
+    if (message.submitGroup !== undefined) {
+      SubmitGroupRequest.encode(message.submitGroup, writer.uint32(122).fork()).join();
+    }
+    if (message.getGroup !== undefined) {
+      GetGroupRequest.encode(message.getGroup, writer.uint32(130).fork()).join();
+    }
+    if (message.cancelMigration !== undefined) {
+      CancelMigrationRequest.encode(message.cancelMigration, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -673,6 +765,54 @@ export const SessionCall: MessageFns<SessionCall> = {
             message.getCheckpoint = GetCheckpointRequest.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.putArtefactPart = PutArtefactPartRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.addArtefact = AddArtefactRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.getTask = GetTaskRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.submitGroup = SubmitGroupRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.getGroup = GetGroupRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.cancelMigration = CancelMigrationRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -734,6 +874,36 @@ export const SessionCall: MessageFns<SessionCall> = {
         : isSet(object.get_checkpoint)
         ? GetCheckpointRequest.fromJSON(object.get_checkpoint)
         : undefined,
+      putArtefactPart: isSet(object.putArtefactPart)
+        ? PutArtefactPartRequest.fromJSON(object.putArtefactPart)
+        : isSet(object.put_artefact_part)
+        ? PutArtefactPartRequest.fromJSON(object.put_artefact_part)
+        : undefined,
+      addArtefact: isSet(object.addArtefact)
+        ? AddArtefactRequest.fromJSON(object.addArtefact)
+        : isSet(object.add_artefact)
+        ? AddArtefactRequest.fromJSON(object.add_artefact)
+        : undefined,
+      getTask: isSet(object.getTask)
+        ? GetTaskRequest.fromJSON(object.getTask)
+        : isSet(object.get_task)
+        ? GetTaskRequest.fromJSON(object.get_task)
+        : undefined,
+      submitGroup: isSet(object.submitGroup)
+        ? SubmitGroupRequest.fromJSON(object.submitGroup)
+        : isSet(object.submit_group)
+        ? SubmitGroupRequest.fromJSON(object.submit_group)
+        : undefined,
+      getGroup: isSet(object.getGroup)
+        ? GetGroupRequest.fromJSON(object.getGroup)
+        : isSet(object.get_group)
+        ? GetGroupRequest.fromJSON(object.get_group)
+        : undefined,
+      cancelMigration: isSet(object.cancelMigration)
+        ? CancelMigrationRequest.fromJSON(object.cancelMigration)
+        : isSet(object.cancel_migration)
+        ? CancelMigrationRequest.fromJSON(object.cancel_migration)
+        : undefined,
     };
   },
 
@@ -771,6 +941,24 @@ export const SessionCall: MessageFns<SessionCall> = {
     }
     if (message.getCheckpoint !== undefined) {
       obj.getCheckpoint = GetCheckpointRequest.toJSON(message.getCheckpoint);
+    }
+    if (message.putArtefactPart !== undefined) {
+      obj.putArtefactPart = PutArtefactPartRequest.toJSON(message.putArtefactPart);
+    }
+    if (message.addArtefact !== undefined) {
+      obj.addArtefact = AddArtefactRequest.toJSON(message.addArtefact);
+    }
+    if (message.getTask !== undefined) {
+      obj.getTask = GetTaskRequest.toJSON(message.getTask);
+    }
+    if (message.submitGroup !== undefined) {
+      obj.submitGroup = SubmitGroupRequest.toJSON(message.submitGroup);
+    }
+    if (message.getGroup !== undefined) {
+      obj.getGroup = GetGroupRequest.toJSON(message.getGroup);
+    }
+    if (message.cancelMigration !== undefined) {
+      obj.cancelMigration = CancelMigrationRequest.toJSON(message.cancelMigration);
     }
     return obj;
   },
@@ -992,6 +1180,12 @@ function createBaseSessionAnswer(): SessionAnswer {
     deregisterAgent: undefined,
     saveCheckpoint: undefined,
     getCheckpoint: undefined,
+    putArtefactPart: undefined,
+    addArtefact: undefined,
+    getTask: undefined,
+    submitGroup: undefined,
+    getGroup: undefined,
+    cancelMigration: undefined,
   };
 }
 
@@ -1029,6 +1223,24 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
     }
     if (message.getCheckpoint !== undefined) {
       GetCheckpointResponse.encode(message.getCheckpoint, writer.uint32(90).fork()).join();
+    }
+    if (message.putArtefactPart !== undefined) {
+      PutArtefactPartResponse.encode(message.putArtefactPart, writer.uint32(98).fork()).join();
+    }
+    if (message.addArtefact !== undefined) {
+      AddArtefactResponse.encode(message.addArtefact, writer.uint32(106).fork()).join();
+    }
+    if (message.getTask !== undefined) {
+      GetTaskResponse.encode(message.getTask, writer.uint32(114).fork()).join();
+    }
+    if (message.submitGroup !== undefined) {
+      SubmitGroupResponse.encode(message.submitGroup, writer.uint32(122).fork()).join();
+    }
+    if (message.getGroup !== undefined) {
+      GetGroupResponse.encode(message.getGroup, writer.uint32(130).fork()).join();
+    }
+    if (message.cancelMigration !== undefined) {
+      CancelMigrationResponse.encode(message.cancelMigration, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -1134,6 +1346,54 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
             message.getCheckpoint = GetCheckpointResponse.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.putArtefactPart = PutArtefactPartResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.addArtefact = AddArtefactResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.getTask = GetTaskResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.submitGroup = SubmitGroupResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.getGroup = GetGroupResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.cancelMigration = CancelMigrationResponse.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1195,6 +1455,36 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
         : isSet(object.get_checkpoint)
         ? GetCheckpointResponse.fromJSON(object.get_checkpoint)
         : undefined,
+      putArtefactPart: isSet(object.putArtefactPart)
+        ? PutArtefactPartResponse.fromJSON(object.putArtefactPart)
+        : isSet(object.put_artefact_part)
+        ? PutArtefactPartResponse.fromJSON(object.put_artefact_part)
+        : undefined,
+      addArtefact: isSet(object.addArtefact)
+        ? AddArtefactResponse.fromJSON(object.addArtefact)
+        : isSet(object.add_artefact)
+        ? AddArtefactResponse.fromJSON(object.add_artefact)
+        : undefined,
+      getTask: isSet(object.getTask)
+        ? GetTaskResponse.fromJSON(object.getTask)
+        : isSet(object.get_task)
+        ? GetTaskResponse.fromJSON(object.get_task)
+        : undefined,
+      submitGroup: isSet(object.submitGroup)
+        ? SubmitGroupResponse.fromJSON(object.submitGroup)
+        : isSet(object.submit_group)
+        ? SubmitGroupResponse.fromJSON(object.submit_group)
+        : undefined,
+      getGroup: isSet(object.getGroup)
+        ? GetGroupResponse.fromJSON(object.getGroup)
+        : isSet(object.get_group)
+        ? GetGroupResponse.fromJSON(object.get_group)
+        : undefined,
+      cancelMigration: isSet(object.cancelMigration)
+        ? CancelMigrationResponse.fromJSON(object.cancelMigration)
+        : isSet(object.cancel_migration)
+        ? CancelMigrationResponse.fromJSON(object.cancel_migration)
+        : undefined,
     };
   },
 
@@ -1233,12 +1523,30 @@ export const SessionAnswer: MessageFns<SessionAnswer> = {
     if (message.getCheckpoint !== undefined) {
       obj.getCheckpoint = GetCheckpointResponse.toJSON(message.getCheckpoint);
     }
+    if (message.putArtefactPart !== undefined) {
+      obj.putArtefactPart = PutArtefactPartResponse.toJSON(message.putArtefactPart);
+    }
+    if (message.addArtefact !== undefined) {
+      obj.addArtefact = AddArtefactResponse.toJSON(message.addArtefact);
+    }
+    if (message.getTask !== undefined) {
+      obj.getTask = GetTaskResponse.toJSON(message.getTask);
+    }
+    if (message.submitGroup !== undefined) {
+      obj.submitGroup = SubmitGroupResponse.toJSON(message.submitGroup);
+    }
+    if (message.getGroup !== undefined) {
+      obj.getGroup = GetGroupResponse.toJSON(message.getGroup);
+    }
+    if (message.cancelMigration !== undefined) {
+      obj.cancelMigration = CancelMigrationResponse.toJSON(message.cancelMigration);
+    }
     return obj;
   },
 };
 
 function createBaseSessionInventory(): SessionInventory {
-  return { attempts: [], epoch: "0", move: undefined };
+  return { attempts: [], epoch: "0", move: undefined, drain: undefined };
 }
 
 export const SessionInventory: MessageFns<SessionInventory> = {
@@ -1251,6 +1559,9 @@ export const SessionInventory: MessageFns<SessionInventory> = {
     }
     if (message.move !== undefined) {
       AgentMove.encode(message.move, writer.uint32(26).fork()).join();
+    }
+    if (message.drain !== undefined) {
+      AgentDrain.encode(message.drain, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1292,6 +1603,14 @@ export const SessionInventory: MessageFns<SessionInventory> = {
             message.move = AgentMove.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.drain = AgentDrain.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1311,6 +1630,7 @@ export const SessionInventory: MessageFns<SessionInventory> = {
         : [],
       epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "0",
       move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
+      drain: isSet(object.drain) ? AgentDrain.fromJSON(object.drain) : undefined,
     };
   },
 
@@ -1324,6 +1644,9 @@ export const SessionInventory: MessageFns<SessionInventory> = {
     }
     if (message.move !== undefined) {
       obj.move = AgentMove.toJSON(message.move);
+    }
+    if (message.drain !== undefined) {
+      obj.drain = AgentDrain.toJSON(message.drain);
     }
     return obj;
   },
