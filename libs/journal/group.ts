@@ -1,4 +1,4 @@
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import type { Call, RequestId } from '../protocol/call.ts';
 import type { Ctx, Decision, EventOf, Shape } from '../protocol/machine.ts';
@@ -207,7 +207,12 @@ export class Group<M extends Shape, Soft> {
     });
   }
 
+  /**
+   * A refusal is an answer that rests on the state, and is kept. One that only says that there is no room now promises
+   * nothing: it is told at once and costs no record, so that what is too much does not keep the rest from being done.
+   */
   #refuse(waiting: Waiting, principal: Principal, request: Digested | undefined, error: HiveError): void {
+    if (isForWantOfRoom(error)) return waiting.settle({ error });
     if (request) {
       const x = error.toJSON();
       const kept = { n: waiting.name, h: request.digest, x };

@@ -4,6 +4,7 @@ import type { Table } from '../kernel/table.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import { AnonymousReads } from './anonymous-reads.ts';
 import { Group, type Waiting } from './group.ts';
+import { Lanes } from './lanes.ts';
 import type { Announcer, Envelope, Log, Observer, Sabotage } from './ports.ts';
 import { encodeGroup } from './record.ts';
 import type { Replica } from './replica.ts';
@@ -54,8 +55,7 @@ export class Leader<M extends Shape> {
   readonly #sabotage: Sabotage;
   readonly #tables: readonly Table<unknown>[];
   readonly #anonymous: AnonymousReads;
-  #queue: Waiting[] = [];
-  #head = 0;
+  readonly #lanes: Lanes;
   #inFlight: Group<M, M['soft']> | undefined;
   #afterCommit: (() => void)[] = [];
   #scheduled = false;
@@ -73,6 +73,8 @@ export class Leader<M extends Shape> {
     this.#sabotage = sabotage;
     this.#tables = Object.values(this.#machine.tables(replica.state));
     for (const table of this.#tables) table.stage();
+    const { service, newWork = new Set<string>() } = this.#machine;
+    this.#lanes = new Lanes(deps.clock, service, newWork, deps.settings.maxQueue);
     this.#anonymous = new AnonymousReads(deps.clock, () => this.#schedule());
     this.#timeBase = Math.max(replica.time, deps.clock.now());
     this.#monotonicBase = deps.clock.monotonic();
@@ -93,11 +95,8 @@ export class Leader<M extends Shape> {
   submit(waiting: Waiting): void {
     if (this.#ended) return waiting.settle({ error: leaderChanged() });
     if (this.#full) return waiting.settle({ error: this.#full });
-    if (this.#queue.length - this.#head >= this.#deps.settings.maxQueue) {
-      return waiting.settle({ error: queueFull(this.#machine.service, this.#deps.settings.maxQueue) });
-    }
     if (AnonymousReads.isOne(waiting)) this.#anonymous.add(waiting);
-    else this.#queue.push(waiting);
+    else this.#enqueue(waiting);
     this.#schedule();
   }
 
@@ -122,11 +121,7 @@ export class Leader<M extends Shape> {
 
   /** Resolves when nothing waits and nothing is in flight, or nothing will come of it. */
   async drained(): Promise<void> {
-    while (
-      !this.#ended &&
-      !this.#full &&
-      (this.#inFlight || this.#queue.length > this.#head || this.#anonymous.size > 0)
-    ) {
+    while (!this.#ended && !this.#full && (this.#inFlight || this.#lanes.size + this.#anonymous.size > 0)) {
       await new Promise<void>((resolve) => this.#afterCommit.push(resolve));
     }
   }
@@ -138,11 +133,16 @@ export class Leader<M extends Shape> {
     this.#timer?.[Symbol.dispose]();
     // A state that is ahead of the journal is thrown away; another is what a standby goes on with.
     if (!this.#inFlight) for (const table of this.#tables) table.unstage();
-    const waiting = [...this.#takeQueue(), ...this.#anonymous.takeAll()];
+    const waiting = [...this.#lanes.takeAll(), ...this.#anonymous.takeAll()];
     this.#inFlight?.fail(error);
     this.#inFlight = undefined;
     for (const one of waiting) one.settle({ error: leaderChanged() });
     this.#runAfterCommit();
+  }
+
+  #enqueue(waiting: Waiting): void {
+    const error = this.#lanes.add(waiting);
+    if (error) waiting.settle({ error });
   }
 
   #schedule(): void {
@@ -156,8 +156,8 @@ export class Leader<M extends Shape> {
 
   #flush(): void {
     if (this.#inFlight || this.#ended) return;
-    this.#queue.push(...this.#anonymous.take(this.#head < this.#queue.length));
-    if (this.#head === this.#queue.length) return;
+    for (const reader of this.#anonymous.take(this.#lanes.size > 0)) this.#enqueue(reader);
+    if (this.#lanes.size === 0) return;
     const group = this.#gather();
     if (!group) return;
     if (group.empty) {
@@ -191,28 +191,27 @@ export class Leader<M extends Shape> {
   /** Undefined when an event could not be applied, a defect: the state is thrown away with everything in the group. */
   #gather(): Group<M, M['soft']> | undefined {
     const group = new Group<M, M['soft']>(this.#replica, this.#deps.soft, this.now(), this.#deps.settings);
-    while (this.#head < this.#queue.length && !group.full) {
-      const next = this.#queue[this.#head] as Waiting;
+    let isBroken = false;
+    this.#lanes.gather((next) => {
+      if (isBroken || group.full) return false;
       try {
-        if (next.call.signal.aborted) next.settle({ error: gaveUp() });
-        else if (!group.take(next)) break;
+        if (!next.call.signal.aborted) return group.take(next);
+        next.settle({ error: gaveUp() });
       } catch (cause) {
-        return this.#defect(group, next, HiveError.from(cause));
+        isBroken = true;
+        this.#defect(group, next, HiveError.from(cause));
       }
-      this.#head++;
-    }
-    if (this.#head === this.#queue.length || this.#head > 8192) this.#queue = [...this.#takeQueue()];
-    return group;
+      return true;
+    });
+    return isBroken ? undefined : group;
   }
 
-  #defect(group: Group<M, M['soft']>, culprit: Waiting, error: HiveError): undefined {
+  #defect(group: Group<M, M['soft']>, culprit: Waiting, error: HiveError): void {
     this.#deps.observer.log('error', `an event of ${culprit.name} could not be applied`, { why: error.message });
-    this.#head++;
     culprit.settle({ error });
     group.fail(leaderChanged());
     this.#inFlight = group; // the state is ahead of the journal
     this.#deps.deposed(true);
-    return undefined;
   }
 
   #commit(group: Group<M, M['soft']>): void {
@@ -267,14 +266,7 @@ export class Leader<M extends Shape> {
   #refuseAll(error: HiveError): void {
     this.#full = error;
     this.#inFlight?.fail(error);
-    for (const one of [...this.#takeQueue(), ...this.#anonymous.takeAll()]) one.settle({ error });
-  }
-
-  #takeQueue(): readonly Waiting[] {
-    const waiting = this.#queue.slice(this.#head);
-    this.#queue = [];
-    this.#head = 0;
-    return waiting;
+    for (const one of [...this.#lanes.takeAll(), ...this.#anonymous.takeAll()]) one.settle({ error });
   }
 
   #runAfterCommit(): void {
@@ -303,13 +295,6 @@ export class Leader<M extends Shape> {
     });
   }
 }
-
-const queueFull = (service: string, limit: number): HiveError =>
-  new HiveError('RESOURCE_EXHAUSTED', `${service} has ${limit} commands waiting; try again later`, {
-    retryable: true,
-    retryAfterMs: 100,
-    reason: 'QUEUE_FULL',
-  });
 
 /** It may have been done, and nobody here can tell. */
 export const outcomeUnknown = (): HiveError =>

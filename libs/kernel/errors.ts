@@ -91,6 +91,12 @@ export class HiveError extends Error {
   }
 }
 
+/**
+ * Was it refused only because there is no room for it now? Then nothing was done, nothing of it is kept, and the same may be
+ * taken later.
+ */
+export const isForWantOfRoom = ({ code, retryable }: HiveError): boolean => code === 'RESOURCE_EXHAUSTED' && retryable;
+
 /** INVALID_ARGUMENT with every fault at once. */
 export function invalid(violations: readonly Violation[]): HiveError {
   const text = violations.map((v) => `${v.field}: ${v.value} ${v.rule}`).join('; ');

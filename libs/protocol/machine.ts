@@ -84,6 +84,8 @@ export interface Effect {
 export interface Machine<M extends Shape> {
   /** The service's name in subjects and streams, e.g. `pool`. */
   readonly service: string;
+  /** Commands that bring new work. They wait behind all others, and are refused when more of them come than can be done. */
+  readonly newWork?: ReadonlySet<keyof M['commands'] & string>;
   readonly init: () => M['state'];
   /** The durable tables by name. Everything else in the state is derived from them. */
   readonly tables: (state: M['state']) => Readonly<Record<string, Table<unknown>>>;

@@ -3,7 +3,8 @@ import { HiveError } from '../kernel/errors.ts';
 import { backoffMs, mayRetry } from './backoff.ts';
 
 const patience = { timeoutMs: 10_000, briefMs: 2000 };
-const retried = (error: HiveError, elapsedMs = 0): boolean => mayRetry(error, elapsedMs, 100, patience);
+const retried = (error: HiveError, elapsedMs = 0, wasRepeated = false): boolean =>
+  mayRetry(error, elapsedMs, 100, patience, wasRepeated);
 
 test('what may pass is asked for again until it is too late; what passes at once or never, for a moment', () => {
   const changed = new HiveError('UNAVAILABLE', 'the leader changed', { reason: 'LEADER_CHANGED' });
@@ -17,6 +18,13 @@ test('that too much was asked is for the caller to know; but a server without a 
   const refused = (reason: string) => new HiveError('RESOURCE_EXHAUSTED', 'too much', { retryable: true, reason });
   expect(retried(refused('QUEUE_FULL'))).toBe(false);
   expect(retried(refused('OVERLOADED'))).toBe(true);
+});
+
+test('that there is no room is said of one message: of a call that was sent again it settles nothing', () => {
+  const full = new HiveError('RESOURCE_EXHAUSTED', 'full', { retryable: true, reason: 'OVER_LIMIT' });
+  expect([retried(full), retried(full, 0, true), retried(full, 9900, true)]).toEqual([false, true, false]);
+  const never = new HiveError('RESOURCE_EXHAUSTED', 'larger than the bus carries', { retryable: false });
+  expect(retried(never, 0, true)).toBe(false);
 });
 
 test('the pause doubles from 20 to 500 ms, between half and all of it, and is not shorter than the server says', () => {

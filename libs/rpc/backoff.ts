@@ -1,4 +1,4 @@
-import type { HiveError } from '../kernel/errors.ts';
+import { type HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 
 const FIRST_MS = 20;
@@ -20,15 +20,32 @@ export interface Patience {
   readonly briefMs: number;
 }
 
+/** Nothing of it was begun, for want of a place that is free again within milliseconds. */
+const isOverloaded = ({ code, reason }: HiveError): boolean => code === 'RESOURCE_EXHAUSTED' && reason === 'OVERLOADED';
+
 /**
  * Too much was asked: that is for the caller to know, at once and with the hint when to ask again. A repeat of ours would
- * have the same request id, to which a journal gives the same refusal, and would only add to what is too much. But what a
- * server did not even begin, for want of a place, is free again within milliseconds.
+ * only add to what is too much.
  */
-const isForCaller = ({ code, reason }: HiveError): boolean => code === 'RESOURCE_EXHAUSTED' && reason !== 'OVERLOADED';
+const isForCaller = (error: HiveError): boolean => error.code === 'RESOURCE_EXHAUSTED' && !isOverloaded(error);
+
+/**
+ * Does this refusal leave open what becomes of the call? That there is no room is said of one message and is not kept: of a
+ * call that was sent more than once, another one may still be taken. So it is asked again, under the same request id, which
+ * gets the first answer if there is one.
+ */
+export const leavesOpen = (error: HiveError, wasRepeated: boolean): boolean =>
+  wasRepeated && isForWantOfRoom(error) && !isOverloaded(error);
 
 /** May a call that has taken `elapsedMs` be tried again after `delayMs`? */
-export function mayRetry(error: HiveError, elapsedMs: number, delayMs: number, patience: Patience): boolean {
+export function mayRetry(
+  error: HiveError,
+  elapsedMs: number,
+  delayMs: number,
+  patience: Patience,
+  wasRepeated = false,
+): boolean {
   const limitMs = BRIEF.has(error.reason) ? Math.min(patience.briefMs, patience.timeoutMs) : patience.timeoutMs;
-  return error.retryable && !isForCaller(error) && elapsedMs + delayMs < limitMs;
+  const isSettled = isForCaller(error) && !leavesOpen(error, wasRepeated);
+  return error.retryable && !isSettled && elapsedMs + delayMs < limitMs;
 }

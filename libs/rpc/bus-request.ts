@@ -3,12 +3,12 @@ import { trace as tracing } from '@opentelemetry/api';
 import { isNoResponders } from '../bus/message.ts';
 import { notPermitted } from '../bus/permission.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import { HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { isReplySubject, rpcBundleSubject, rpcRepeatSubject, rpcSubject } from '../protocol/subjects.ts';
 import type { CallOptions } from './api.ts';
-import { backoffMs, mayRetry, type Patience } from './backoff.ts';
+import { backoffMs, leavesOpen, mayRetry, type Patience } from './backoff.ts';
 import type { Method } from './binding.ts';
 import type { CallText } from './bundle.ts';
 import { errorOf } from './bus-answers.ts';
@@ -39,6 +39,8 @@ export class BusRequest implements Outgoing {
   readonly #settle: (error: HiveError | undefined, answer?: Answer) => void;
   #bundle: Bundle | undefined;
   #sent = 0;
+  /** More than one message asks for it, as far as is known. */
+  #wasRepeated = false;
   #refused = 0;
   #lastError: HiveError | undefined;
   /** Waits for an answer or, `#backingOff`, to be sent again. */
@@ -102,11 +104,22 @@ export class BusRequest implements Outgoing {
     this.#backingOff = false;
     if (this.#sent === 0) this.#outbox.add(this);
     else if (this.#peer.repeats.take(this.#peer.clock.monotonic())) this.#sendAgain();
+    else if (this.#isRefused) return this.fail(this.#lastError as HiveError);
     if (!this.#ended) this.#wait(Math.min(remainingMs, this.#peer.attemptMs * 2 ** this.#sent++));
+  }
+
+  /** What was sent was answered: there is no place for it. So nothing is under way. */
+  get #isRefused(): boolean {
+    return this.#lastError !== undefined && isForWantOfRoom(this.#lastError) && !this.#wasRepeated;
   }
 
   /** One that stopped is still picked now and then: now all are asked. */
   #sendAgain(): void {
+    if (this.#isRefused) {
+      this.#lastError = undefined;
+      return this.sendAlone();
+    }
+    this.#wasRepeated = true;
     if (!isBackground(this.trace)) tracing.getActiveSpan()?.addEvent('sent again, to all replicas');
     this.#send(rpcRepeatSubject);
   }
@@ -155,8 +168,11 @@ export class BusRequest implements Outgoing {
     if (!(answer instanceof HiveError)) return this.#end(undefined, answer);
     const elapsedMs = this.#peer.clock.monotonic() - this.#startedAt;
     const delayMs = backoffMs(this.#refused + 1, answer, this.#peer.rng);
-    if (!mayRetry(answer, elapsedMs, delayMs, this.#patience)) return this.fail(answer);
-    this.#lastError = answer;
+    const isOpen = leavesOpen(answer, this.#wasRepeated);
+    if (!mayRetry(answer, elapsedMs, delayMs, this.#patience, this.#wasRepeated)) {
+      return this.fail(isOpen ? this.#tooLate(answer) : answer);
+    }
+    if (!isOpen) this.#lastError = answer;
     if (this.#backingOff) return; // a late refusal of an earlier attempt
     this.#refused++;
     this.#backingOff = true;
@@ -177,11 +193,11 @@ export class BusRequest implements Outgoing {
 
   readonly #onAbort = (): void => this.fail(gaveUp());
 
-  #tooLate(): HiveError {
+  #tooLate(cause?: HiveError): HiveError {
     const { service, federation } = this.#peer;
     const what = `${service} ${this.#method.name} in ${federation}`;
     const message = `no answer from ${what} within ${this.#patience.timeoutMs} ms; what was asked may have happened`;
-    return new HiveError('DEADLINE_EXCEEDED', message);
+    return new HiveError('DEADLINE_EXCEEDED', message, { cause });
   }
 
   fail(error: HiveError): void {

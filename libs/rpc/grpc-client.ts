@@ -1,8 +1,8 @@
 import { pause } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
-import { backoffMs, mayRetry } from './backoff.ts';
+import { backoffMs, leavesOpen, mayRetry } from './backoff.ts';
 import { type Method, methodsOf } from './binding.ts';
 import { ask, converse, receive, send, type Types } from './grpc-calls.ts';
 import { type GrpcClientOptions, GrpcPeer } from './grpc-peer.ts';
@@ -63,6 +63,7 @@ async function repeated(
   const { clock, rng, patienceMs: briefMs } = peer;
   const startedAt = clock.monotonic();
   const id = peer.ids.take();
+  let wasRepeated = false;
   try {
     for (let tries = 1; ; tries++) {
       try {
@@ -71,9 +72,11 @@ async function repeated(
       } catch (cause) {
         const error = HiveError.from(cause);
         const delayMs = backoffMs(tries, error, rng);
-        if (!mayRetry(error, clock.monotonic() - startedAt, delayMs, { timeoutMs, briefMs })) {
-          throw error.code === 'DEADLINE_EXCEEDED' ? tooLate(method, timeoutMs, error) : error;
+        if (!mayRetry(error, clock.monotonic() - startedAt, delayMs, { timeoutMs, briefMs }, wasRepeated)) {
+          const isOpen = error.code === 'DEADLINE_EXCEEDED' || leavesOpen(error, wasRepeated);
+          throw isOpen ? tooLate(method, timeoutMs, error) : error;
         }
+        wasRepeated ||= !isForWantOfRoom(error);
         await pause(clock, delayMs, signal);
       }
     }

@@ -30,6 +30,7 @@ import { nextDue, tick } from './timers.ts';
 /** The resource pool of one federation, as a pure machine. */
 export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> => ({
   service: 'pool',
+  newWork: new Set(['submitTask', 'submitGroup', 'replayTask', 'requestAgent']),
   init: () => emptyState(settings),
   tables: ({ agents, leases, tasks, groups, deliveries, requests, ...more }) => ({
     ...{ agents, leases, tasks, groups, deliveries, requests },

@@ -7,7 +7,7 @@ const FIRST = Number(process.env['SIM_SEED'] ?? 1);
 const RUNS = process.env['SIM_SEED'] ? 1 : Number(process.env['SIM_RUNS'] ?? 2000);
 
 async function histories(first: number, runs: number, sabotage: Sabotage = {}) {
-  const totals = { acked: 0, epochs: 0, voided: 0, snapshots: 0, compacted: 0, reads: 0, watched: 0 };
+  const totals = { acked: 0, epochs: 0, voided: 0, snapshots: 0, compacted: 0, reads: 0, watched: 0, noRoom: 0 };
   for (let seed = first; seed < first + runs; seed++) {
     const world = new World(seed, sabotage);
     const violations = await world.run();

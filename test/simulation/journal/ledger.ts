@@ -26,11 +26,14 @@ interface Line {
 }
 
 const LINE_TTL_MS = 700;
+/** Lines that may stand at once; more are refused for want of room. */
+const MAX_LINES = 30;
 
 const total = (state: LedgerShape['state']): number => state.totals.get('lines')?.value ?? 0;
 
 export const ledger: Machine<LedgerShape> = {
   service: 'ledger',
+  newWork: new Set(['append']),
   init: () => ({ lines: new Table(), totals: new Table(), effects: new Table() }),
   tables: (state) => ({
     lines: state.lines as Table<unknown>,
@@ -41,6 +44,7 @@ export const ledger: Machine<LedgerShape> = {
   commands: {
     append(state, { tag }, ctx) {
       if (tag.startsWith('bad')) throw new HiveError('FAILED_PRECONDITION', `${tag} is refused`);
+      if (state.lines.size >= MAX_LINES) throw new HiveError('RESOURCE_EXHAUSTED', 'no room', { retryable: true });
       const n = total(state) + 1;
       return {
         events: [{ type: 'line.appended', data: { tag, n } }],

@@ -16,6 +16,8 @@ export class Truth {
   /** Lines appended up to and with a sequence; the index is the sequence. */
   readonly totals: number[] = [0];
   readonly debts = new Set<string>();
+  /** Refusals in the log that should not be there: for want of room, which is said and not kept. */
+  readonly keptForWantOfRoom: string[] = [];
 
   constructor(history: readonly Entry[]) {
     this.#history = history;
@@ -45,6 +47,7 @@ export class Truth {
     for (const { r, e, y, x } of c) {
       if (r) {
         const key = r.join(':');
+        if (x?.code === 'RESOURCE_EXHAUSTED') this.keptForWantOfRoom.push(key);
         const times = (this.requests.get(key)?.times ?? 0) + 1;
         this.requests.set(key, { outcome: x ? { code: x.code } : y, times, seq });
       }

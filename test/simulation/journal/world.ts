@@ -3,7 +3,7 @@ import { Replica } from '../../../libs/journal/replica.ts';
 import { Runner } from '../../../libs/journal/runner.ts';
 import { DEFAULT_SETTINGS } from '../../../libs/journal/settings.ts';
 import { restore } from '../../../libs/journal/snapshots.ts';
-import { HiveError } from '../../../libs/kernel/errors.ts';
+import { HiveError, isForWantOfRoom } from '../../../libs/kernel/errors.ts';
 import { pick, type Rng, seeded } from '../../../libs/kernel/rng.ts';
 import type { Call } from '../../../libs/protocol/call.ts';
 import { type Node, SimTime } from '../../../libs/testkit/sim/clock.ts';
@@ -46,7 +46,7 @@ export class World {
   #epochAtTarget = 0;
   #running = 0;
   #healed = false;
-  readonly stats = { acked: 0, epochs: 0, voided: 0, snapshots: 0, compacted: 0, reads: 0, watched: 0 };
+  readonly stats = { acked: 0, epochs: 0, voided: 0, snapshots: 0, compacted: 0, reads: 0, watched: 0, noRoom: 0 };
 
   constructor(seed: number, sabotage: Sabotage = {}) {
     this.#rng = seeded(seed);
@@ -225,7 +225,10 @@ export class World {
         .execute(name, { tag }, this.#call({ client, counter }))
         .then(
           (reply): unknown => reply,
-          (error: HiveError) => (error.retryable ? undefined : { code: error.code }),
+          (error: HiveError) => {
+            if (isForWantOfRoom(error)) this.stats.noRoom++;
+            return error.retryable ? undefined : { code: error.code };
+          },
         );
       const outcome = await Promise.race([answer, this.#pause(800).then(() => undefined)]);
       if (outcome !== undefined) return this.#heard(`${client}:${counter}`, outcome);
@@ -345,6 +348,7 @@ export class World {
     for (const [request, { times }] of this.#truth.requests) {
       if (times !== 1) this.#violate(`${request} is in the log ${times} times`);
     }
+    for (const request of this.#truth.keptForWantOfRoom) this.#violate(`${request} was kept though there was no room`);
     for (const request of this.#acked.keys()) {
       if (!this.#truth.requests.has(request)) this.#violate(`${request} was acked and is not in the log`);
     }
