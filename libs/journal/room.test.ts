@@ -77,7 +77,11 @@ function lead() {
     leader.submit({ kind: 'command', name, input: { job }, call, settle });
     await settled();
   };
-  return { ask, told, records, commit: async () => (commit(), settled()) };
+  const commitNow = async () => {
+    commit();
+    await settled();
+  };
+  return { ask, told, records, commit: commitNow };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));

@@ -15,6 +15,7 @@ import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server
 import { until } from '../../libs/testkit/until.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { createRegistry } from '../../services/registry/service.ts';
+import type { PoolSettings } from '../../services/resource-pool/core/settings.ts';
 import { createResourcePool } from '../../services/resource-pool/service.ts';
 
 /** What tests of the pool over the bus share: a registry, a pool and a nats-server, for one test file each. */
@@ -42,16 +43,19 @@ export const QUICK = {
   sweepMs: 200,
 };
 
-export async function servePool(closing: Closing): Promise<Service> {
+export async function servePool(closing: Closing, settings: Partial<PoolSettings> = {}): Promise<Service> {
   const [nc, announcer] = [await bus(closing, 'pool'), await bus(closing, 'pool-announcer')];
-  const pool = closing.use(createResourcePool(QUICK, { nc, announcer, operatorKey: () => undefined }));
+  const quick = { ...QUICK, pool: { ...QUICK.pool, ...settings } };
+  const pool = closing.use(createResourcePool(quick, { nc, announcer, operatorKey: () => undefined }));
   await pool.ready();
   const { binding, authenticate } = pool;
   closing.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
   return pool;
 }
 
-export async function openPool(): Promise<void> {
+export const openPool = (): Promise<void> => openPoolWith({});
+
+export async function openPoolWith(settings: Partial<PoolSettings>): Promise<void> {
   server = all.use(await startNatsServer());
   home = await mkdtemp(join(tmpdir(), 'hivebus-pool-'));
   all.use({ [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }) });
@@ -61,7 +65,7 @@ export async function openPool(): Promise<void> {
   const { binding, authenticate } = registry;
   all.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
   all.use(firstReplica);
-  await servePool(firstReplica);
+  await servePool(firstReplica, settings);
   hive = all.use(await connect({ servers: server.url, home, env: {} }));
 }
 
