@@ -14,6 +14,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { deleteAgent, dropOwed, putAgent } from './store.ts';
 import { agentView } from './view.ts';
+import { agentWith } from './whole-rows.ts';
 
 export const agentCommands = (
   settings: PoolSettings,
@@ -63,7 +64,7 @@ export const agentCommands = (
     const changed: PoolEvent = { type: 'agent.state', data: { agent, instance, state: seen, reason } };
     const isLost = seen === 'AGENT_STATE_UNREACHABLE';
     const lost = isLost ? loseAttempts(state, agent, `agent unreachable: ${reason}`, plan, settings) : [];
-    plan.changeRow({ ...row, state: seen });
+    plan.changeRow(agentWith(row, { state: seen }));
     const revoked = isLost ? revokeLease(state, row, `agent unreachable: ${reason}`, plan) : [];
     return { events: [...lost, changed, ...revoked, ...settled(state, plan)], reply: () => null };
   },
@@ -79,7 +80,7 @@ export const agentEvents = (
       const before = state.agents.get(key);
       const row = rowOf(agent, data.ownerKey, data.registration, before);
       if (before && before.instance !== row.instance) dropOwed(state, key);
-      putAgent(state, { ...row, stateSince: at.time, revision: at.revision }, settings);
+      putAgent(state, agentWith(row, { stateSince: at.time, revision: at.revision }), settings);
     },
     key: (data) => `${data.agent?.swarm}.${data.agent?.name}`,
   },
@@ -93,7 +94,7 @@ export const agentEvents = (
     apply(state, data, at) {
       const row = state.agents.get(data.agent);
       if (!row) return;
-      putAgent(state, { ...row, state: data.state, stateSince: at.time }, settings);
+      putAgent(state, agentWith(row, { state: data.state, stateSince: at.time }), settings);
       if (data.state === 'AGENT_STATE_UNREACHABLE') dropOwed(state, row.key);
     },
     key: (data) => data.agent.replace('/', '.'),

@@ -9,7 +9,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
 import { putArtefacts, putTask } from './store.ts';
 import { next } from './task-states.ts';
-import { wholeAttempt } from './whole-rows.ts';
+import { attemptWith, taskWith, wholeAttempt } from './whole-rows.ts';
 
 type Events = Pick<
   Machine<PoolShape>['events'],
@@ -34,7 +34,8 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
         reason: '',
       });
       const attempts = [...task.attempts, attempt];
-      putTask(state, { ...task, choice: data.choice, state: to, attempts, revision: at.revision }, settings);
+      const { choice } = data;
+      putTask(state, taskWith(task, { choice, state: to, attempts, revision: at.revision }), settings);
       oweAssignment(state, data);
     },
     key: ({ agent, instance }) => `${agent.replace('/', '.')}.${instance}`,
@@ -46,8 +47,9 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'start');
       const attempt = task && currentAttempt(task);
       if (!to || !attempt) return;
-      const attempts = withLast(task, { ...attempt, startedAt: at.time, logKey: data.logKey || undefined });
-      putTask(state, { ...task, host: hostOf(state, task), state: to, attempts, revision: at.revision }, settings);
+      const attempts = withLast(task, { startedAt: at.time, logKey: data.logKey || undefined });
+      const host = hostOf(state, task);
+      putTask(state, taskWith(task, { host, state: to, attempts, revision: at.revision }), settings);
       settleAssignment(state, data.task, data.attempt);
     },
     key: (data, state) => taskKey(state, data.task),
@@ -63,11 +65,12 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       adaptGroup(state, task, attempt, data.outcome, at.time);
       const { outcome, reason, offeredTo } = data;
       const claimMs = data.claimMs || undefined;
-      const attempts = withLast(task, { ...attempt, endedAt: at.time, outcome, reason, claimMs });
+      const attempts = withLast(task, { endedAt: at.time, outcome, reason, claimMs });
       const notBefore = data.delayMs > 0 ? at.time + data.delayMs : task.notBefore;
       const offered = offeredTo ? { at: at.time, attempt: attempts.length + 1, to: offeredTo } : task.offered;
       const { revision } = at;
-      putTask(state, { ...task, readySince: undefined, notBefore, offered, state: to, attempts, revision }, settings);
+      const change = { readySince: undefined, notBefore, offered, state: to, attempts, revision };
+      putTask(state, taskWith(task, change), settings);
       putArtefacts(state, task.id, []);
       settleAttempt(state, task, attempt, data.stopAgent);
     },
@@ -80,7 +83,8 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'ready');
       if (!to) return;
       const { revision } = at;
-      putTask(state, { ...task, notBefore: undefined, state: to, readySince: at.time, revision }, settings);
+      const change = { notBefore: undefined, state: to, readySince: at.time, revision };
+      putTask(state, taskWith(task, change), settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -90,11 +94,11 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
 const hostOf = (state: PoolState, { spec, host, attempts }: TaskRow): string | undefined =>
   host ?? (spec.volumes && state.agents.get(attempts.at(-1)?.agent ?? '')?.labels[HOST_LABEL]);
 
-/** The attempts, of which the last is now this. */
-export const withLast = ({ attempts }: TaskRow, last: AttemptRow): readonly AttemptRow[] => [
-  ...attempts.slice(0, -1),
-  last,
-];
+/** The attempts with the last one changed. */
+export function withLast({ attempts }: TaskRow, change: Partial<AttemptRow>): readonly AttemptRow[] {
+  const last = attempts.at(-1);
+  return last ? [...attempts.slice(0, -1), attemptWith(last, change)] : attempts;
+}
 
 /** `<swarm>.<task>` */
 export const taskKey = (state: PoolShape['state'], id: string): string =>

@@ -44,8 +44,9 @@ export function endAttempt(task: TaskRow, ending: Ending, plan: Plan, settings: 
     reason: verdict.reason,
     stopAgent,
     dead: verdict.state === 'TASK_STATE_FAILED',
+    result,
   };
-  return { type: 'task.ended', data: result === undefined ? data : { ...data, result } };
+  return { type: 'task.ended', data };
 }
 
 /**

@@ -10,6 +10,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { putAgent } from './store.ts';
 import { agentView } from './view.ts';
+import { agentWith } from './whole-rows.ts';
 
 /**
  * Lame ducks: agents that are taken out of service gently. One is given nothing new; what it runs has a grace time; what
@@ -127,9 +128,9 @@ function moveAway(
 const outOfService = (reason: string): string =>
   `its agent is taken out of service${reason === '' ? '' : `: ${reason}`}`;
 
-const asLameDuck = (row: AgentRow, lameDuck: LameDuck): AgentRow => ({ ...row, lameDuck });
+const asLameDuck = (row: AgentRow, lameDuck: LameDuck): AgentRow => agentWith(row, { lameDuck });
 
-const inService = (row: AgentRow): AgentRow => ({ ...row, lameDuck: undefined });
+const inService = (row: AgentRow): AgentRow => agentWith(row, { lameDuck: undefined });
 
 type Named = { readonly swarm: string; readonly name: string };
 

@@ -8,6 +8,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolShape, PoolState } from './state.ts';
 import { deleteGroup, putGroup, putTask } from './store.ts';
 import { next } from './task-states.ts';
+import { taskWith } from './whole-rows.ts';
 
 type Events = Pick<
   Machine<PoolShape>['events'],
@@ -28,9 +29,10 @@ export const groupEvents = (settings: PoolSettings): Events => ({
       const task = state.tasks.get(data.task);
       const to = task && next(task.state, 'release');
       if (!to) return;
-      const released = { ...task, state: to, revision: at.revision };
+      const released = { state: to, revision: at.revision };
       const isReady = waitIsOver(task, at.time);
-      putTask(state, isReady ? { ...released, notBefore: undefined, readySince: at.time } : released, settings);
+      const ready = { notBefore: undefined, readySince: at.time };
+      putTask(state, taskWith(task, isReady ? { ...released, ...ready } : released), settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -41,7 +43,7 @@ export const groupEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'approve');
       if (!to) return;
       const verdict = { approved: true, by: data.by, reason: data.reason, at: at.time };
-      putTask(state, { ...task, verdict, state: to, revision: at.revision }, settings);
+      putTask(state, taskWith(task, { verdict, state: to, revision: at.revision }), settings);
     },
     key: (data, state) => taskKey(state, data.task),
   },
@@ -146,7 +148,7 @@ function holdAll(state: PoolState, group: string, revision: number, settings: Po
   for (const id of state.ties.members(group)?.tasks ?? []) {
     const task = state.tasks.get(id);
     const to = task?.state === 'TASK_STATE_QUEUED' ? next(task.state, 'hold') : undefined;
-    if (task && to) putTask(state, { ...task, state: to, revision }, settings);
+    if (task && to) putTask(state, taskWith(task, { state: to, revision }), settings);
   }
 }
 

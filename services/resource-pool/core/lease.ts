@@ -13,7 +13,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
 import { deleteLease, deleteRequest, putAgent, putLease } from './store.ts';
 import { leaseView } from './view.ts';
-import { wholeLease } from './whole-rows.ts';
+import { agentWith, leaseWith, wholeLease } from './whole-rows.ts';
 
 export const leaseCommands: Pick<Machine<PoolShape>['commands'], 'renewLease' | 'revokeLease' | 'releaseLease'> = {
   renewLease(state, input, ctx) {
@@ -79,7 +79,7 @@ export const leaseEvents = (
       });
       putLease(state, row);
       const agent = state.agents.get(data.agent);
-      if (agent) putAgent(state, { ...agent, lease: data.lease, serving: data.borrower }, settings);
+      if (agent) putAgent(state, agentWith(agent, { lease: data.lease, serving: data.borrower }), settings);
       if (data.request) deleteRequest(state, data.request);
       state.fair.grant(data.borrower, data.termMs);
       sweepShares(state.shares);
@@ -92,7 +92,7 @@ export const leaseEvents = (
       const lease = state.leases.get(data.lease);
       if (!lease) return;
       state.fair.prolong(lease.borrower, at.time - lease.since);
-      putLease(state, { ...lease, since: at.time, revision: at.revision });
+      putLease(state, leaseWith(lease, { since: at.time, revision: at.revision }));
     },
     key: (data, state) => leaseKey(state, data.lease),
   },
@@ -103,16 +103,10 @@ export const leaseEvents = (
       if (!lease) return;
       const { ending, reason } = data;
       const notice = data.moves ? { since: at.time, ms: data.noticeMs } : lease.notice;
-      putLease(state, {
-        ...lease,
-        state: 'LEASE_STATE_DRAINING',
-        ending,
-        notice,
-        reason,
-        revision: at.revision,
-      });
+      const drained = { state: 'LEASE_STATE_DRAINING', ending, notice, reason, revision: at.revision } as const;
+      putLease(state, leaseWith(lease, drained));
       const agent = state.agents.get(lease.agent);
-      if (agent) putAgent(state, { ...agent, draining: true }, settings);
+      if (agent) putAgent(state, agentWith(agent, { draining: true }), settings);
     },
     key: (data, state) => leaseKey(state, data.lease),
   },
@@ -123,7 +117,8 @@ export const leaseEvents = (
       if (!lease) return;
       // What it had in the end is what it costs: less than its term, or more when it had to drain.
       state.fair.prolong(lease.borrower, at.time - (lease.since + lease.termMs));
-      putLease(state, { ...lease, state: data.state, reason: data.reason, endedAt: at.time, revision: at.revision });
+      const ended = { state: data.state, reason: data.reason, endedAt: at.time, revision: at.revision };
+      putLease(state, leaseWith(lease, ended));
       const agent = state.agents.get(lease.agent);
       if (agent) putAgent(state, atHome(agent), settings);
     },
@@ -154,7 +149,7 @@ export function endLease(
 ): readonly PoolEvent[] {
   const agent = plan.spot(lease.agent)?.row;
   if (agent && runsFor(state, lease, plan)) {
-    plan.changeRow({ ...agent, draining: true });
+    plan.changeRow(agentWith(agent, { draining: true }));
     const how = { moves: notice !== undefined, noticeMs: notice?.noticeMs ?? 0 };
     return [{ type: 'lease.draining', data: { lease: lease.id, ending, reason, ...how } }];
   }
@@ -261,7 +256,7 @@ function goHome(state: PoolState, row: AgentRow, plan: Plan, events: PoolEvent[]
 function drained(key: string, plan: Plan, events: PoolEvent[]): void {
   const { row, busy } = plan.spot(key) ?? {};
   if (!row?.lameDuck || row.lameDuck.isDrained || busy !== 0) return;
-  plan.changeRow({ ...row, lameDuck: { ...row.lameDuck, isDrained: true } });
+  plan.changeRow(agentWith(row, { lameDuck: { ...row.lameDuck, isDrained: true } }));
   events.push({ type: 'agent.drained', data: { agent: key } });
   const { migration } = row.lameDuck;
   if (migration !== undefined) events.push({ type: 'migration.transferring', data: { migration } });
@@ -277,7 +272,7 @@ function runsFor(state: PoolState, lease: LeaseRow, plan: Plan): boolean {
   return false;
 }
 
-const atHome = (agent: AgentRow): AgentRow => ({ ...agent, lease: '', serving: agent.home, draining: false });
+const atHome = (agent: AgentRow): AgentRow => agentWith(agent, { lease: '', serving: agent.home, draining: false });
 
 const leaseKey = (state: PoolState, id: string): string => `${state.leases.get(id)?.borrower ?? 'unknown'}.${id}`;
 

@@ -8,6 +8,7 @@ import { meets, wishOf } from './need.ts';
 import type { Asks } from './requests.ts';
 import type { AgentRow, RequestRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
+import { agentWith } from './whole-rows.ts';
 import { isFree, type Spot, type Worker } from './workers.ts';
 
 /**
@@ -141,7 +142,7 @@ export class Lender {
     events.push({ type: 'lease.granted', data: granted });
     this.#answered.add(request.id);
     this.count(granted);
-    this.#plan.changeRow({ ...row, lease: granted.lease, serving: granted.borrower });
+    this.#plan.changeRow(agentWith(row, { lease: granted.lease, serving: granted.borrower }));
   }
 
   /** Why this agent; undefined when that is not kept. */

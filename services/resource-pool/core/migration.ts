@@ -16,6 +16,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
 import { deleteAgent, deleteMigration, putAgent, putMeasure, putMigration } from './store.ts';
 import { migrationView } from './view.ts';
+import { agentWith } from './whole-rows.ts';
 
 /**
  * An agent's move to another swarm. Both swarms' owners agree (an operator speaks for both); the agent is drained as any
@@ -140,7 +141,7 @@ export const migrationEvents = (settings: PoolSettings): Events => ({
     apply(state, data, at) {
       const row = rowOf(data.agent as Agent, data.ownerKey, data.registration, undefined);
       const measure = state.measures.get(data.from);
-      putAgent(state, { ...row, stateSince: at.time, revision: at.revision }, settings);
+      putAgent(state, agentWith(row, { stateSince: at.time, revision: at.revision }), settings);
       deleteAgent(state, data.from);
       if (measure) putMeasure(state, row, measure);
       step(state, data.migration, 'arrive', at, settings);

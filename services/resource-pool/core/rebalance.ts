@@ -17,6 +17,7 @@ import { type Band, type Kind, type Party, type PlannedMove, planBalance } from 
 import { type AgentRow, agentKey } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
+import { agentWith } from './whole-rows.ts';
 import type { Spot } from './workers.ts';
 
 /** Swarms rebalanced: what the planner (rebalance-plan.ts) is told of the state, and how its plan is carried out. */
@@ -71,7 +72,7 @@ function lent(
     ...{ request: '', task: '', why: reason },
   };
   plan.lender.count(data);
-  plan.changeRow({ ...row, lease, serving: borrower });
+  plan.changeRow(agentWith(row, { lease, serving: borrower }));
   return { type: 'lease.granted', data };
 }
 

@@ -12,6 +12,7 @@ import { orderOf, type RequestRow, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { deleteRequest, putRequest } from './store.ts';
+import { agentWith } from './whole-rows.ts';
 
 type Commands = Pick<Machine<PoolShape>['commands'], 'requestAgent' | 'withdrawAgentRequest'>;
 
@@ -50,7 +51,7 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
       why: '',
       choice,
     };
-    plan.changeRow({ ...agent, lease, serving: borrower });
+    plan.changeRow(agentWith(agent, { lease, serving: borrower }));
     return {
       events: [{ type: 'lease.granted', data }, ...plan.assignments()],
       reply: () => ({ ...answer(state, lease, ctx), request: '' }),

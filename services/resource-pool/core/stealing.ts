@@ -7,6 +7,7 @@ import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
 import { putTask } from './store.ts';
 import { next } from './task-states.ts';
+import { agentWith, taskWith } from './whole-rows.ts';
 import type { Spot, Worker } from './workers.ts';
 
 export const stealingEvents = (settings: PoolSettings): Pick<Machine<PoolShape>['events'], 'task.offered'> => ({
@@ -17,7 +18,7 @@ export const stealingEvents = (settings: PoolSettings): Pick<Machine<PoolShape>[
         const to = task && next(task.state, 'offer');
         if (!to) continue;
         const offered = { at: at.time, attempt: task.attempts.length + 1 };
-        putTask(state, { ...task, state: to, offered, revision: at.revision }, settings);
+        putTask(state, taskWith(task, { state: to, offered, revision: at.revision }), settings);
       }
     },
     key: () => '',
@@ -137,7 +138,7 @@ export class Stealer {
     };
     events.push({ type: 'lease.granted', data });
     this.#lender.count(data);
-    this.#plan.changeRow({ ...row, lease: data.lease, serving: data.borrower });
+    this.#plan.changeRow(agentWith(row, { lease: data.lease, serving: data.borrower }));
   }
 }
 

@@ -22,7 +22,7 @@ import {
 import type { PoolSettings } from './settings.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
-import { wholeAgent, wholeAttempt, wholeLease, wholeTask } from './whole-rows.ts';
+import { taskWith, wholeAgent, wholeAttempt, wholeLease } from './whole-rows.ts';
 
 /** The only writers of rows: each keeps in step what is derived from its table. */
 
@@ -71,7 +71,7 @@ export function putPolicy(state: PoolState, row: PolicyRow): void {
 export function offerAnew(state: PoolState): void {
   for (const task of state.tasks.values()) {
     if (task.state !== 'TASK_STATE_QUEUED') continue;
-    const anew = offeredTo(task) === '' ? { ...task, offered: undefined } : task;
+    const anew = offeredTo(task) === '' ? taskWith(task, { offered: undefined }) : task;
     state.stealing.tasks.delete(task.id);
     state.tasks.set(task.id, anew);
     indexOffer(state, anew);
@@ -336,7 +336,7 @@ export function rebuild(state: PoolState, settings: PoolSettings): void {
 function makeWhole({ agents, leases, tasks }: PoolState): void {
   for (const row of agents.values()) agents.set(row.key, wholeAgent(row));
   for (const row of leases.values()) leases.set(row.id, wholeLease(row));
-  for (const row of tasks.values()) tasks.set(row.id, wholeTask({ ...row, attempts: row.attempts.map(wholeAttempt) }));
+  for (const row of tasks.values()) tasks.set(row.id, taskWith(row, { attempts: row.attempts.map(wholeAttempt) }));
 }
 
 function schedule(due: DueQueue, key: string, at: number | undefined): void {

@@ -22,7 +22,7 @@ import { deleteCheckpoint, deleteTask, putBudget, putTask } from './store.ts';
 import { hasEnded, next, stepTo } from './task-states.ts';
 import { tied } from './task-ties.ts';
 import { taskView } from './view.ts';
-import { wholeTask } from './whole-rows.ts';
+import { taskWith, wholeTask } from './whole-rows.ts';
 
 export const taskCommands = (
   settings: PoolSettings,
@@ -122,7 +122,7 @@ export const taskEvents = (
       const attempt = task && currentAttempt(task);
       if (!attempt) return;
       const { time: cancelRequestedAt, revision } = at;
-      putTask(state, { ...task, reason: data.reason, cancelRequestedAt, revision }, settings);
+      putTask(state, taskWith(task, { reason: data.reason, cancelRequestedAt, revision }), settings);
       oweCancel(state, task.id, attempt);
     },
     key: (data, state) => taskKey(state, data.task),
@@ -140,15 +140,14 @@ export const taskEvents = (
         learn(state, attempt, outcome, at.time);
         adaptGroup(state, task, attempt, outcome, at.time);
       }
-      const ended: TaskRow = {
-        ...task,
+      const ended = taskWith(task, {
         state: to,
-        attempts: attempt ? withLast(task, { ...attempt, endedAt: at.time, outcome, reason }) : task.attempts,
+        attempts: attempt ? withLast(task, { endedAt: at.time, outcome, reason }) : task.attempts,
         result: data.result,
         reason,
         endedAt: at.time,
         revision: at.revision,
-      };
+      });
       putTask(state, ended, settings);
       deleteCheckpoint(state, task.id);
       if (data.dead) bury(state, ended, at, settings);
