@@ -6,7 +6,7 @@ import type { Hive } from './hive.ts';
 function recorder(): { pool: Hive['pool']; asked: object[] } {
   const asked: object[] = [];
   const take = async (request: object) => void asked.push(request);
-  return { asked, pool: { submitTask: take, submitTasks: take } as unknown as Hive['pool'] };
+  return { asked, pool: { submitTask: take, submitTasks: take, submitGroup: take } as unknown as Hive['pool'] };
 }
 
 const by = (parent: string) => ({ origin: { parent, replayOf: '' } });
@@ -18,6 +18,7 @@ test('a submission says which task delegates it: where it is handled, else that 
   await withTask({ federation: 'main', task: 't1' }, async () => {
     await alone.submitTask({ id: 'b' });
     await alone.submitTask({ id: 'c', ...by('other') });
+    await alone.submitGroup({ id: 'g' });
     await delegating(pool, 'elsewhere', undefined).submitTask({ id: 'd' });
   });
   const command = delegating(pool, 'main', taskOfEnvironment({ HIVEBUS_FEDERATION: 'main', HIVEBUS_TASK_ID: 't2' }));
@@ -26,11 +27,12 @@ test('a submission says which task delegates it: where it is handled, else that 
     { id: 'a' },
     { id: 'b', ...by('t1') },
     { id: 'c', ...by('other') },
+    { id: 'g', ...by('t1') },
     { id: 'd' },
     { tasks: [{ id: 'e', ...by('t2') }] },
   ]);
   expect(asked[0]).not.toHaveProperty('origin');
-  expect(asked[3]).not.toHaveProperty('origin');
+  expect(asked[4]).not.toHaveProperty('origin');
 });
 
 test('what is no name in the environment is nobody', () => {

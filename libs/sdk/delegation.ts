@@ -28,6 +28,7 @@ export function delegating(pool: Hive['pool'], federation: string, outer: Handle
   return {
     ...pool,
     submitTask: (request, options) => pool.submitTask({ ...origin(), ...request }, options),
+    submitGroup: (request, options) => pool.submitGroup({ ...origin(), ...request }, options),
     submitTasks(request, options) {
       const tasks = request.tasks?.map((each) => ({ ...origin(), ...each }));
       return pool.submitTasks(tasks ? { ...request, tasks } : request, options);

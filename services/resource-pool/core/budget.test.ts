@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { TaskBudget, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { GroupSpec } from '../../../libs/wire/hivebus/pool/v1/group.ts';
+import type { SubmitGroupRequest, TaskBudget, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { agentPrincipal, Pool, queen, spec } from './fixtures.ts';
+import { groupRequest, type Named } from './group-fixtures.ts';
 
 const over = (text: string) =>
   expect.objectContaining({
@@ -75,6 +77,39 @@ describe('spend', () => {
     delegate(pool, 't2', 'unknown');
     expect(pool.types(from)).toEqual(['task.submitted', 'task.submitted']);
     expect(use(pool, 't1')).toBeUndefined();
+  });
+});
+
+describe('a group that a task submits', () => {
+  const group = (pool: Pool, parent: string, change: Partial<SubmitGroupRequest> = {}, ...tasks: Named[]) => {
+    const request = { ...groupRequest('g', tasks), origin: { parent, replayOf: '' }, ...change };
+    return pool.run.execute('submitGroup', request, { principal: queen('a'), now: pool.now });
+  };
+
+  test('uses its budget, a unit for each of its tasks, or is refused as a whole', () => {
+    const pool = new Pool();
+    pool.submit('t0', budget(4));
+    const from = pool.run.events.length;
+    const five = () => group(pool, 't0', {}, ['a'], ['b'], ['c'], ['d'], ['e']);
+    expect(five).toThrow(over('the budget of task "t0" is 4 units, of which 1 are used; group "g" asks for 5'));
+    expect(() => group(pool, 't0', { dryRun: true }, ['a'], ['b', budget(9)])).toThrow(over('group "g" asks for 9'));
+    expect(pool.types(from)).toEqual([]);
+    group(pool, 't0', {}, ['a'], ['b', budget(2)]);
+    expect(use(pool, 't0')?.used).toBe(3);
+    expect(pool.task('g-a')).toMatchObject({ origin: { parent: 't0' }, budgetUse: { task: 't0' } });
+    delegate(pool, 't1', 'g-b');
+    expect([use(pool, 't0')?.used, use(pool, 'g-b')?.used]).toEqual([4, 2]);
+    expect(() => delegate(pool, 't2', 'g-a')).toThrow(over('the budget of task "t0"'));
+  });
+
+  test('and each of its votes count, and so does how deep it is', () => {
+    const pool = new Pool();
+    pool.submit('t0', budget(3, 1));
+    const consensus = { votes: 3, thresholdPercent: 0, tie: 'TIE_RULE_MOST_THEN_FIRST', hearAll: false } as const;
+    const votes = { ...groupRequest('g', []).spec, strategy: 'GROUP_STRATEGY_CONSENSUS', consensus } as GroupSpec;
+    expect(() => group(pool, 't0', { spec: votes }, ['a'])).toThrow(over('group "g" asks for 3'));
+    group(pool, 't0', {}, ['a']);
+    expect(() => group(pool, 'g-a', { id: 'h' }, ['b'])).toThrow(over('is 1 hops of delegation; this would be number 2'));
   });
 });
 

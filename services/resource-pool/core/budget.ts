@@ -22,13 +22,23 @@ export type Lineage = Pick<TaskRow, 'budget' | 'depth'>;
 
 type Submitter = Parameters<typeof requireMember>[0];
 
-/** What a task submitted by `parent` has. RESOURCE_EXHAUSTED (OVER_BUDGET) when that is more than is left. */
+/** Who asks for units of a budget, for people, and how many. */
+interface Asked {
+  readonly what: string;
+  readonly units: number;
+}
+
+/**
+ * What a task submitted by `parent` has. RESOURCE_EXHAUSTED (OVER_BUDGET) when that is more than is left; `asked`: together
+ * with the tasks that are submitted with it.
+ */
 export function requireBudget(
   state: PoolState,
   ctx: Submitter,
   id: string,
   own: TaskBudget | undefined,
   parent: string,
+  asked: Asked = { what: `task ${quote(id)}`, units: 1 },
 ): Lineage {
   const from = state.tasks.get(parent);
   const above = from?.budget;
@@ -37,7 +47,7 @@ export function requireBudget(
     const depth = (from.depth ?? 0) + 1;
     for (const row of chain(state, above)) {
       if (row.hops > 0 && depth - row.depth > row.hops) throw tooDeep(row, depth - row.depth);
-      requireLeft(row, Math.max(1, own?.spend ?? 0), id);
+      requireLeft(row, { ...asked, units: Math.max(asked.units, own?.spend ?? 0) });
     }
     return { budget: own ? id : above, depth };
   }
@@ -117,8 +127,8 @@ function requirePart(ctx: Submitter, state: PoolState, { spec, attempts, id }: T
   if (!isWorker) requireMember(ctx, spec.swarm, `use the budget of task ${quote(id)}`);
 }
 
-function requireLeft(row: BudgetRow, asked: number, id: string): void {
-  if (asked > leftOf(row)) throw over(overBudget(row, asked, `task ${quote(id)}`), 'budget.spend', asked);
+function requireLeft(row: BudgetRow, { units, what }: Asked): void {
+  if (units > leftOf(row)) throw over(overBudget(row, units, what), 'budget.spend', units);
 }
 
 const overBudget = ({ task, spend, used }: BudgetRow, asked: number, what: string): string =>

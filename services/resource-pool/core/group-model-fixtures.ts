@@ -47,6 +47,8 @@ export const groupSteps = [
       do: named('group' as const),
       swarm: fc.constantFrom('a', 'b', 'c'),
       kind: fc.nat({ max: KINDS.length - 1 }),
+      /** The task that submits it. */
+      parent: fc.option(fc.nat({ max: 40 })),
       /** Of each task: which one before it depends on, and how; whether it needs a yes. */
       tasks: fc.array(fc.record({ back: fc.nat({ max: 3 }), policy, approval: fc.boolean() }), {
         minLength: 1,
@@ -90,7 +92,8 @@ export class GroupModel {
       case 'group': {
         const id = `g${[...this.#pool.run.events].filter(({ event }) => event.type === 'group.submitted').length}`;
         const request = groupRequest(id, membersOf(one.tasks, one.kind), { ...KINDS[one.kind], swarm: one.swarm });
-        this.#submitted.push(...run.execute('submitGroup', request, options).tasks);
+        const origin = one.parent === null ? undefined : { parent: this.#task(one.parent), replayOf: '' };
+        this.#submitted.push(...run.execute('submitGroup', { ...request, origin }, options).tasks);
         return;
       }
       case 'depend':

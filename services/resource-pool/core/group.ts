@@ -53,6 +53,11 @@ export const groupCommands = (settings: PoolSettings): Commands => ({
       registration: registrationOf(ctx, swarm),
     };
     const submitted = { group: id, spec, tasks: tasks.length, ...common };
+    const { origin } = input;
+    const asked = { what: `group ${quote(id)}`, units: tasks.length };
+    const lineages = drafts.map((draft) =>
+      requireBudget(state, ctx, draft.id, draft.spec.budget, origin?.parent ?? '', asked),
+    );
     if (input.dryRun) {
       const counts = { total: tasks.length, blocked: tasks.length, ...{ queued: 0, running: 0 } };
       const none = { succeeded: 0, failed: 0, cancelled: 0 };
@@ -60,10 +65,9 @@ export const groupCommands = (settings: PoolSettings): Commands => ({
       const group = groupView({ ...row, counts: { ...counts, ...none } }, state);
       return { events: [], reply: () => ({ group, tasks, created: true, revision }) };
     }
-    const events = drafts.flatMap((draft): PoolEvent[] => {
-      const data = { task: draft.id, spec: draft.spec, ...common, correlationId, hops };
-      const lineage = requireBudget(state, ctx, draft.id, draft.spec.budget, '');
-      return [{ type: 'task.submitted', data }, ...submissionCharge(lineage, draft.id)];
+    const events = drafts.flatMap((draft, i): PoolEvent[] => {
+      const data = { task: draft.id, spec: draft.spec, ...common, correlationId, hops, origin };
+      return [{ type: 'task.submitted', data }, ...submissionCharge(lineages[i] ?? {}, draft.id)];
     });
     return {
       events: [{ type: 'group.submitted', data: submitted }, ...events],

@@ -2,7 +2,7 @@ import { Checks } from '../../../libs/kernel/checks.ts';
 import type { Criterion, GroupSpec, Phase } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { page, stated } from './parts.ts';
-import { checkSpec } from './tasks.ts';
+import { checkOrigin, checkSpec } from './tasks.ts';
 
 /** Tasks that belong together: groups, and what people decide on. */
 
@@ -14,9 +14,10 @@ const MAX_POINTER = 256;
 const MAX_VALUE_CHARACTERS = 1024;
 const POINTER = /^(\/([^~/]|~[01])*)*$/;
 
-export function checkGroup({ id, spec, tasks }: rpc.SubmitGroupRequest): void {
+export function checkGroup({ id, spec, tasks, origin }: rpc.SubmitGroupRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('id', id);
+  checkOrigin(checks, origin);
   checks.rule(spec !== undefined, 'spec', spec, 'must be there');
   const isEnough = tasks.length >= 1 && tasks.length <= MAX_TASKS;
   checks.rule(isEnough, 'tasks', tasks.length, `is their number and must be 1 to ${MAX_TASKS}`);

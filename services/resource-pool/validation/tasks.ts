@@ -16,12 +16,17 @@ const WEEK_MS = 7 * DAY_MS;
 export function checkSubmission({ id, spec, origin }: rpc.SubmitTaskRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('id', id);
-  checks.nameOrEmpty('origin.parent', origin?.parent ?? '');
-  const { replayOf = '' } = origin ?? {};
-  checks.rule(replayOf === '', 'origin.replayOf', replayOf, 'must be empty; ReplayTask makes replays');
+  checkOrigin(checks, origin);
   checks.rule(spec !== undefined, 'spec', spec, 'must be there');
   if (spec) checkSpec(checks, spec);
   checks.done();
+}
+
+/** Who delegates; what is replayed is not for who submits to say. */
+export function checkOrigin(checks: Checks, origin: rpc.TaskOrigin | undefined): void {
+  checks.nameOrEmpty('origin.parent', origin?.parent ?? '');
+  const { replayOf = '' } = origin ?? {};
+  checks.rule(replayOf === '', 'origin.replayOf', replayOf, 'must be empty; ReplayTask makes replays');
 }
 
 /** A task's spec, at `spec.` of the request. */

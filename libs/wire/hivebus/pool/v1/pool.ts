@@ -1878,6 +1878,8 @@ export interface SubmitGroupRequest {
   idempotent: boolean;
   /** True: check everything, but submit nothing. */
   dryRun: boolean;
+  /** The task whose attempt submits it, as `parent`: its budget counts for all of these, as for a task; see SubmitTaskRequest. */
+  origin?: TaskOrigin | undefined;
 }
 
 export interface SubmitGroupResponse {
@@ -13101,7 +13103,7 @@ export const GroupTask: MessageFns<GroupTask> = {
 };
 
 function createBaseSubmitGroupRequest(): SubmitGroupRequest {
-  return { spec: undefined, tasks: [], id: "", idempotent: false, dryRun: false };
+  return { spec: undefined, tasks: [], id: "", idempotent: false, dryRun: false, origin: undefined };
 }
 
 export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
@@ -13120,6 +13122,9 @@ export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(40).bool(message.dryRun);
+    }
+    if (message.origin !== undefined) {
+      TaskOrigin.encode(message.origin, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -13177,6 +13182,14 @@ export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.origin = TaskOrigin.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -13200,6 +13213,7 @@ export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
         : isSet(object.dry_run)
         ? globalThis.Boolean(object.dry_run)
         : false,
+      origin: isSet(object.origin) ? TaskOrigin.fromJSON(object.origin) : undefined,
     };
   },
 
@@ -13219,6 +13233,9 @@ export const SubmitGroupRequest: MessageFns<SubmitGroupRequest> = {
     }
     if (message.dryRun !== false) {
       obj.dryRun = message.dryRun;
+    }
+    if (message.origin !== undefined) {
+      obj.origin = TaskOrigin.toJSON(message.origin);
     }
     return obj;
   },
