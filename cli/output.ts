@@ -75,7 +75,8 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
 const wholeColours = (text: string): string => (text.includes('\x1b') ? `${text}\x1b[0m` : text);
 
 /** Long lines are not folded: people search in them. */
-export const yamlOf = (value: unknown): string => stringify(value ?? null, { lineWidth: 0 }).trimEnd();
+export const yamlOf = (value: unknown): string =>
+  stringify(value ?? null, { lineWidth: 0, aliasDuplicateObjects: false }).trimEnd();
 
 /** Colours where a person looks on; NO_COLOR turns them off. */
 export const colors = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR);

@@ -24,7 +24,7 @@ Examples:
   hivebus get all --swarm code
   hivebus get clusters -o yaml | hivebus apply -f -
 
-Of clusters, swarmagents and tasks -o yaml writes manifests, as apply takes them; -o json is the services' own form.`;
+Of clusters, swarmagents, tasks and groups -o yaml writes manifests, as apply takes them; -o json is the services' own form.`;
 
 const DESCRIBE_EXAMPLES = `${KIND_HELP}
 
@@ -86,7 +86,7 @@ async function get(context: Context, what: string, names: string[], options: Get
     if (asked.names.length > 0) return await getNamed(context, hive, asked.kinds[0] as Kind<unknown>, asked.names);
     const lists = await Promise.all(asked.kinds.map((kind) => kind.list(hive, filter)));
     const shown = asked.kinds.map((kind, i) => ({ kind, items: (lists[i] ?? []).slice(-options.limit) }));
-    if (writeManifests(context, shown)) return;
+    if (await writeManifests(context, hive, shown)) return;
     const [only] = shown.length === 1 ? shown : [];
     const data = only ? only.items : Object.fromEntries(shown.map(({ kind, items }) => [kind.plural, items]));
     const nameLines = () =>
@@ -108,19 +108,21 @@ async function get(context: Context, what: string, names: string[], options: Get
 }
 
 /** As YAML, what can be applied is written so that it can be applied again: a document for each. */
-function writeManifests(
+async function writeManifests(
   { output }: Context,
+  hive: Hive,
   shown: readonly { readonly kind: Kind<unknown>; readonly items: readonly unknown[] }[],
-): boolean {
+): Promise<boolean> {
   if (output.format !== 'yaml' || !shown.every(({ kind }) => kind.manifest)) return false;
-  for (const { kind, items } of shown) for (const item of items) output.line(kind.manifest?.(item), () => '');
+  for (const { kind, items } of shown)
+    for (const item of items) output.line(await kind.manifest?.(item, hive), () => '');
   return true;
 }
 
 /** One is given as itself, several as a list. */
 async function getNamed(context: Context, hive: Hive, kind: Kind<unknown>, names: readonly string[]): Promise<void> {
   const items = await Promise.all(names.map((name) => kind.get(hive, name)));
-  if (writeManifests(context, [{ kind, items }])) return;
+  if (await writeManifests(context, hive, [{ kind, items }])) return;
   context.output.data(
     items.length === 1 ? items[0] : items,
     () => kindTable(kind, items),

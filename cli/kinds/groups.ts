@@ -1,6 +1,7 @@
 import type { GateReport, Group, Tally } from '../../libs/wire/hivebus/pool/v1/group.ts';
+import { groupManifest } from '../manifest/written.ts';
 import { plainLine, printable } from '../printable.ts';
-import { allGroups } from '../queries.ts';
+import { allGroups, allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
 import { ago, between, word } from '../values.ts';
 import { wrappedFacts, wrappedTable } from '../wrapped-table.ts';
@@ -30,6 +31,7 @@ export const GROUPS: Kind<Group> = {
   list: (hive, { swarm = '' }) => allGroups(hive, { swarm }),
   get: async (hive, name) => present((await hive.pool.getGroup({ id: name })).group, 'group', name),
   details: (group) => groupDetails(group),
+  manifest: async (group, hive) => groupManifest(group, await allTasks(hive, { group: group.id })),
   swarmsOf: ({ spec }) => (spec ? [spec.swarm] : []),
   touched: (event) => (event.type === 'group.forgotten' ? (event.data?.groups ?? []) : named('group', 'group')(event)),
   remove: {

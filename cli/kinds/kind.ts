@@ -51,7 +51,7 @@ export interface Kind<T> {
   /** Names of the items that an event of the service touches. */
   touched(event: JournalEvent, hive: Hive): readonly string[] | Promise<readonly string[]>;
   /** An item as `apply` takes it; undefined where nothing can be applied. */
-  manifest?(item: T): WrittenManifest;
+  manifest?(item: T, hive: Hive): WrittenManifest | Promise<WrittenManifest>;
   /** Undefined where nothing can be removed. */
   readonly remove?: {
     /** What removing means, for help. */

@@ -128,7 +128,7 @@ function isListing(value: unknown): boolean {
 }
 
 const NO_MANIFEST =
-  'is no manifest: it has no kind. Only clusters, declared agents and tasks are written so that they can be applied; ' +
+  'is no manifest: it has no kind. Only clusters, declared agents, tasks and groups are written so that they can be applied; ' +
   'policy, limits and lending are changed by hivebus set';
 
 function offsetsOf({ key, value }: Pair): [key: number, value: number] {

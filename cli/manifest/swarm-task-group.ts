@@ -7,7 +7,7 @@ import { changesBetween } from './changes.ts';
 import type { Document } from './document.ts';
 import type { Fault } from './faults.ts';
 import { type Defaults, type Outcome, type Planned, swarmOf } from './planned.ts';
-import { taskSpecOf } from './swarm-task.ts';
+import { taskSpecOf, writtenAt } from './swarm-task.ts';
 
 type Content = Pick<SubmitGroupRequest, 'spec' | 'tasks'>;
 
@@ -40,7 +40,7 @@ export function planGroup(
     if (spec.type === '') document.fault(faults, `${at}.type`, 'must be given, here or for all manifests by --type');
     return { name: task.name, spec: { ...spec, labels: {} } };
   });
-  const spec = { ...rest, swarm: '', title: title || name };
+  const spec = { ...rest, swarm: '', title: title || (writtenAt(document, 'spec.title') === '' ? '' : name) };
   return {
     document,
     name,

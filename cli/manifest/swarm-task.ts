@@ -10,7 +10,7 @@ import type { RetryPolicy, Task, TaskSpec, TaskTimeLimits } from '../../libs/wir
 import { tiesOf } from '../ties.ts';
 import { word } from '../values.ts';
 import { changeLines, changesBetween } from './changes.ts';
-import type { Document } from './document.ts';
+import { type Document, segments } from './document.ts';
 import type { Fault } from './faults.ts';
 import { type Defaults, type Outcome, orNone, type Planned, swarmOf } from './planned.ts';
 
@@ -49,7 +49,7 @@ export function taskSpecOf(
   };
   const timeoutMs = msOf(`${at}.timeout`, spec.timeout);
   // `payload: null` says that there is nothing to read, which is what a task has that was submitted with neither.
-  const isEmpty = at === 'spec' && spec.task === '' && document.manifest.spec?.payload === null;
+  const isEmpty = spec.task === '' && writtenAt(document, `${at}.payload`) === null;
   if (!isEmpty && (spec.task === '') === (spec.payload === undefined)) {
     document.fault(faults, `${at}.task`, 'a script here, or a payload, must be given, and not both');
   }
@@ -63,7 +63,7 @@ export function taskSpecOf(
     maxAttempts: spec.maxAttempts,
     priority: spec.priority,
     labels: document.manifest.metadata?.labels ?? {},
-    title: spec.title || name,
+    title: spec.title || (writtenAt(document, `${at}.title`) === '' ? '' : name),
     ...(spec.persistentVolumes.length > 0 && { volumes: { names: spec.persistentVolumes.map(({ name }) => name) } }),
     ...tiesOf({ ...spec, onFailure: spec.onDependencyFailure }),
     ...(spec.resume || spec.claim ? { continuity: { resume: spec.resume, claim: spec.claim } } : {}),
@@ -72,6 +72,15 @@ export function taskSpecOf(
     ...(retry ? { retry: retryOf(retry, msOf) } : {}),
     ...(limits ? { limits: limitsOf(limits, msOf) } : {}),
   };
+}
+
+/** What stands in the document itself: a message does not tell what is empty from what was left out. */
+export function writtenAt(document: Document, path: string): unknown {
+  const parts = segments(path).slice(1);
+  return parts.reduce<unknown>(
+    (part, name) => (part as Record<string, unknown> | undefined)?.[name],
+    document.manifest.spec,
+  );
 }
 
 type MsOf = (path: string, text: string) => number;

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Group } from '../../libs/wire/hivebus/pool/v1/group.ts';
 import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { SAMPLES } from '../kinds/fixtures.ts';
@@ -6,7 +7,7 @@ import { yamlOf } from '../output.ts';
 import { parseTaskManifests } from '../task-manifest.ts';
 import { type Fault, throwFaults } from './faults.ts';
 import { planAll } from './plan.ts';
-import { agentManifest, clusterManifest, taskManifest, type WrittenManifest } from './written.ts';
+import { agentManifest, clusterManifest, groupManifest, taskManifest, type WrittenManifest } from './written.ts';
 
 /** What `apply` understands of a manifest that `get` has written. */
 function planned(manifest: WrittenManifest) {
@@ -65,4 +66,32 @@ test('a cluster and a declared agent; what the service has made of them is passe
   for (const agent of (SAMPLES.swarmagent ?? []) as DeclaredAgent[]) {
     expect(planned(agentManifest(agent))).toEqual([`swarmagent/${agent.swarm}/${agent.name}`]);
   }
+});
+
+test('a group without titles stays without', () => {
+  const [group] = (SAMPLES.group ?? []) as Group[];
+  const { spec } = sample ?? {};
+  if (!group?.spec || !spec || !sample) throw new Error('there are samples of both');
+  const ties = {
+    after: [{ task: 'g-one', onFailure: 'FAILURE_POLICY_FAIL' as const }],
+    group: 'g',
+    phase: '',
+    vote: 0,
+  };
+  const submittedAt = group.submittedAt;
+  const member = { ...sample, submittedAt, spec: { ...spec, title: '', labels: {}, payload: undefined, script: '' } };
+  const tasks: Task[] = [
+    { ...member, id: 'g-one' },
+    { ...member, id: 'g-two', spec: { ...member.spec, ties } },
+    { ...member, id: 'g-later', submittedAt: '2026-03-01T12:30:00.000Z' },
+  ];
+  const manifest = groupManifest({ ...group, id: 'g', spec: { ...group.spec, title: '' } }, tasks);
+  expect(manifest.spec).toMatchObject({
+    ...{ title: '', clusterRef: group.spec.swarm },
+    tasks: [
+      { name: 'one', spec: { title: '', payload: null } },
+      { name: 'two', spec: { after: ['one'], onDependencyFailure: 'fail' } },
+    ],
+  });
+  expect(planned(manifest)).toEqual(['group/g']);
 });

@@ -1,4 +1,4 @@
-import type { TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
+import type { Gate, Group, GroupSpec, TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
 import type { Task, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { word } from '../values.ts';
@@ -39,6 +39,66 @@ export function taskManifest({ id, spec, ...status }: Task): WrittenManifest {
   };
 }
 
+/**
+ * A group, with all tasks of it that are still known; those that were added to it later are no part of what was applied. Of
+ * one by consensus the votes are one task.
+ */
+export function groupManifest({ id, spec, ...status }: Group, tasks: readonly Task[]): WrittenManifest {
+  const isFirst = ({ id: task, submittedAt, spec: own }: Task) =>
+    task.startsWith(`${id}-`) && submittedAt === status.submittedAt && (own?.ties?.vote ?? 0) <= 1;
+  const prefix = `${id}-`;
+  const nameOf = (task: string) => (task.startsWith(prefix) ? task.slice(prefix.length) : task);
+  const members = tasks.filter(isFirst).map(({ id: task, spec: own }) => ({
+    name: nameOf(own?.ties?.vote ? task.slice(0, -'-1'.length) : task),
+    spec: own ? memberSpec(own, nameOf) : {},
+  }));
+  return {
+    ...{ apiVersion: API_VERSION, kind: 'SwarmTaskGroup', metadata: { name: id } },
+    spec: { ...(spec ? groupSpec(spec, nameOf) : {}), tasks: members },
+    status,
+  };
+}
+
+/** Names stand for the ids of the group's own tasks. */
+type NameOf = (task: string) => string;
+
+function memberSpec(spec: TaskSpec, nameOf: NameOf): object {
+  const { ties } = spec;
+  const after = ties?.after.map((each) => ({ ...each, task: nameOf(each.task) })) ?? [];
+  const own = ties && { ...ties, after, group: '' };
+  // Left out, its title would be its name.
+  return { title: '', ...taskSpec({ ...spec, swarm: '', ...(own ? { ties: own } : {}) }) };
+}
+
+function groupSpec(
+  { swarm, title, strategy, onFailure, phases, consensus, ...rest }: GroupSpec,
+  nameOf: NameOf,
+): object {
+  return {
+    ...{ clusterRef: swarm, title },
+    ...without({
+      ...rest,
+      strategy: wordOrNone(strategy, 'GROUP_STRATEGY'),
+      onFailure: wordOrNone(onFailure, 'FAILURE_POLICY'),
+      phases: phases.map(({ gate, ...phase }) => ({ ...phase, ...(gate && { gate: gateSpec(gate, nameOf) }) })),
+      consensus: consensus && without({ ...consensus, tie: wordOrNone(consensus.tie, 'TIE_RULE') }),
+    }),
+  };
+}
+
+const gateSpec = ({ criteria, ...gate }: Gate, nameOf: NameOf): object => ({
+  ...gate,
+  criteria: criteria.map((one) => ({
+    ...one,
+    task: nameOf(one.task),
+    comparison: wordOrNone(one.comparison, 'COMPARISON'),
+  })),
+});
+
+/** As people write it; empty = it was left out. */
+const wordOrNone = (value: string, prefix: string): string =>
+  value === `${prefix}_UNSPECIFIED` ? '' : word(value, prefix);
+
 /** As it is written; what has its default is left out. */
 function taskSpec(spec: TaskSpec): object {
   const { retry, limits, selector, continuity, volumes, budget, ties } = spec;
@@ -65,7 +125,7 @@ function taskSpec(spec: TaskSpec): object {
 /** A manifest has one policy for all that a task depends on. */
 const tiesSpec = ({ after, group, phase, approval }: TaskTies): object => ({
   after: after.map(({ task }) => task),
-  onDependencyFailure: after[0] && word(after[0].onFailure, 'FAILURE_POLICY'),
+  onDependencyFailure: after[0] && wordOrNone(after[0].onFailure, 'FAILURE_POLICY'),
   ...{ group, phase },
   approval: approval && without({ ...approval }),
 });

@@ -149,3 +149,42 @@ test('many tasks are applied in order, submitted from one file, and from lines o
   expect(alone.stderr).toContain('--id: "x" is for one task, and here are many');
   expect(await count('lines')).toBe(2000);
 });
+
+test('groups that get writes change nothing when they are applied, whatever made them', async () => {
+  await playground.run(['register-swarm', 'novacron']);
+  const phased = readFileSync(join(EXAMPLES, 'phases.yaml'), 'utf8').replace('name: dwcp', 'name: phased');
+  const phases = await playground.run(['apply', '-f', '-', '--swarm', 'novacron'], phased);
+  expect(phases.code, phases.stderr).toBe(0);
+  const votes = [
+    'apiVersion: swarm.claudeflow.io/v1alpha1',
+    'kind: SwarmTaskGroup',
+    'metadata: { name: votes }',
+    'spec:',
+    '  clusterRef: novacron',
+    '  strategy: consensus',
+    '  consensus: { votes: 3, tie: fail }',
+    '  tasks: [{ name: ask, spec: { type: voter, payload: { a: 0, b: [null, ""] } } }]',
+    '',
+  ].join('\n');
+  const chain = votes
+    .replace('name: votes', 'name: chain')
+    .replace(/ {2}strategy: consensus\n.*\n/, '  strategy: sequential\n  onFailure: continue\n')
+    .replace(
+      /tasks: .*/,
+      'tasks: [{ name: one, spec: { type: v, payload: 1, timeout: 90s } }, ' +
+        '{ name: two, spec: { type: v, task: "true", after: [one], approval: {} } }]',
+    );
+  for (const text of [votes, chain]) {
+    const { code, stderr } = await playground.run(['apply', '-f', '-'], text);
+    expect(code, stderr).toBe(0);
+  }
+  // A task that was added later is no part of what was applied.
+  await playground.run(['task', 'submit', '--swarm', 'novacron', '--type', 'v', '--group', 'chain', '--payload', '1']);
+  const { stdout: written } = await playground.run(['get', 'groups', '-o', 'yaml']);
+  const names = ['phased', 'votes', 'chain'];
+  expect(names.filter((name) => !written.includes(`\n  name: ${name}\n`))).toEqual([]);
+  const again = await playground.run(['apply', '-f', '-', '-o', 'json'], written);
+  expect(again.code, again.stderr).toBe(0);
+  const outcomes = JSON.parse(again.stdout) as { kind: string; change: string }[];
+  expect(new Set(outcomes.map(({ kind, change }) => `${kind} ${change}`))).toEqual(new Set(['group unchanged']));
+});

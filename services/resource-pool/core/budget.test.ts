@@ -109,7 +109,9 @@ describe('a group that a task submits', () => {
     const votes = { ...groupRequest('g', []).spec, strategy: 'GROUP_STRATEGY_CONSENSUS', consensus } as GroupSpec;
     expect(() => group(pool, 't0', { spec: votes }, ['a'])).toThrow(over('group "g" asks for 3'));
     group(pool, 't0', {}, ['a']);
-    expect(() => group(pool, 'g-a', { id: 'h' }, ['b'])).toThrow(over('is 1 hops of delegation; this would be number 2'));
+    expect(() => group(pool, 'g-a', { id: 'h' }, ['b'])).toThrow(
+      over('is 1 hops of delegation; this would be number 2'),
+    );
   });
 });
 
