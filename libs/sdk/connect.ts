@@ -113,6 +113,7 @@ class BusHive implements Hive {
   }
 
   publish(subject: string, type: string, data: object): void {
+    if (this.nc.isClosed()) return; // closed before the swarm or agent that beats: no reason for the whole process to end
     const source = `/hivebus/clients/${labelOf(this.identity)}`;
     const trace = nextHop(this.#trace());
     const token = this.#token();

@@ -19,7 +19,7 @@ export interface Hive extends AsyncDisposable {
   readonly telemetry: Client<TelemetryServiceService>;
   /** The same connection as somebody else; closing that one closes nothing. */
   as(identity: Identity): Promise<Hive>;
-  /** Sends one message, with this identity's token. Lost when nobody listens. */
+  /** Sends one message, with this identity's token. Lost when nobody listens, or when the connection is closed. */
   publish(subject: string, type: string, data: object): void;
   /** Hands spans to whoever keeps them on this bus; rejects when nobody does. */
   readonly sendSpans: SendSpans;

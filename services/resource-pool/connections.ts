@@ -17,8 +17,6 @@ export interface ConnectionsOptions {
   readonly onClosed: (agent: string, instance: string) => void;
 }
 
-/** Turns in one interval: who is asked next is looked at so much more often. */
-const TURNS = 2;
 /** All agents together are asked so often a second, at most; some 25 µs of the pool's time each. */
 const MOST_A_SECOND = 500;
 /** What was asked and not answered is forgotten after so long, in milliseconds. */
@@ -88,7 +86,7 @@ export class Connections implements Disposable {
 
   /** While nobody is watched, nothing runs. */
   #later(): Disposable {
-    return this.#options.clock.after(this.#options.everyMs / TURNS, () => {
+    return this.#options.clock.after(this.#options.everyMs, () => {
       this.#ask();
       this.#timer = this.#rounds.size > 0 ? this.#later() : undefined;
     });
@@ -97,8 +95,9 @@ export class Connections implements Disposable {
   #ask(): void {
     if (!this.#canHear()) return;
     const { everyMs, instanceOf } = this.#options;
-    const most = Math.ceil((MOST_A_SECOND * everyMs) / TURNS / 1000);
-    for (const agent of this.#rounds.next(this.#now(), everyMs, most)) {
+    const most = Math.ceil((MOST_A_SECOND * everyMs) / 1000);
+    // All at once, since waking up costs more than asking; who has just been heard waits for the next time.
+    for (const agent of this.#rounds.next(this.#now(), everyMs / 2, most)) {
       const instance = instanceOf(agent);
       if (instance === undefined) this.#rounds.drop(agent);
       else void this.#askOne(agent, instance);

@@ -7,7 +7,7 @@ import { createSwarm } from '../../libs/sdk/swarm.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { closePool, hive, inState, openPool, server, swarm } from './pool-harness.ts';
+import { closePool, hive, home, inState, openPool, server, swarm } from './pool-harness.ts';
 
 /** What an agent does when its swarm is no longer registered, or another's. */
 
@@ -63,4 +63,10 @@ test('when another key owns the name of its swarm, it stops what it runs and giv
   expect(await agent.closed).toMatchObject({ code: 'PERMISSION_DENIED', reason: 'NAME_TAKEN' });
   expect(seen).toEqual({ begun: 1, stopped: 1 });
   expect(agent.running).toBe(0);
+});
+
+test('what is published when the connection is closed is lost, and ends nobody who still beats', async () => {
+  const own = await connect({ servers: server.url, home, env: {} });
+  await own.close();
+  expect(() => own.publish('hive.main.heartbeat.x', 'hivebus.registry.v1.HeartbeatRequest', {})).not.toThrow();
 });
