@@ -5,7 +5,8 @@ import type { Call } from '../../libs/protocol/call.ts';
 import type { EventOf } from '../../libs/protocol/machine.ts';
 import { PhiDetector, type PhiOptions, type Verdict } from '../../libs/protocol/phi-detector.ts';
 import type { Liveness, Load } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import type { Heard, RegistryShape, RegistrySoft, SwarmRow } from './core/state.ts';
+import type { Heard, SwarmRow } from './core/rows.ts';
+import type { RegistryShape, RegistrySoft } from './core/state.ts';
 
 export interface MonitorOptions {
   readonly federation: string;

@@ -1,6 +1,7 @@
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import { describePrincipal, type Principal } from '../../../libs/protocol/principal.ts';
-import type { RegistryState, SwarmRow } from './state.ts';
+import type { SwarmRow } from './rows.ts';
+import type { RegistryState } from './state.ts';
 
 /** The caller, when it may change things at all. */
 export function writer(principal: Principal): Exclude<Principal, { kind: 'anonymous' }> {

@@ -1,6 +1,6 @@
 import { byText, OrderedList } from '../../../libs/kernel/ordered-list.ts';
 import { standingOf } from './fit.ts';
-import type { SwarmRow } from './state.ts';
+import type { SwarmRow } from './rows.ts';
 
 /** A swarm that offers an agent type. */
 export interface Candidate {

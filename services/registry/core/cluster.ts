@@ -9,7 +9,8 @@ import type { ClusterSpec } from '../../../libs/wire/hivebus/registry/v1/cluster
 import type { ClusterStored } from '../../../libs/wire/hivebus/registry/v1/events.ts';
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { checkRevision, denied, ownerOrOperator, writer } from './access.ts';
-import type { ClusterRow, Decided, RegistryState } from './state.ts';
+import type { ClusterRow } from './rows.ts';
+import type { Decided, RegistryState } from './state.ts';
 
 const DEFAULT_PAGE = 100;
 /** Clusters of one swarm. */

@@ -9,7 +9,8 @@ import type { DeclaredAgentDeleted, DeclaredAgentStored } from '../../../libs/wi
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { checkRevision, writer } from './access.ts';
 import { mayDescribe } from './cluster.ts';
-import type { Decided, DeclaredAgentRow, RegistryState } from './state.ts';
+import type { DeclaredAgentRow } from './rows.ts';
+import type { Decided, RegistryState } from './state.ts';
 
 /** Agents that swarms should have, as SwarmAgent manifests say. They are kept and versioned; nothing acts on them yet. */
 

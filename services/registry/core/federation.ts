@@ -4,7 +4,8 @@ import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Ctx, Stamp, View } from '../../../libs/protocol/machine.ts';
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { checkRevision, onlyOperators, onlyServices } from './access.ts';
-import type { Decided, FederationRow, FederationSettings, RegistryState } from './state.ts';
+import type { FederationRow } from './rows.ts';
+import type { Decided, FederationSettings, RegistryState } from './state.ts';
 
 /** The federation whose registry holds the table of all federations. */
 export const MAIN = 'main';

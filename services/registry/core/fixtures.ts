@@ -3,7 +3,8 @@ import { newKeyPair } from '../../../libs/protocol/token.ts';
 import { type MachineRunner, runMachine } from '../../../libs/testkit/machine-runner.ts';
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { registryMachine } from './machine.ts';
-import type { Heard, RegistryShape } from './state.ts';
+import type { Heard } from './rows.ts';
+import type { RegistryShape } from './state.ts';
 
 /** What the core's tests share. */
 

@@ -1,6 +1,6 @@
 import type { Liveness, Score } from '../../../libs/wire/hivebus/registry/v1/registry.ts';
+import type { Heard, SwarmRow } from './rows.ts';
 import { type Criterion, explain, total } from './score.ts';
-import type { Heard, SwarmRow } from './state.ts';
 
 /** A swarm's row and what this replica has heard of it. */
 export interface Known {

@@ -4,9 +4,10 @@ import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { mustHaveSwarm } from './access.ts';
 import { capacityValue, FIT, MAX_BEYOND_STANDING, type Offer } from './fit.ts';
 import { healthOf, healthValue, type Known } from './health.ts';
+import type { SwarmRow } from './rows.ts';
 import { Best, type Criterion, explain, total } from './score.ts';
 import { similarityOf, similarityValue } from './similarity.ts';
-import type { RegistrySoft, RegistryState, SwarmRow } from './state.ts';
+import type { RegistrySoft, RegistryState } from './state.ts';
 import { viewOf } from './swarm-view.ts';
 
 /** How many candidates of each agent type are looked at for a fallback, best standing first. */

@@ -1,5 +1,5 @@
+import type { SwarmRow } from './rows.ts';
 import { type Criterion, explain, total } from './score.ts';
-import type { SwarmRow } from './state.ts';
 
 /** Two swarms, or a swarm and nobody in particular. */
 export interface Pair {

@@ -1,7 +1,8 @@
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Swarm } from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { healthOf } from './health.ts';
-import type { RegistrySoft, SwarmRow } from './state.ts';
+import type { SwarmRow } from './rows.ts';
+import type { RegistrySoft } from './state.ts';
 
 /** A swarm as it is answered: its row and what this replica has heard of it. */
 export function viewOf(row: SwarmRow, soft: RegistrySoft): Swarm {

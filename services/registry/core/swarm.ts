@@ -8,6 +8,7 @@ import type { SwarmRegistered, SwarmRemoved } from '../../../libs/wire/hivebus/r
 import type * as rpc from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import { checkRevision, denied, mustHaveSwarm, ownerOrOperator, writer } from './access.ts';
 import { MAIN } from './federation.ts';
+import type { SwarmRow } from './rows.ts';
 import {
   type Decided,
   deleteSwarm,
@@ -15,7 +16,6 @@ import {
   type RegistrySoft,
   type RegistryState,
   type SwarmFilter,
-  type SwarmRow,
   setSwarm,
 } from './state.ts';
 import { viewOf } from './swarm-view.ts';

@@ -1,7 +1,8 @@
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
-import type { Agent, AgentDrain, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, AgentDrain, AgentMove, RegisterAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { NO_LABELS, NONE, sparing } from './need.ts';
 import { type AgentRow, agentKey, type LameDuck } from './rows.ts';
+import type { PoolState } from './state.ts';
 import { wholeAgent } from './whole-rows.ts';
 
 /** Agents as they are kept, and as events tell them. */
@@ -70,3 +71,11 @@ export const drainView = ({ since, graceMs, isDrained, reason }: LameDuck): Agen
   done: isDrained,
   reason,
 });
+
+/** What an agent is told that shall register in another swarm now. */
+export function moveOf(state: PoolState, { lameDuck }: AgentRow): AgentMove | undefined {
+  const row = lameDuck?.migration === undefined ? undefined : state.migrations.get(lameDuck.migration);
+  if (row?.state !== 'MIGRATION_STATE_TRANSFERRING') return undefined;
+  const { id: migration, to: swarm, name, traceparent, correlationId } = row;
+  return { migration, swarm, name, traceparent, correlationId };
+}

@@ -1,4 +1,3 @@
-import type { Ending } from './attempt.ts';
 import type { TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 
@@ -13,8 +12,12 @@ import type { PoolSettings } from './settings.ts';
  */
 export const isClaimed = ({ spec }: TaskRow): boolean => spec.continuity?.claim === true;
 
-/** For how long after the end of a task's current attempt its agent may still hold the claim, in ms. */
-export function claimLeft(task: TaskRow, { reported }: Ending, settings: PoolSettings): number {
+/** For how long after the end of a task's current attempt, which its agent has reported or not, that may still hold the claim, in ms. */
+export function claimLeft(
+  task: TaskRow,
+  { reported }: { readonly reported?: boolean },
+  settings: PoolSettings,
+): number {
   const wasStarted = (task.attempts.at(-1)?.startedAt ?? 0) > 0;
   return isClaimed(task) && wasStarted && !reported ? settings.claimMs : 0;
 }

@@ -5,8 +5,9 @@ import type { Approval } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import type { DecideRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireOperator, requireRegistration, requireSwarm } from './access.ts';
 import { endUntried } from './dependency.ts';
+import type { GroupRow } from './group-rows.ts';
 import { waitingGate } from './group-view.ts';
-import type { GroupRow, TaskRow } from './rows.ts';
+import type { TaskRow } from './rows.ts';
 import type { PoolEvent, PoolSoft } from './state.ts';
 import { hasEnded } from './task-states.ts';
 

@@ -15,20 +15,13 @@ import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
 import { ofMigration } from './explained-migration.ts';
 import { FairShare, planned } from './fair-share.ts';
+import type { GroupRow } from './group-rows.ts';
 import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
 import { offerDue, offeredTo } from './offered.ts';
 import { type Demand, keepersOf, placementOf } from './placement.ts';
-import {
-  type AttemptRow,
-  currentAttempt,
-  type GroupRow,
-  isDelayed,
-  type LeaseRow,
-  type RequestRow,
-  type TaskRow,
-} from './rows.ts';
+import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolSoft, PoolState } from './state.ts';
 import { followerText, leaseView, requestView, taskView } from './view.ts';

@@ -6,8 +6,9 @@ import { standingOf } from './dependency.ts';
 import type { Pool } from './fixtures.ts';
 import { groupRequest, type Named, ties } from './group-fixtures.ts';
 import { phaseOf } from './group-moves.ts';
+import type { GroupRow } from './group-rows.ts';
 import { concurrencyOf } from './group-window.ts';
-import { currentAttempt, type GroupRow, type TaskRow } from './rows.ts';
+import { currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 

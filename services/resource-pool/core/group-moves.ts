@@ -2,8 +2,9 @@ import type { Gate, GroupState } from '../../../libs/wire/hivebus/pool/v1/group.
 import { decideBallot } from './ballot.ts';
 import { endUntried, standingOf } from './dependency.ts';
 import { EVERY_TASK, judge } from './gate.ts';
+import type { GroupRow } from './group-rows.ts';
 import { concurrencyOf } from './group-window.ts';
-import { currentAttempt, type GroupRow, type TaskRow } from './rows.ts';
+import { currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 import type { Members } from './ties.ts';

@@ -2,8 +2,9 @@ import { timestamp as time } from '../../../libs/kernel/timestamps.ts';
 import type { GateReport, Group, GroupCounts, Verdict } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import { standingOf } from './dependency.ts';
 import { phaseOf } from './group-moves.ts';
+import type { GateRow, GroupRow } from './group-rows.ts';
 import { concurrencyOf } from './group-window.ts';
-import type { GateRow, GroupRow, TaskRow, VerdictRow } from './rows.ts';
+import type { TaskRow, VerdictRow } from './rows.ts';
 import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { groupSpec } from './group-fixtures.ts';
+import type { WindowRow } from './group-rows.ts';
 import { adapted, concurrencyOf, openWindow } from './group-window.ts';
-import type { WindowRow } from './rows.ts';
 
 const spec = groupSpec({
   strategy: 'GROUP_STRATEGY_ADAPTIVE',

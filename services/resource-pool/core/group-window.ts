@@ -1,6 +1,7 @@
 import type { AdaptiveRule, GroupSpec } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import type { AttemptRow, GroupRow, WindowRow } from './rows.ts';
+import type { GroupRow, WindowRow } from './group-rows.ts';
+import type { AttemptRow } from './rows.ts';
 
 /**
  * How many tasks of an adaptive group may be in hand: a congestion window, as TCP has one.

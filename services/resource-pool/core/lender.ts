@@ -1,15 +1,26 @@
 import type { Choice, LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type { LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Shortlist } from './choice.ts';
-import type { Plan } from './dispatch.ts';
 import { FairShare, planned } from './fair-share.ts';
 import type { Refusal } from './keepers.ts';
 import { meets, wishOf } from './need.ts';
+import type { Quotas } from './quotas.ts';
+import type { Ranked } from './ranked.ts';
 import type { Asks } from './requests.ts';
 import type { AgentRow, RequestRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { agentWith } from './whole-rows.ts';
 import { isFree, type Spot, type Worker } from './workers.ts';
+
+/** A plan, as far as lending reads and changes it. */
+export interface LendingPlan {
+  readonly quotas: Quotas;
+  spot(key: string): Spot | undefined;
+  changes(): ReadonlyMap<string, Spot | undefined>;
+  changed(): readonly Spot[];
+  firstUnchanged(free: Ranked<Worker>): Worker | undefined;
+  changeRow(row: AgentRow): void;
+}
 
 /**
  * The part of a plan that lends: who is lent what, as things will be when the plan is done. Whether an agent may be lent
@@ -17,13 +28,13 @@ import { isFree, type Spot, type Worker } from './workers.ts';
  */
 export class Lender {
   readonly #state: PoolState;
-  readonly #plan: Plan;
+  readonly #plan: LendingPlan;
   /** Waiting requests that this plan has granted, or that end. */
   readonly #answered = new Set<string>();
   #policies: Map<string, LendingPolicy> | undefined;
   #fair: FairShare | undefined;
 
-  constructor(state: PoolState, plan: Plan) {
+  constructor(state: PoolState, plan: LendingPlan) {
     this.#state = state;
     this.#plan = plan;
   }

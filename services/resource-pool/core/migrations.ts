@@ -1,6 +1,4 @@
-import type { AgentMove } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import type { AgentRow, MigrationRow } from './rows.ts';
-import type { PoolState } from './state.ts';
+import type { MigrationRow } from './rows.ts';
 
 /** Migrations by agent. Derived from their rows. */
 export class Migrations {
@@ -26,12 +24,4 @@ export class Migrations {
   delete({ id, agent }: MigrationRow): void {
     if (this.#done.get(agent) === id) this.#done.delete(agent);
   }
-}
-
-/** What an agent is told that shall register in another swarm now. */
-export function moveOf(state: PoolState, { lameDuck }: AgentRow): AgentMove | undefined {
-  const row = lameDuck?.migration === undefined ? undefined : state.migrations.get(lameDuck.migration);
-  if (row?.state !== 'MIGRATION_STATE_TRANSFERRING') return undefined;
-  const { id: migration, to: swarm, name, traceparent, correlationId } = row;
-  return { migration, swarm, name, traceparent, correlationId };
 }

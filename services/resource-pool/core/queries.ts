@@ -4,13 +4,14 @@ import { artefactQueries } from './artefact.ts';
 import { checkpointQueries } from './checkpoint.ts';
 import { deadLetterQueries } from './dead-letter.ts';
 import { known } from './group.ts';
+import type { GroupRow } from './group-rows.ts';
 import { groupView } from './group-view.ts';
 import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
 import { planRebalance } from './rebalance.ts';
-import { type AgentRow, agentKey, type GroupRow, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
+import { type AgentRow, agentKey, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';
 

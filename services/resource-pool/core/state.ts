@@ -5,6 +5,7 @@ import type * as events from '../../../libs/wire/hivebus/pool/v1/events.ts';
 import type * as wire from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { EndedOnes } from './ended.ts';
 import { FairShare } from './fair-share.ts';
+import type { GroupRow } from './group-rows.ts';
 import { Migrations } from './migrations.ts';
 import { Stealing } from './offered.ts';
 import { Queue } from './queue.ts';
@@ -16,7 +17,6 @@ import type {
   CheckpointRow,
   DeadLetterRow,
   DeliveryRow,
-  GroupRow,
   LeaseRow,
   LendingRow,
   LimitsRow,

@@ -1,7 +1,6 @@
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import type { Plan } from './dispatch.ts';
-import type { Lender } from './lender.ts';
+import type { Lender, LendingPlan } from './lender.ts';
 import type { Asks } from './requests.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -25,6 +24,12 @@ export const stealingEvents = (settings: PoolSettings): Pick<Machine<PoolShape>[
   },
 });
 
+/** A plan, as far as stealing reads and changes it. */
+interface StealingPlan extends LendingPlan {
+  /** Waiting tasks that will not wait any more. */
+  readonly taken: ReadonlySet<string>;
+}
+
 /**
  * Work stealing: idle agents take work that has waited long for agents of its own swarm.
  *
@@ -39,7 +44,7 @@ export const stealingEvents = (settings: PoolSettings): Pick<Machine<PoolShape>[
  */
 export class Stealer {
   readonly #state: PoolState;
-  readonly #plan: Plan;
+  readonly #plan: StealingPlan;
   readonly #lender: Lender;
   /** Tasks that this decision offers, and for which an agent may still be found. */
   readonly #offered: Asks[] = [];
@@ -48,7 +53,7 @@ export class Stealer {
   /** Leases of this decision. */
   readonly #given = new Set<string>();
 
-  constructor(state: PoolState, plan: Plan, lender: Lender) {
+  constructor(state: PoolState, plan: StealingPlan, lender: Lender) {
     this.#state = state;
     this.#plan = plan;
     this.#lender = lender;

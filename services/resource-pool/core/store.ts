@@ -1,6 +1,7 @@
 import type { DueQueue } from '../../../libs/kernel/due-queue.ts';
 import type { Artefact } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { agentDue, leaseDue, migrationDue, requestDue, taskDue } from './due.ts';
+import type { GroupRow } from './group-rows.ts';
 import { isOffered, offerDue, offeredTo, openOffer } from './offered.ts';
 import {
   type AgentRow,
@@ -9,7 +10,6 @@ import {
   currentAttempt,
   type DeadLetterRow,
   type DeliveryRow,
-  type GroupRow,
   isDelayed,
   type LeaseRow,
   type MeasureRow,

@@ -3,7 +3,7 @@ import { nearest } from '../../../libs/kernel/nearest.ts';
 import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireDependencies } from './dependency.ts';
 import { phaseNamed } from './group-draft.ts';
-import type { GroupRow } from './rows.ts';
+import type { GroupRow } from './group-rows.ts';
 import type { PoolState } from './state.ts';
 
 /** Tasks of one group, at most. */
