@@ -3,7 +3,12 @@ import { InvalidArgumentError } from 'commander';
 import { HiveError, invalid } from '../../libs/kernel/errors.ts';
 import { nearest } from '../../libs/kernel/nearest.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
-import type { LendingPolicy, PlacementWeights, SwarmLimits } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type {
+  AutoRebalance,
+  LendingPolicy,
+  PlacementWeights,
+  SwarmLimits,
+} from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { type Kind, kindTable } from '../kinds/kind.ts';
@@ -20,6 +25,7 @@ ${WEIGHTS.map(([, weight, what]) => `  ${weight.padEnd(15)} ${what}`).join('\n')
 Examples:
   hivebus set policy --weight locality=200 --weight cost=150
   hivebus set policy --ageing 30s --if-version 3
+  hivebus set policy --rebalance 30s --rebalance-high 120
   hivebus get policy -o yaml`;
 
 const LIMITS_HELP = `
@@ -50,6 +56,14 @@ export function addSet(program: Command): void {
       "how long a task waits before others' idle agents may take it; 0s = never",
       duration,
     )
+    .option('--rebalance <duration>', 'how often the pool looks by itself for swarms to help; 0s = never', duration)
+    .option('--rebalance-low <percent>', 'who takes agents stays at least so busy', countingNumber)
+    .option('--rebalance-high <percent>', 'who is busier takes agents', countingNumber)
+    .option('--rebalance-reserve <percent>', 'who gives agents stays below that by so much', countingNumber)
+    .option('--rebalance-looks <n>', 'how many looks in a row must find something to move', countingNumber)
+    .option('--rebalance-moves <n>', 'how many agents it moves at once, at most', countingNumber)
+    .option('--rebalance-for-good', 'agents migrate, instead of being lent')
+    .option('--rebalance-lent', 'agents are lent again')
     .addHelpText('after', POLICY_HELP)
     .action(action(setPolicy));
   versioned(set.command('limits'))
@@ -118,16 +132,49 @@ interface PolicyOptions extends Versioned {
   typicalCost?: number;
   ageing?: number;
   stealAfter?: number;
+  rebalance?: number;
+  rebalanceLow?: number;
+  rebalanceHigh?: number;
+  rebalanceReserve?: number;
+  rebalanceLooks?: number;
+  rebalanceMoves?: number;
+  rebalanceForGood?: boolean;
+  rebalanceLent?: boolean;
+}
+
+const MIGRATION_GRACE_MS = 60_000;
+
+/** How the pool shall rebalance by itself: as it does, but for what is named; undefined = nothing is. */
+function balanceOf(options: PolicyOptions, before: AutoRebalance | undefined): AutoRebalance | undefined {
+  if (!Object.keys(options).some((name) => name.startsWith('rebalance'))) return undefined;
+  exclusive(options.rebalanceForGood && options.rebalanceLent, '--rebalance-lent', '--rebalance-for-good');
+  const { everyMs = 0, looks = 0, maxMoves = 0, termMs = 0, graceMs = MIGRATION_GRACE_MS, rules } = before ?? {};
+  const { type = '', lowPercent = 0, highPercent = 0, reservePercent = 0 } = rules ?? {};
+  const lent = 'REBALANCE_BY_LEASE' as const;
+  const by = options.rebalanceForGood ? 'REBALANCE_BY_MIGRATION' : options.rebalanceLent ? lent : (rules?.by ?? lent);
+  return {
+    everyMs: options.rebalance ?? everyMs,
+    looks: options.rebalanceLooks ?? looks,
+    maxMoves: options.rebalanceMoves ?? maxMoves,
+    ...{ termMs, graceMs },
+    rules: {
+      ...{ type, by },
+      lowPercent: options.rebalanceLow ?? lowPercent,
+      highPercent: options.rebalanceHigh ?? highPercent,
+      reservePercent: options.rebalanceReserve ?? reservePercent,
+    },
+  };
 }
 
 async function setPolicy(context: Context, options: PolicyOptions): Promise<void> {
-  requireAny(options, '--weight, --typical-cost, --ageing or --steal-after');
+  requireAny(options, '--weight, --typical-cost, --ageing, --steal-after or --rebalance');
   await changed(context, POLICIES, async (hive) => {
     const before = await policyOf(hive);
     const weights = options.weight && before.weights && { ...before.weights, ...options.weight };
     if (weights) requireWhole(weights);
     await hive.pool.setPolicy({
       weights,
+      rebalance: balanceOf(options, before.rebalance),
       typicalCost: options.typicalCost ?? 0,
       ageingMs: options.ageing ?? 0,
       ...(options.stealAfter === undefined ? {} : { stealAfterMs: options.stealAfter }),

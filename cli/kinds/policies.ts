@@ -34,6 +34,14 @@ const stealText = ({ stealAfterMs }: Policy): string =>
     ? `idle agents of other swarms take what has waited ${formatDuration(stealAfterMs)}`
     : 'idle agents of other swarms take nothing by themselves';
 
+function balanceText({ rebalance }: Policy): string {
+  if (!rebalance || rebalance.everyMs === 0) return 'on request only, by hivebus rebalance';
+  const { everyMs, rules, looks, maxMoves } = rebalance;
+  const band = `who is over ${rules?.highPercent || 90}% gets agents`;
+  const how = rules?.by === 'REBALANCE_BY_MIGRATION' ? 'for good' : 'lent';
+  return `every ${formatDuration(everyMs)}, ${band}, ${how}, after ${looks === 1 ? '1 look' : `${looks || 2} looks`}, ${maxMoves || 16} at once at most`;
+}
+
 export const POLICIES: Kind<NamedPolicy> = {
   name: 'policy',
   plural: 'policies',
@@ -68,6 +76,7 @@ export const POLICIES: Kind<NamedPolicy> = {
       ['typical cost', `${policy.typicalCost}, which counts a half`],
       ['ageing', `${formatDuration(policy.ageingMs)} of waiting make up for one point of priority`],
       ['stealing', stealText(policy)],
+      ['rebalancing', balanceText(policy)],
     ]),
   swarmsOf: () => [],
   touched: ({ type }, hive) => (type === 'policy.set' ? [hive.federation] : []),

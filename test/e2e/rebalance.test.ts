@@ -50,3 +50,20 @@ test('an idle agent takes what has waited long elsewhere, and explain says so', 
   expect(told.stdout).toContain('which was idle and taken for it');
   expect((await hive.pool.setPolicy({ stealAfterMs: 0 })).policy?.stealAfterMs).toBe(0);
 });
+
+test('where the policy says so the pool rebalances by itself, and tells what it did and why', async () => {
+  const last = async () => (await playground.run(['rebalance', '--last'])).stdout.replaceAll(/\s+/g, ' ');
+  expect(await last()).toContain('the pool does not rebalance by itself; hivebus set policy --rebalance 30s lets it');
+  await playground.agent(['--type', 'found', '--name', 'four', '--exec', 'echo 1']);
+  const set = await playground.run(['set', 'policy', '--rebalance', '1s', '--rebalance-looks', '1']);
+  expect(set.code, set.stderr).toBe(0);
+  const { stdout: policy } = await playground.run(['describe', 'policy/main']);
+  expect(policy).toContain('every 1s, who is over 90% gets agents, lent, after 1 look, 16 at once at most');
+  const id = await submit('poor', 'found');
+  expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/four' }] });
+  const told = await last();
+  expect(told).toContain('the pool looks every 1s');
+  expect(told).toContain('swarm poor has 1 tasks for 0 slots, over 90%');
+  await playground.run(['set', 'policy', '--rebalance', '0s']);
+  expect(await last()).toContain('the pool does not rebalance by itself any more');
+});

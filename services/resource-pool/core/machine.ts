@@ -17,7 +17,7 @@ import { limitsCommands, limitsEvents } from './limits.ts';
 import { migrationCommands, migrationEvents } from './migration.ts';
 import { policyCommands, policyEvents } from './policy.ts';
 import { queries } from './queries.ts';
-import { rebalanceCommands } from './rebalance.ts';
+import { balanceDue, look, rebalanceCommands, rebalanceEvents } from './rebalancing.ts';
 import { requestCommands, requestEvents } from './request.ts';
 import { retireCommands } from './retire.ts';
 import type { PoolSettings } from './settings.ts';
@@ -36,7 +36,7 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...{ agents, leases, tasks, groups, deliveries, requests },
     ...{ measures: more.measures, norms: more.norms, shares: more.shares, rates: more.rates },
     ...{ policies: more.policies, limits: more.limits, lending: more.lending, checkpoints: more.checkpoints },
-    ...{ migrations: more.migrations },
+    ...{ migrations: more.migrations, balances: more.balances },
     ...{ budgets: more.budgets, deadLetters: more.deadLetters, artefacts: more.artefacts },
   }),
   restored: (state) => rebuild(state, settings),
@@ -76,10 +76,18 @@ export const createPoolMachine = (settings: PoolSettings): Machine<PoolShape> =>
     ...deliveryEvents,
     ...stealingEvents(settings),
     ...policyEvents,
+    ...rebalanceEvents,
     ...limitsEvents,
     ...lendingEvents,
   },
   effects: (state) => state.deliveries,
-  nextDue: (state, epochStart) => nextDue(state, epochStart, settings),
-  tick: (state, ctx) => tick(state, ctx.now, ctx.epochStart, settings),
+  nextDue: (state, epochStart) => earliest(balanceDue(state, epochStart), nextDue(state, epochStart, settings)),
+  tick(state, ctx) {
+    // In a record of its own, and first: it comes seldom, and what else is due stays so.
+    const looked = look(state, ctx, settings);
+    return looked.length > 0 ? looked : tick(state, ctx.now, ctx.epochStart, settings);
+  },
 });
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);

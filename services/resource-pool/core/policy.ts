@@ -1,4 +1,5 @@
 import { HiveError, quote } from '../../../libs/kernel/errors.ts';
+import { sameJson } from '../../../libs/kernel/json.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import { describePrincipal } from '../../../libs/protocol/principal.ts';
 import type { Policy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -6,7 +7,7 @@ import { requireOperator } from './access.ts';
 import { POLICY_KEY, type PolicyRow } from './rows.ts';
 import { DEFAULT_POLICY } from './score.ts';
 import type { PoolShape, PoolState } from './state.ts';
-import { offerAnew, putPolicy } from './store.ts';
+import { lookAnew, offerAnew, putPolicy } from './store.ts';
 
 /** The rules by which agents are chosen: journaled, so that every decision can be traced to the version it followed. */
 
@@ -23,6 +24,7 @@ export const policyCommands: Pick<Machine<PoolShape>['commands'], 'setPolicy'> =
       typicalCost: input.typicalCost || before.typicalCost,
       ageingMs: input.ageingMs || before.ageingMs,
       stealAfterMs: input.stealAfterMs ?? before.stealAfterMs ?? 0,
+      rebalance: input.rebalance ?? before.rebalance,
       version: String(Number(before.version) + 1),
       setBy: describePrincipal(ctx.principal),
     };
@@ -36,10 +38,11 @@ export const policyCommands: Pick<Machine<PoolShape>['commands'], 'setPolicy'> =
 export const policyEvents: Pick<Machine<PoolShape>['events'], 'policy.set'> = {
   'policy.set': {
     apply(state, data, at) {
-      const { stealAfterMs: before } = policyOf(state);
+      const { stealAfterMs: before, rebalance } = policyOf(state);
       const policy: PolicyRow = { ...(data.policy as Policy), setAt: new Date(at.time).toISOString() };
       putPolicy(state, policy);
       if ((policy.stealAfterMs ?? 0) !== (before ?? 0)) offerAnew(state);
+      if (!sameJson(rebalance ?? null, policy.rebalance ?? null)) lookAnew(state, at.time);
     },
     key: () => '',
   },

@@ -150,8 +150,10 @@ class Model {
   readonly submitted: string[] = [];
   readonly groups = new GroupModel(this.pool, this.submitted);
 
-  constructor(stealAfterMs: number) {
-    const change = { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs };
+  constructor(stealAfterMs: number, isBalanced: boolean) {
+    const rebalance = { everyMs: 5000, rules: undefined, looks: 1, maxMoves: 1, termMs: 30_000, graceMs: 0 };
+    const balances = isBalanced ? { rebalance } : {};
+    const change = { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs, ...balances };
     this.pool.run.execute('setPolicy', change);
     const limits = { swarm: 'c', maxRunning: 2, maxLeases: 1, maxQueued: 5, maxRequests: 2 };
     const none = { weight: 0, submitsPerSecond: 0, submitBurst: 0, version: '0', setBy: '' };
@@ -558,8 +560,8 @@ const histories = fc.array(step, { minLength: 1, maxLength: 120, size: 'max' });
 
 test('in every history the invariants hold, and replay and restore give the same state', { timeout: 120_000 }, () => {
   fc.assert(
-    fc.property(histories, fc.constantFrom(0, 3000), (steps, stealAfterMs) => {
-      const model = new Model(stealAfterMs);
+    fc.property(histories, fc.constantFrom(0, 3000), fc.boolean(), (steps, stealAfterMs, isBalanced) => {
+      const model = new Model(stealAfterMs, isBalanced);
       for (const one of steps) {
         model.run(one);
         model.check();

@@ -10,7 +10,7 @@ import { lendingOf } from './lending-policy.ts';
 import { limitsOf } from './limits.ts';
 import { page } from './page.ts';
 import { policyOf } from './policy.ts';
-import { planRebalance } from './rebalance.ts';
+import { planRebalance } from './rebalancing.ts';
 import { type AgentRow, agentKey, type LeaseRow, type MigrationRow, type TaskRow } from './rows.ts';
 import type { PoolShape } from './state.ts';
 import { agentView, leaseView, migrationView, requestView, taskView } from './view.ts';

@@ -177,6 +177,14 @@ class Swarms {
   }
 }
 
+test('a plan of so many moves at most is the best of those, and the next one goes on from there', () => {
+  const parties = [party('a', 40, 2), party('b', 0, 20), party('c', 0, 20)];
+  const kinds = [kind('b', 1, 20, ['a']), kind('c', 1, 20, ['a'])];
+  const { moves, missing, isProved } = planBalance(parties, kinds, BAND, 3);
+  expect([moves.length, missing, isProved]).toEqual([3, slotsFor(40, BAND.high) - 2 - 3, true]);
+  expect(planBalance(parties, kinds, BAND, 0)).toMatchObject({ moves: [], missing: slotsFor(40, BAND.high) - 2 });
+});
+
 test('no flapping: a load that stays is balanced once, and one that only trembles sends no agent back', () => {
   const loads = fc.array(fc.integer({ min: 0, max: 80 }), { minLength: 2, maxLength: 6 });
   fc.assert(

@@ -57,14 +57,19 @@ export interface Balance {
 
 /** Branches that are looked at, at most. */
 const MAX_NODES = 20_000;
-/** Moves of one plan, at most; what is missing then is for the next. */
+/** Moves of one plan, at most, or less if less is asked for; what is missing then is for the next. */
 const MAX_MOVES = 256;
 
 /** Slots that a demand needs so as to be at most `percent` of them. */
 export const slotsFor = (demand: number, percent: number): number => Math.ceil((demand * 100) / percent);
 
-export function planBalance(parties: readonly Party[], kinds: readonly Kind[], band: Band): Balance {
-  return new Search(parties, kinds, band).best();
+export function planBalance(
+  parties: readonly Party[],
+  kinds: readonly Kind[],
+  band: Band,
+  most: number = MAX_MOVES,
+): Balance {
+  return new Search(parties, kinds, band, Math.min(most, MAX_MOVES)).best();
 }
 
 interface Taker {
@@ -94,8 +99,10 @@ class Search {
   #best: readonly PlannedMove[] = [];
   #missing: number;
   #nodes = 0;
+  readonly #mostMoves: number;
 
-  constructor(parties: readonly Party[], kinds: readonly Kind[], { low, high, reserve }: Band) {
+  constructor(parties: readonly Party[], kinds: readonly Kind[], { low, high, reserve }: Band, mostMoves: number) {
+    this.#mostMoves = mostMoves;
     const takers: Taker[] = [];
     const load = new Map(parties.map(({ swarm, demand, slots }) => [swarm, demand / Math.max(1, slots)]));
     for (const { swarm, demand, slots, mayGive, mayTake } of parties) {
@@ -112,7 +119,7 @@ class Search {
     this.#missing = takers.reduce((sum, { need }) => sum + need, 0);
     const most = this.#kinds[0]?.slots ?? 1;
     const given = [...this.#givers.values()].reduce((sum, { slots }) => sum + Math.max(0, slots), 0);
-    this.#leastMissing = Math.max(0, this.#missing - given);
+    this.#leastMissing = Math.max(0, this.#missing - Math.min(given, mostMoves * most));
     this.#leastMoves = takers.reduce((sum, { need }) => sum + Math.ceil(need / most), 0);
   }
 
@@ -131,7 +138,7 @@ class Search {
     if (missing > this.#missing) return;
     if (missing === this.#missing && this.#moves.length >= this.#best.length) return;
     if (taker.need <= 0) return this.#visit(index + 1, 0, missing);
-    const last = this.#moves.length < MAX_MOVES ? this.#kinds.length : 0;
+    const last = this.#moves.length < this.#mostMoves ? this.#kinds.length : 0;
     for (let i = from; i < last; i++) this.#give(taker, i, index, missing);
     this.#visit(index + 1, 0, missing + taker.need);
   }

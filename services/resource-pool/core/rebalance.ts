@@ -1,106 +1,34 @@
-import type { Machine } from '../../../libs/protocol/machine.ts';
 import type {
   RebalanceMove,
   RebalancePlan,
-  RebalanceRequest,
   RebalanceRules,
   Shortage,
   Utilisation,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { registrationOf, requireOperator } from './access.ts';
 import { Plan } from './dispatch.ts';
 import { Keepers, type Refusal } from './keepers.ts';
-import { settled } from './lease.ts';
-import { begin } from './migration.ts';
 import { meets, type Need } from './need.ts';
 import { type Band, type Kind, type Party, type PlannedMove, planBalance } from './rebalance-plan.ts';
-import { type AgentRow, agentKey } from './rows.ts';
-import type { PoolSettings } from './settings.ts';
-import type { PoolEvent, PoolShape, PoolState } from './state.ts';
-import { agentWith } from './whole-rows.ts';
+import type { AgentRow } from './rows.ts';
+import type { PoolState } from './state.ts';
 import type { Spot } from './workers.ts';
 
-/** Swarms rebalanced: what the planner (rebalance-plan.ts) is told of the state, and how its plan is carried out. */
+/** What the planner (rebalance-plan.ts) is told of the state, and its plan as it is told; rebalancing.ts carries it out. */
 
-const DEFAULTS = { lowPercent: 30, highPercent: 90, reservePercent: 10, termMs: 600_000 };
-const NO_RULES: RebalanceRules = {
+const DEFAULTS = { lowPercent: 30, highPercent: 90, reservePercent: 10 };
+export const NO_RULES: RebalanceRules = {
   ...{ type: '', lowPercent: 0, highPercent: 0, reservePercent: 0 },
   by: 'REBALANCE_BY_UNSPECIFIED',
 };
 
-export const planRebalance: Machine<PoolShape>['queries']['planRebalance'] = (state, { rules }, view) => ({
-  plan: planFor(state, rules ?? NO_RULES).plan,
-  revision: String(view.revision),
-});
-
-export const rebalanceCommands = (settings: PoolSettings): Pick<Machine<PoolShape>['commands'], 'rebalance'> => ({
-  rebalance(state, input, ctx) {
-    requireOperator(ctx, 'rebalance swarms');
-    const rules = input.rules ?? NO_RULES;
-    const { plan: planned, rows } = planFor(state, rules);
-    const plan = new Plan(state);
-    const isForGood = rules.by === 'REBALANCE_BY_MIGRATION';
-    const events: PoolEvent[] = [];
-    const moves = planned.moves.flatMap((move, i): RebalanceMove[] => {
-      const row = rows[i];
-      // A swarm that is gone gets none: it only has tasks left that are about to be cancelled.
-      if (!row || ctx.soft.swarms.keyOf(move.to) === undefined) return [];
-      const id = ctx.id(isForGood ? 'migration' : 'lease');
-      const done: RebalanceMove = { ...move, id };
-      const registration = registrationOf(ctx, move.to);
-      if (isForGood) events.push(...migrated(state, row, done, registration, input, plan, settings, ctx.trace));
-      else events.push(lent(row, done, registration, input, plan));
-      return [done];
-    });
-    const plannedMoves = { ...planned, moves };
-    return {
-      events: [...events, ...settled(state, plan)],
-      reply: () => ({ plan: plannedMoves, revision: String(ctx.revision) }),
-    };
-  },
-});
-
-function lent(
-  row: AgentRow,
-  { id: lease, from: lender, to: borrower, reason }: RebalanceMove,
-  registration: string,
-  { termMs }: RebalanceRequest,
-  plan: Plan,
-): PoolEvent {
-  const data = {
-    ...{ lease, agent: row.key, lender, borrower, termMs: termMs || DEFAULTS.termMs, registration },
-    ...{ request: '', task: '', why: reason },
-  };
-  plan.lender.count(data);
-  plan.changeRow(agentWith(row, { lease, serving: borrower }));
-  return { type: 'lease.granted', data };
-}
-
-function migrated(
-  state: PoolState,
-  row: AgentRow,
-  { id: migration, to, reason }: RebalanceMove,
-  registration: string,
-  { graceMs }: RebalanceRequest,
-  plan: Plan,
-  settings: PoolSettings,
-  { traceparent, correlationId }: { readonly traceparent: string; readonly correlationId: string },
-): PoolEvent[] {
-  const name = state.agents.has(agentKey(to, row.name)) ? `from-${migration.slice('migration-'.length)}` : row.name;
-  const data = {
-    ...{ migration, agent: row.key, to, name, graceMs, reason, by: 'rebalance', given: true, taken: true },
-    ...{ registration, traceparent, correlationId },
-  };
-  return [{ type: 'migration.proposed', data }, ...begin(state, row, data, plan, settings)];
-}
-
-interface Planned {
+export interface Planned {
   readonly plan: RebalancePlan;
   /** The agents of the moves. */
   readonly rows: readonly AgentRow[];
 }
 
-function planFor(state: PoolState, rules: RebalanceRules): Planned {
+/** `most`: so many moves at most, of all types together. */
+export function planFor(state: PoolState, rules: RebalanceRules, most = Infinity): Planned {
   const markets = marketsOf(state, rules.type);
   const moves: RebalanceMove[] = [];
   const rows: AgentRow[] = [];
@@ -109,7 +37,7 @@ function planFor(state: PoolState, rules: RebalanceRules): Planned {
   let isProved = true;
   for (const type of [...markets.keys()].sort()) {
     const market = markets.get(type) as Market;
-    const found = solve(state, market, rules);
+    const found = solve(state, market, rules, most - moves.length);
     isProved &&= found.isProved;
     const slotsAfter = slotsAfterMoves(market, found.moves);
     for (const { kind, to } of found.moves) {
@@ -175,6 +103,7 @@ function marketsOf(state: PoolState, only: string): Map<string, Market> {
     markets.set(type, made);
     return made;
   };
+  const { lender } = new Plan(state);
   for (const row of state.agents.values()) {
     const spot = only === '' || row.type === only ? state.workers.get(row.key) : undefined;
     const swarm = spot && whoseIs(state, row);
@@ -182,7 +111,7 @@ function marketsOf(state: PoolState, only: string): Map<string, Market> {
     const market = marketOf(row.type);
     count(market.slots, swarm, row.slots);
     count(market.tasks, row.serving, spot.busy);
-    if (new Plan(state).lender.isLendable(spot)) market.free.push(spot);
+    if (lender.isLendable(spot)) market.free.push(spot);
   }
   for (const { swarm, type, need, count: waiting } of state.queue.depths()) {
     if (only !== '' && type !== only) continue;
@@ -207,7 +136,7 @@ interface AgentKind extends Kind {
   readonly agents: AgentRow[];
 }
 
-function solve(state: PoolState, market: Market, rules: RebalanceRules) {
+function solve(state: PoolState, market: Market, rules: RebalanceRules, most: number) {
   const { lender, quotas } = new Plan(state);
   const isForGood = rules.by === 'REBALANCE_BY_MIGRATION';
   const swarms = new Set([...market.tasks.keys(), ...market.slots.keys()]);
@@ -230,7 +159,7 @@ function solve(state: PoolState, market: Market, rules: RebalanceRules) {
     const [demand, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
     return { swarm, demand, slots, mayGive: Math.min(most, all), mayTake };
   });
-  const balance = planBalance(parties, counted, bandOf(rules));
+  const balance = planBalance(parties, counted, bandOf(rules), most);
   return { ...balance, moves: balance.moves as readonly (PlannedMove & { readonly kind: AgentKind })[] };
 }
 

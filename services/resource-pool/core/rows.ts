@@ -8,6 +8,7 @@ import type {
   MigrationState,
   Outcome,
   Policy,
+  RebalancePlan,
   RequestAgentRequest,
   SwarmLimits,
   TaskOrigin,
@@ -276,6 +277,19 @@ export interface NormRow {
 /** The federation's policy; the one row of its table. Not there as long as nobody has changed it. */
 export type PolicyRow = Policy;
 export const POLICY_KEY = 'policy';
+
+/** What the pool does by itself about swarms that are out of balance; the one row of its table. See rebalancing.ts. */
+export interface BalanceRow {
+  /** When it looked last, or the rules were set. */
+  readonly lookedAt: number;
+  /** How many looks in a row have found something to move, and moved nothing yet. */
+  readonly looks: number;
+  /** What the last one found, for people; empty = there was none since the rules were set. */
+  readonly found: string;
+  /** When and how it moved agents last; not there when it never did. */
+  readonly last?: { readonly at: number; readonly plan: RebalancePlan };
+}
+export const BALANCE_KEY = 'balance';
 
 /** What a swarm may use; not there as long as nobody has said. */
 export type LimitsRow = SwarmLimits;

@@ -13,6 +13,7 @@ import { Requests } from './requests.ts';
 import type {
   AgentRow,
   ArtefactsRow,
+  BalanceRow,
   BudgetRow,
   CheckpointRow,
   DeadLetterRow,
@@ -69,6 +70,7 @@ export interface PoolState {
   /** What swarms lend, by swarm. */
   readonly lending: Table<LendingRow>;
   readonly migrations: Table<MigrationRow>;
+  readonly balances: Table<BalanceRow>;
   /** By task, of those that have one and are referred to. */
   readonly budgets: Table<BudgetRow>;
   /** By task, the oldest first. */
@@ -132,6 +134,7 @@ export function emptyState({ keptScores }: Pick<PoolSettings, 'keptScores'>): Po
     rates: new Table(),
     lending: new Table(),
     migrations: new Table(),
+    balances: new Table(),
     moving: new Migrations(),
     endedMigrations: new EndedOnes(),
     fair: new FairShare(shares, limits),
@@ -305,6 +308,7 @@ export interface PoolShape {
     'group.forgotten': events.GroupForgotten;
     'delivery.settled': events.DeliverySettled;
     'policy.set': events.PolicySet;
+    'rebalance.looked': events.RebalanceLooked;
     'lending.set': events.LendingPolicySet;
     'lending.removed': events.LendingPolicyRemoved;
     'limits.set': events.SwarmLimitsSet;

@@ -5,6 +5,7 @@ import type { GroupRow } from './group-rows.ts';
 import { isOffered, offerDue, offeredTo, openOffer } from './offered.ts';
 import {
   type AgentRow,
+  BALANCE_KEY,
   type BudgetRow,
   type CheckpointRow,
   currentAttempt,
@@ -76,6 +77,12 @@ export function offerAnew(state: PoolState): void {
     state.tasks.set(task.id, anew);
     indexOffer(state, anew);
   }
+}
+
+/** Other rules of rebalancing: what was found by the ones before counts no more, and the next look is an interval away. */
+export function lookAnew(state: PoolState, now: number): void {
+  const { last } = state.balances.get(BALANCE_KEY) ?? {};
+  state.balances.set(BALANCE_KEY, { lookedAt: now, looks: 0, found: '', ...(last ? { last } : {}) });
 }
 
 /** Where a task stands that agents of other swarms take, or will. */

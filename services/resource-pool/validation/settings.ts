@@ -1,6 +1,7 @@
 import { Checks } from '../../../libs/kernel/checks.ts';
 import type * as rpc from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { checkVersion, DAY_MS, MAX_COST } from './parts.ts';
+import { checkAutoRebalance } from './rebalance.ts';
 
 /** The placement policy and the limits of swarms. */
 
@@ -8,15 +9,21 @@ import { checkVersion, DAY_MS, MAX_COST } from './parts.ts';
 const ALL_WEIGHT = 1000;
 
 export function checkPolicy(request: rpc.SetPolicyRequest): void {
-  const { weights, typicalCost, ageingMs, stealAfterMs, expectedVersion } = request;
+  const { weights, typicalCost, ageingMs, stealAfterMs, rebalance, expectedVersion } = request;
   const checks = new Checks();
-  const isChange = weights !== undefined || typicalCost > 0 || ageingMs > 0 || stealAfterMs !== undefined;
-  checks.rule(isChange, 'weights', weights, 'or typicalCost, ageingMs or stealAfterMs must be there');
+  const given = [weights, typicalCost || undefined, ageingMs || undefined, stealAfterMs, rebalance];
+  const isChange = given.some((each) => each !== undefined);
+  checks.rule(isChange, 'weights', weights, 'or typicalCost, ageingMs, stealAfterMs or rebalance must be there');
   if (weights) checkWeights(checks, weights);
   checks.range('typicalCost', typicalCost, 0, MAX_COST);
   checks.range('ageingMs', ageingMs, 0, DAY_MS);
   checks.range('stealAfterMs', stealAfterMs ?? 0, 0, DAY_MS);
   checkVersion(checks, expectedVersion);
+  if (rebalance) {
+    const own = new Checks('rebalance.');
+    checkAutoRebalance(own, rebalance);
+    checks.found.push(...own.found);
+  }
   checks.done();
 }
 

@@ -33,6 +33,7 @@ import {
   outcomeToJSON,
   outcomeToNumber,
   Policy,
+  RebalancePlan,
   RequestAgentRequest,
   SwarmLimits,
   TaskOrigin,
@@ -255,6 +256,19 @@ export interface AgentRequestEnded {
 export interface LeaseRenewed {
   /** The lease's id. */
   lease: string;
+}
+
+/**
+ * rebalance.looked: the pool has looked by itself whether swarms are out of balance, and what follows from it comes in the
+ * same record; no key.
+ */
+export interface RebalanceLooked {
+  /** How many looks in a row have found something to move, and moved nothing yet. */
+  looks: number;
+  /** What it found, for people. */
+  found: string;
+  /** What it moved; unset = nothing. */
+  moved?: RebalancePlan | undefined;
 }
 
 /** lease.draining: the lease is over, and the agent finishes the borrower's tasks first; key = <borrower>.<lease>. */
@@ -2363,6 +2377,96 @@ export const LeaseRenewed: MessageFns<LeaseRenewed> = {
     const obj: any = {};
     if (message.lease !== "") {
       obj.lease = message.lease;
+    }
+    return obj;
+  },
+};
+
+function createBaseRebalanceLooked(): RebalanceLooked {
+  return { looks: 0, found: "", moved: undefined };
+}
+
+export const RebalanceLooked: MessageFns<RebalanceLooked> = {
+  encode(message: RebalanceLooked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.looks !== 0) {
+      writer.uint32(8).uint32(message.looks);
+    }
+    if (message.found !== "") {
+      writer.uint32(18).string(message.found);
+    }
+    if (message.moved !== undefined) {
+      RebalancePlan.encode(message.moved, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RebalanceLooked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRebalanceLooked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.looks = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.found = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.moved = RebalancePlan.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RebalanceLooked {
+    return {
+      looks: isSet(object.looks) ? globalThis.Number(object.looks) : 0,
+      found: isSet(object.found) ? globalThis.String(object.found) : "",
+      moved: isSet(object.moved) ? RebalancePlan.fromJSON(object.moved) : undefined,
+    };
+  },
+
+  toJSON(message: RebalanceLooked): unknown {
+    const obj: any = {};
+    if (message.looks !== 0) {
+      obj.looks = Math.round(message.looks);
+    }
+    if (message.found !== "") {
+      obj.found = message.found;
+    }
+    if (message.moved !== undefined) {
+      obj.moved = RebalancePlan.toJSON(message.moved);
     }
     return obj;
   },

@@ -1264,6 +1264,8 @@ export interface PlanRebalanceResponse {
     | undefined;
   /** The pool's revision of this answer. */
   revision: string;
+  /** What the pool does about it by itself; unset = nothing, and it never did. */
+  automatic?: AutoRebalanceReport | undefined;
 }
 
 export interface RebalanceRequest {
@@ -2468,6 +2470,55 @@ export interface Policy {
    * as far as that swarm's lending policy allows; up to 86400000; 0 = never.
    */
   stealAfterMs: number;
+  /** How the pool rebalances swarms by itself; unset = it does not. */
+  rebalance?: AutoRebalance | undefined;
+}
+
+/**
+ * How the pool rebalances swarms by itself: it looks now and then, and when look after look finds swarms above the band that
+ * others can help, it moves the fewest agents, as Rebalance would.
+ */
+export interface AutoRebalance {
+  /** How often it looks, in milliseconds, 1000 to 86400000; 0 = never. */
+  everyMs: number;
+  /** The band, and how agents change swarms; unset = the defaults, by lease. */
+  rules?:
+    | RebalanceRules
+    | undefined;
+  /** How many looks in a row must find something to move, 1 to 60; 0 = 2. */
+  looks: number;
+  /** How many agents it moves at once at most, 1 to 64; 0 = 16. */
+  maxMoves: number;
+  /** By lease: its term, in milliseconds, 1000 to 86400000; 0 = 600000. */
+  termMs: number;
+  /** By migration: how long what an agent runs may go on, in milliseconds, up to 3600000. */
+  graceMs: number;
+}
+
+/** What the pool does by itself about swarms that are out of balance. */
+export interface AutoRebalanceReport {
+  /** What the policy says of it; unset = nothing any more. */
+  rules?:
+    | AutoRebalance
+    | undefined;
+  /** When it looked last; unset = not since the rules were set. */
+  lookedAt?:
+    | string
+    | undefined;
+  /** When it looks next; unset = never. */
+  nextAt?:
+    | string
+    | undefined;
+  /** How many looks in a row have found something to move, and moved nothing yet. */
+  looks: number;
+  /** What the last look found, for people. */
+  found: string;
+  /** When it moved agents last; unset = it never did. */
+  movedAt?:
+    | string
+    | undefined;
+  /** What it did then, with the reasons. */
+  moved?: RebalancePlan | undefined;
 }
 
 /** What a swarm may use of the pool; 0 = no limit but the federation's. */
@@ -2575,7 +2626,11 @@ export interface SetPolicyRequest {
   /** The new ageing; 0 = as it is. */
   ageingMs: number;
   /** How long a task waits before others' idle agents may take it; unset = as it is, 0 = they never may. */
-  stealAfterMs?: number | undefined;
+  stealAfterMs?:
+    | number
+    | undefined;
+  /** How the pool rebalances by itself, all of it; unset = as it is. */
+  rebalance?: AutoRebalance | undefined;
 }
 
 export interface SetPolicyResponse {
@@ -7552,7 +7607,7 @@ export const PlanRebalanceRequest: MessageFns<PlanRebalanceRequest> = {
 };
 
 function createBasePlanRebalanceResponse(): PlanRebalanceResponse {
-  return { plan: undefined, revision: "0" };
+  return { plan: undefined, revision: "0", automatic: undefined };
 }
 
 export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
@@ -7562,6 +7617,9 @@ export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    if (message.automatic !== undefined) {
+      AutoRebalanceReport.encode(message.automatic, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -7595,6 +7653,14 @@ export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.automatic = AutoRebalanceReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7611,6 +7677,7 @@ export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
     return {
       plan: isSet(object.plan) ? RebalancePlan.fromJSON(object.plan) : undefined,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      automatic: isSet(object.automatic) ? AutoRebalanceReport.fromJSON(object.automatic) : undefined,
     };
   },
 
@@ -7621,6 +7688,9 @@ export const PlanRebalanceResponse: MessageFns<PlanRebalanceResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.automatic !== undefined) {
+      obj.automatic = AutoRebalanceReport.toJSON(message.automatic);
     }
     return obj;
   },
@@ -17818,6 +17888,7 @@ function createBasePolicy(): Policy {
     setAt: undefined,
     ageingMs: 0,
     stealAfterMs: 0,
+    rebalance: undefined,
   };
 }
 
@@ -17843,6 +17914,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.stealAfterMs !== 0) {
       writer.uint32(56).uint32(message.stealAfterMs);
+    }
+    if (message.rebalance !== undefined) {
+      AutoRebalance.encode(message.rebalance, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -17916,6 +17990,14 @@ export const Policy: MessageFns<Policy> = {
             message.stealAfterMs = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.rebalance = AutoRebalance.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17957,6 +18039,7 @@ export const Policy: MessageFns<Policy> = {
         : isSet(object.steal_after_ms)
         ? globalThis.Number(object.steal_after_ms)
         : 0,
+      rebalance: isSet(object.rebalance) ? AutoRebalance.fromJSON(object.rebalance) : undefined,
     };
   },
 
@@ -17982,6 +18065,330 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.stealAfterMs !== 0) {
       obj.stealAfterMs = Math.round(message.stealAfterMs);
+    }
+    if (message.rebalance !== undefined) {
+      obj.rebalance = AutoRebalance.toJSON(message.rebalance);
+    }
+    return obj;
+  },
+};
+
+function createBaseAutoRebalance(): AutoRebalance {
+  return { everyMs: 0, rules: undefined, looks: 0, maxMoves: 0, termMs: 0, graceMs: 0 };
+}
+
+export const AutoRebalance: MessageFns<AutoRebalance> = {
+  encode(message: AutoRebalance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.everyMs !== 0) {
+      writer.uint32(8).uint32(message.everyMs);
+    }
+    if (message.rules !== undefined) {
+      RebalanceRules.encode(message.rules, writer.uint32(18).fork()).join();
+    }
+    if (message.looks !== 0) {
+      writer.uint32(24).uint32(message.looks);
+    }
+    if (message.maxMoves !== 0) {
+      writer.uint32(32).uint32(message.maxMoves);
+    }
+    if (message.termMs !== 0) {
+      writer.uint32(40).uint32(message.termMs);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(48).uint32(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AutoRebalance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAutoRebalance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.everyMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.rules = RebalanceRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.looks = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxMoves = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.termMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AutoRebalance {
+    return {
+      everyMs: isSet(object.everyMs)
+        ? globalThis.Number(object.everyMs)
+        : isSet(object.every_ms)
+        ? globalThis.Number(object.every_ms)
+        : 0,
+      rules: isSet(object.rules) ? RebalanceRules.fromJSON(object.rules) : undefined,
+      looks: isSet(object.looks) ? globalThis.Number(object.looks) : 0,
+      maxMoves: isSet(object.maxMoves)
+        ? globalThis.Number(object.maxMoves)
+        : isSet(object.max_moves)
+        ? globalThis.Number(object.max_moves)
+        : 0,
+      termMs: isSet(object.termMs)
+        ? globalThis.Number(object.termMs)
+        : isSet(object.term_ms)
+        ? globalThis.Number(object.term_ms)
+        : 0,
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: AutoRebalance): unknown {
+    const obj: any = {};
+    if (message.everyMs !== 0) {
+      obj.everyMs = Math.round(message.everyMs);
+    }
+    if (message.rules !== undefined) {
+      obj.rules = RebalanceRules.toJSON(message.rules);
+    }
+    if (message.looks !== 0) {
+      obj.looks = Math.round(message.looks);
+    }
+    if (message.maxMoves !== 0) {
+      obj.maxMoves = Math.round(message.maxMoves);
+    }
+    if (message.termMs !== 0) {
+      obj.termMs = Math.round(message.termMs);
+    }
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    return obj;
+  },
+};
+
+function createBaseAutoRebalanceReport(): AutoRebalanceReport {
+  return {
+    rules: undefined,
+    lookedAt: undefined,
+    nextAt: undefined,
+    looks: 0,
+    found: "",
+    movedAt: undefined,
+    moved: undefined,
+  };
+}
+
+export const AutoRebalanceReport: MessageFns<AutoRebalanceReport> = {
+  encode(message: AutoRebalanceReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rules !== undefined) {
+      AutoRebalance.encode(message.rules, writer.uint32(10).fork()).join();
+    }
+    if (message.lookedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.lookedAt), writer.uint32(18).fork()).join();
+    }
+    if (message.nextAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextAt), writer.uint32(26).fork()).join();
+    }
+    if (message.looks !== 0) {
+      writer.uint32(32).uint32(message.looks);
+    }
+    if (message.found !== "") {
+      writer.uint32(42).string(message.found);
+    }
+    if (message.movedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.movedAt), writer.uint32(50).fork()).join();
+    }
+    if (message.moved !== undefined) {
+      RebalancePlan.encode(message.moved, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AutoRebalanceReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAutoRebalanceReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules = AutoRebalance.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.lookedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nextAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.looks = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.found = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.movedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.moved = RebalancePlan.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AutoRebalanceReport {
+    return {
+      rules: isSet(object.rules) ? AutoRebalance.fromJSON(object.rules) : undefined,
+      lookedAt: isSet(object.lookedAt)
+        ? globalThis.String(object.lookedAt)
+        : isSet(object.looked_at)
+        ? globalThis.String(object.looked_at)
+        : undefined,
+      nextAt: isSet(object.nextAt)
+        ? globalThis.String(object.nextAt)
+        : isSet(object.next_at)
+        ? globalThis.String(object.next_at)
+        : undefined,
+      looks: isSet(object.looks) ? globalThis.Number(object.looks) : 0,
+      found: isSet(object.found) ? globalThis.String(object.found) : "",
+      movedAt: isSet(object.movedAt)
+        ? globalThis.String(object.movedAt)
+        : isSet(object.moved_at)
+        ? globalThis.String(object.moved_at)
+        : undefined,
+      moved: isSet(object.moved) ? RebalancePlan.fromJSON(object.moved) : undefined,
+    };
+  },
+
+  toJSON(message: AutoRebalanceReport): unknown {
+    const obj: any = {};
+    if (message.rules !== undefined) {
+      obj.rules = AutoRebalance.toJSON(message.rules);
+    }
+    if (message.lookedAt !== undefined) {
+      obj.lookedAt = message.lookedAt;
+    }
+    if (message.nextAt !== undefined) {
+      obj.nextAt = message.nextAt;
+    }
+    if (message.looks !== 0) {
+      obj.looks = Math.round(message.looks);
+    }
+    if (message.found !== "") {
+      obj.found = message.found;
+    }
+    if (message.movedAt !== undefined) {
+      obj.movedAt = message.movedAt;
+    }
+    if (message.moved !== undefined) {
+      obj.moved = RebalancePlan.toJSON(message.moved);
     }
     return obj;
   },
@@ -18809,7 +19216,14 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
 };
 
 function createBaseSetPolicyRequest(): SetPolicyRequest {
-  return { weights: undefined, typicalCost: 0, expectedVersion: "0", ageingMs: 0, stealAfterMs: undefined };
+  return {
+    weights: undefined,
+    typicalCost: 0,
+    expectedVersion: "0",
+    ageingMs: 0,
+    stealAfterMs: undefined,
+    rebalance: undefined,
+  };
 }
 
 export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
@@ -18828,6 +19242,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.stealAfterMs !== undefined) {
       writer.uint32(40).uint32(message.stealAfterMs);
+    }
+    if (message.rebalance !== undefined) {
+      AutoRebalance.encode(message.rebalance, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -18885,6 +19302,14 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
             message.stealAfterMs = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.rebalance = AutoRebalance.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -18920,6 +19345,7 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
         : isSet(object.steal_after_ms)
         ? globalThis.Number(object.steal_after_ms)
         : undefined,
+      rebalance: isSet(object.rebalance) ? AutoRebalance.fromJSON(object.rebalance) : undefined,
     };
   },
 
@@ -18939,6 +19365,9 @@ export const SetPolicyRequest: MessageFns<SetPolicyRequest> = {
     }
     if (message.stealAfterMs !== undefined) {
       obj.stealAfterMs = Math.round(message.stealAfterMs);
+    }
+    if (message.rebalance !== undefined) {
+      obj.rebalance = AutoRebalance.toJSON(message.rebalance);
     }
     return obj;
   },
