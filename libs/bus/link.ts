@@ -60,9 +60,17 @@ export class Link {
     return new Promise((resolve, reject) => {
       const unanswered = () => reject(new Error('the connection broke before it was answered'));
       this.#asking.add(unanswered);
-      ask()
-        .then(resolve, reject)
-        .finally(() => this.#asking.delete(unanswered));
+      const heard = () => this.#asking.delete(unanswered);
+      ask().then(
+        (answer) => {
+          heard();
+          resolve(answer);
+        },
+        (error) => {
+          heard();
+          reject(error);
+        },
+      );
     });
   }
 

@@ -7,7 +7,9 @@ import type { Observer } from './ports.ts';
 /** What targets check: they refuse an epoch older than one that they have seen. */
 export interface Fence {
   readonly epoch: number;
-  /** Aborts when the leader stops leading, or the effect is no longer owed. */
+  /** The leader has stopped leading, or the effect is no longer owed. */
+  readonly isOver: boolean;
+  /** Aborts when it is over. Made when it is asked for: most effects are done without. */
   readonly signal: AbortSignal;
 }
 
@@ -62,7 +64,7 @@ export class Effects {
   }
 
   #begin(id: string): void {
-    this.#owed.set(id, { control: new AbortController(), attempts: 0, timer: undefined });
+    this.#owed.set(id, new Owed(this.#deps.epoch));
     const { notBefore } = this.#deps.table.get(id) as Effect;
     this.#later(id, notBefore - this.#deps.now());
   }
@@ -70,8 +72,7 @@ export class Effects {
   #forget(id: string): void {
     const owed = this.#owed.get(id);
     this.#owed.delete(id);
-    owed?.timer?.[Symbol.dispose]();
-    owed?.control.abort(OVER); // a reason of our own: else each abort makes an exception with its stack
+    owed?.end();
   }
 
   /** Puts it in line after `ms`. What waits for its time holds no place that another could have. */
@@ -105,14 +106,13 @@ export class Effects {
 
   /** Tries once; answers after how many ms to try again. */
   async #perform(effect: Effect, owed: Owed): Promise<number> {
-    const { observer, perform, epoch, rng } = this.#deps;
-    const { signal } = owed.control;
+    const { observer, perform, rng } = this.#deps;
     try {
-      const againMs = await perform(effect, { epoch, signal });
+      const againMs = await perform(effect, owed);
       observer.count('effect');
       if (againMs) return againMs;
     } catch (error) {
-      if (!signal.aborted) {
+      if (!owed.isOver) {
         observer.count('effect-failed');
         observer.log('debug', 'an effect failed and will be tried again', { effect: effect.id, error: String(error) });
       }
@@ -123,9 +123,31 @@ export class Effects {
 }
 
 /** An effect whose row is there. */
-interface Owed {
-  readonly control: AbortController;
-  attempts: number;
+class Owed implements Fence {
+  readonly epoch: number;
+  attempts = 0;
   /** Runs while it waits for its time. */
   timer: Disposable | undefined;
+  #isOver = false;
+  #control: AbortController | undefined;
+
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get signal(): AbortSignal {
+    this.#control ??= new AbortController();
+    if (this.#isOver) this.#control.abort(OVER);
+    return this.#control.signal;
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.timer?.[Symbol.dispose]();
+    this.#control?.abort(OVER); // a reason of our own: else each abort makes an exception with its stack
+  }
 }

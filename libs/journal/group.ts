@@ -151,12 +151,16 @@ export class Group<M extends Shape, Soft> {
   #decide(waiting: Waiting, request: Digested | undefined): boolean {
     const { principal } = waiting.call;
     let decision: Decision<M, unknown>;
-    let texts: string[];
+    const texts: Text[] = [];
     let bytes = 0;
     try {
       decision = this.#run(waiting);
-      texts = decision.events.map((event) => JSON.stringify(event.data));
-      for (const text of texts) bytes += Buffer.byteLength(text);
+      for (const { data } of decision.events) {
+        const json = JSON.stringify(data);
+        const text = { json, bytes: Buffer.byteLength(json) };
+        texts.push(text);
+        bytes += text.bytes;
+      }
       if (bytes > this.#limits.maxRecordBytes) throw tooLarge(waiting.name, bytes, this.#limits.maxRecordBytes);
     } catch (error) {
       this.#refuse(waiting, principal, request, HiveError.from(error));
@@ -166,10 +170,14 @@ export class Group<M extends Shape, Soft> {
     if (waiting.kind === 'tick' && decision.events.length === 0) return true;
     this.#apply(waiting, decision.events, texts);
     const reply = decision.reply();
-    const events = decision.events.map((event, i) => `{"type":"${event.type}","data":${texts[i]}}`);
+    let events = '';
+    for (const [i, { type }] of decision.events.entries()) {
+      events += `${i === 0 ? '' : ','}{"type":"${type}","data":${texts[i]?.json}}`;
+    }
     const { name: n } = waiting;
     const kept = request && { n, h: request.digest, y: reply };
-    this.#keep(principal, events, request, kept, request ? `"y":${JSON.stringify(reply) ?? 'null'}` : '');
+    const replied = request ? (JSON.stringify(reply) ?? 'null') : '';
+    this.#keep(principal, { events, bytes, outcome: request ? `"y":${replied}` : '' }, request, kept);
     this.#answer(waiting, { reply });
     return true;
   }
@@ -194,17 +202,17 @@ export class Group<M extends Shape, Soft> {
     return decide(state, waiting.input as never, ctx as Ctx<M['soft']>);
   }
 
-  #apply(waiting: Waiting, events: readonly EventOf<M>[], texts: readonly string[]): void {
+  #apply({ call: { trace } }: Waiting, events: readonly EventOf<M>[], texts: readonly Text[]): void {
     const { machine, state, epoch } = this.#replica;
-    events.forEach((event, i) => {
+    for (const [i, event] of events.entries()) {
       const at = { revision: this.revision, index: this.events.length, time: this.time };
       this.#replica.apply(event, at);
       this.events.push(event);
-      const key = machine.events[event.type].key(event.data, state);
-      const json = texts[i] as string;
-      const trace = waiting.call.trace;
-      this.announcements.push({ type: event.type, key, json, at, epoch: epoch.epoch, trace });
-    });
+      const { type, data } = event;
+      const { json, bytes } = texts[i] as Text;
+      const key = machine.events[type].key(data, state);
+      this.announcements.push({ type, key, json, bytes, at, epoch: epoch.epoch, trace });
+    }
   }
 
   /**
@@ -216,26 +224,41 @@ export class Group<M extends Shape, Soft> {
     if (request) {
       const x = error.toJSON();
       const kept = { n: waiting.name, h: request.digest, x };
-      this.#keep(principal, [], request, kept, `"x":${JSON.stringify(x)}`);
+      this.#keep(principal, { events: '', bytes: 0, outcome: `"x":${JSON.stringify(x)}` }, request, kept);
     }
     this.#answer(waiting, { error });
   }
 
   #keep(
     principal: Principal,
-    events: readonly string[],
+    { events, bytes, outcome }: Decided,
     request: Digested | undefined,
-    outcome: Answered | undefined,
-    text: string,
+    answered: Answered | undefined,
   ): void {
     const by = describePrincipal(principal);
-    if (request && outcome) this.#replica.sessions.remember(by, request.client, request.counter, outcome);
-    else if (events.length === 0) return;
-    const decided = encodeDecided(by, events, request, outcome?.n ?? '', text, request?.digest);
-    this.#decided.push(decided);
-    this.#bytes += Buffer.byteLength(decided);
+    if (request && answered) this.#replica.sessions.remember(by, request.client, request.counter, answered);
+    else if (events === '') return;
+    this.#decided.push(encodeDecided(by, events, request, answered?.n ?? '', outcome, request?.digest));
+    this.#bytes += bytes + Buffer.byteLength(outcome) + COMMAND_BYTES;
   }
 }
+
+/** An event's data as JSON. */
+interface Text {
+  readonly json: string;
+  readonly bytes: number;
+}
+
+/** What a command became, as JSON: its events, and of one with a request id the reply or the refusal. */
+interface Decided {
+  readonly events: string;
+  /** Of the events' data. */
+  readonly bytes: number;
+  readonly outcome: string;
+}
+
+/** About what a record says of a command besides, in bytes: it is bounded well below what the bus carries. */
+const COMMAND_BYTES = 256;
 
 const tooLarge = (command: string, bytes: number, limit: number): HiveError =>
   new HiveError('RESOURCE_EXHAUSTED', `${command} makes ${bytes} bytes of events; one record holds ${limit}`, {

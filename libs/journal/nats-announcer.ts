@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type Span, SpanKind } from '@opentelemetry/api';
-import { rawHeaders } from '../bus/raw-headers.ts';
-import { encodeLines, eventLines, traceLines } from '../protocol/envelope.ts';
+import { Batch } from '../bus/batch.ts';
+import { eventLines, traceLines } from '../protocol/envelope.ts';
 import { announcementSubject } from '../protocol/subjects.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { startSampled, traceparentOf } from '../telemetry/span.ts';
@@ -13,9 +13,10 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
   const source = `/hivebus/${federation}/${service}`;
   return {
     announce(announcements) {
-      if (nc.isClosed()) return;
+      if (nc.isClosed() || nc.isDraining()) return;
+      const batch = new Batch(nc);
       for (const announcement of announcements) {
-        const { type, key, json, at, epoch } = announcement;
+        const { type, key, json, bytes, at, epoch } = announcement;
         const { revision, index, time } = at;
         const event = {
           id: `${revision}.${index}`,
@@ -31,21 +32,22 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
           : undefined;
         const trace = span ? { ...announcement.trace, traceparent: traceparentOf(span, '') } : announcement.trace;
         const lines = `hive-epoch: ${epoch}\r\nhive-revision: ${revision}\r\nhive-index: ${index}\r\n${eventLines(event)}${traceLines(trace)}`;
-        nc.publish(subject, Buffer.from(json), { headers: rawHeaders(encodeLines(lines)) });
+        batch.add(subject, lines, json, bytes);
         span?.end();
       }
+      batch.flush();
     },
   };
 }
 
 function publishing(announcement: Announcement, service: string, subject: string, template: string): Span | undefined {
-  const { at, epoch, trace, json } = announcement;
+  const { at, epoch, trace, bytes } = announcement;
   return startSampled(`publish ${template}`, trace.traceparent, {
     kind: SpanKind.PRODUCER,
     attributes: {
       ...messaging({ name: 'publish', type: 'send', subject, template, trace, service }),
       [ATTRIBUTE.messageId]: `${at.revision}.${at.index}`,
-      [ATTRIBUTE.bodySize]: Buffer.byteLength(json),
+      [ATTRIBUTE.bodySize]: bytes,
       [ATTRIBUTE.revision]: at.revision,
       [ATTRIBUTE.epoch]: epoch,
     },

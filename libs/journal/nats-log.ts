@@ -1,9 +1,8 @@
 import { JetStreamApiError, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { Link } from '../bus/link.ts';
-import { nobodyListened } from '../bus/message.ts';
 import { orderedMessages } from '../bus/ordered.ts';
-import { rawHeaders } from '../bus/raw-headers.ts';
+import { type Heard, request } from '../bus/request.ts';
 import { pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { encodeLines, eventLines } from '../protocol/envelope.ts';
@@ -40,17 +39,16 @@ export function natsLog(options: NatsLogOptions): Log {
       for (;;) {
         const headers = recordHeaders(envelope, expected, source, traceparent);
         try {
-          const sent = () => nc.request(subject, Buffer.from(body), { headers, timeout: appendTimeoutMs });
-          const ack = await link.answer(sent);
-          return outcomeOf(ack, expected);
-        } catch (cause) {
+          const question = { subject, body: Buffer.from(body), headers, timeoutMs: appendTimeoutMs };
+          const sent = () => new Promise<Heard>((resolve) => request(nc, systemClock, question, resolve));
+          const heard = await link.answer(sent);
+          if (heard === 'silence') return unknown(`nothing came within ${appendTimeoutMs} ms`);
+          if (heard !== 'nobody') return outcomeOf(heard, expected);
           // Nobody was there to take it, so it is no second try under its id.
-          if (nobodyListened(cause) && systemClock.monotonic() < giveUpAt) {
-            await pause(systemClock, TRY_AGAIN_MS);
-            continue;
-          }
-          const message = `JetStream did not answer: ${cause instanceof Error ? cause.message : cause}`;
-          return { outcome: 'unknown', error: new HiveError('UNAVAILABLE', message, { cause }) };
+          if (systemClock.monotonic() >= giveUpAt) return unknown('its stream has no leader');
+          await pause(systemClock, TRY_AGAIN_MS);
+        } catch (cause) {
+          return unknown(cause instanceof Error ? cause.message : String(cause), cause);
         }
       }
     },
@@ -82,12 +80,15 @@ function recordHeaders(envelope: Envelope, expected: number, source: string, tra
   const { id, kind, epoch, writer } = envelope;
   const event = eventLines({ id, type: `hivebus.journal.${kind}`, source, timeMs: Date.now() });
   const trace = traceparent === '' ? '' : `traceparent: ${traceparent}\r\n`;
-  return rawHeaders(
-    encodeLines(
-      `Nats-Msg-Id: ${id}\r\nNats-Expected-Last-Sequence: ${expected}\r\nhive-record: ${kind}\r\nhive-epoch: ${epoch}\r\nhive-writer: ${writer}\r\n${event}${trace}`,
-    ),
+  return encodeLines(
+    `Nats-Msg-Id: ${id}\r\nNats-Expected-Last-Sequence: ${expected}\r\nhive-record: ${kind}\r\nhive-epoch: ${epoch}\r\nhive-writer: ${writer}\r\n${event}${trace}`,
   );
 }
+
+const unknown = (why: string, cause?: unknown): Appended => ({
+  outcome: 'unknown',
+  error: new HiveError('UNAVAILABLE', `JetStream did not answer: ${why}`, { cause }),
+});
 
 function outcomeOf(ack: Msg, expected: number): Appended {
   const answer = ack.json<{ seq?: number; duplicate?: boolean; error?: { err_code?: number; description?: string } }>();

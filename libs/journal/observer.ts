@@ -1,4 +1,5 @@
 import { metrics, type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { merged } from '../kernel/merged.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { startSampled, traceparentOf } from '../telemetry/span.ts';
@@ -40,12 +41,12 @@ export function otelObserver({ service, federation, subject }: Observed, log: Ob
         traceparent: spans?.traceparent ?? '',
         follow: (trace) => spans?.follow(trace) ?? trace,
         ended(outcome) {
-          seconds.record((performance.now() - began) / 1000, { ...attributes, outcome });
+          seconds.record((performance.now() - began) / 1000, merged(attributes, { outcome }));
           spans?.end(outcome);
         },
       };
     },
-    count: (what) => happened.add(1, { ...attributes, what }),
+    count: (what) => happened.add(1, merged(attributes, { what })),
     log: (level, message, fields) => log(level, message, { journal: service, federation, ...fields }),
   };
 }

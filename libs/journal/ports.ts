@@ -103,6 +103,8 @@ export interface Announcement {
   readonly type: string;
   readonly key: string;
   readonly json: string;
+  /** Of the JSON as UTF-8. */
+  readonly bytes: number;
   readonly at: Stamp;
   readonly epoch: number;
   trace: Trace;

@@ -6,8 +6,8 @@ const entry = (body: string) => ({ seq: 7, envelope: undefined, body: Buffer.fro
 test('a group is read as it was written', () => {
   const event = '{"type":"note.put","data":{"key":"a\\"b"}}';
   const decided = [
-    encodeDecided('swarm:code', [event, event], { client: 'c', counter: 3 }, 'put', '"y":{"n":1}', 'd1g'),
-    encodeDecided('service:clock', [event], undefined, '', ''),
+    encodeDecided('swarm:code', `${event},${event}`, { client: 'c', counter: 3 }, 'put', '"y":{"n":1}', 'd1g'),
+    encodeDecided('service:clock', event, undefined, '', ''),
   ];
   const group = decodeGroup(entry(encodeGroup(12, decided)));
   const e = { type: 'note.put', data: { key: 'a"b' } };

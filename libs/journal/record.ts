@@ -40,19 +40,18 @@ export interface SkipJson {
   reason: string;
 }
 
-/** One command's part of a group record; `events` are the JSON texts of `{type, data}`. */
+/** One command's part of a group record; `events` are JSON texts of `{type, data}` with commas between them. */
 export function encodeDecided(
   principal: string,
-  events: readonly string[],
+  events: string,
   request: RequestId | undefined,
   command: string,
   outcome: string,
   digest = '',
 ): string {
   const p = JSON.stringify(principal);
-  const e = events.length === 1 ? events[0] : events.join(',');
-  if (!request) return `{"p":${p},"e":[${e}]}`;
-  return `{"r":[${JSON.stringify(request.client)},${Number(request.counter)}],"n":"${command}","h":"${digest}","p":${p},"e":[${e}],${outcome}}`;
+  if (!request) return `{"p":${p},"e":[${events}]}`;
+  return `{"r":[${JSON.stringify(request.client)},${Number(request.counter)}],"n":"${command}","h":"${digest}","p":${p},"e":[${events}],${outcome}}`;
 }
 
 export const encodeGroup = (time: number, decided: readonly string[]): string =>

@@ -37,7 +37,7 @@ const epoch = (seq: number, number: number, writer: string): Entry => ({
 const group = (seq: number, number: number, writer: string, ...events: string[]): Entry => ({
   seq,
   envelope: { id: `${writer}.${seq}`, kind: 'group', epoch: number, writer },
-  body: Buffer.from(encodeGroup(seq, [encodeDecided('x', events, undefined, '', '')])),
+  body: Buffer.from(encodeGroup(seq, [encodeDecided('x', events.join(','), undefined, '', '')])),
 });
 
 const COUNTED = '{"type":"counted","data":{"by":2}}';

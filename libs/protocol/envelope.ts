@@ -1,4 +1,5 @@
 import { HiveError, quote, type Violation } from '../kernel/errors.ts';
+import { timestamp } from '../kernel/timestamps.ts';
 import type { RequestId } from './call.ts';
 import type { Trace } from './machine.ts';
 
@@ -45,22 +46,10 @@ export interface EventHeaders {
 
 const HEAD = 'NATS/1.0\r\n';
 
-let lastMs = 0;
-let lastTime = '1970-01-01T00:00:00.000Z';
-
-/** RFC 3339 of a time, remembering the last one: messages of one millisecond share it. */
-function timeText(ms: number): string {
-  if (ms !== lastMs) {
-    lastTime = new Date(ms).toISOString();
-    lastMs = ms;
-  }
-  return lastTime;
-}
-
 /** The CloudEvents headers as lines. The values must be ours or checked: nothing is looked at here. */
 export function eventLines(event: EventHeaders): string {
   const subject = event.subject ? `ce-subject: ${event.subject}\r\n` : '';
-  return `ce-specversion: 1.0\r\nce-id: ${event.id}\r\nce-type: ${event.type}\r\nce-source: ${event.source}\r\nce-time: ${timeText(event.timeMs)}\r\n${subject}content-type: application/json\r\n`;
+  return `ce-specversion: 1.0\r\nce-id: ${event.id}\r\nce-type: ${event.type}\r\nce-source: ${event.source}\r\nce-time: ${timestamp(event.timeMs)}\r\n${subject}content-type: application/json\r\n`;
 }
 
 /** The trace headers as lines; traces that came from outside were checked when they were read. */

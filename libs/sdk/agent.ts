@@ -6,6 +6,7 @@ import { givenUp } from '../bus/refusal.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
+import { leftText, unpacked } from '../protocol/parcel.ts';
 import { agentNewsSubject, assignmentSubject, heartbeatSubject } from '../protocol/subjects.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
 import { responseSchema } from '../rpc/schema.ts';
@@ -241,13 +242,15 @@ class PoolAgent implements Agent {
   }
 
   /**
-   * The pool's request: an answer, even an empty one, says that the assignment has arrived. An empty request asks
-   * whether we are connected. What wants no answer is the event's announcement, made for others.
+   * The pool's request, of one assignment or several: the answer says which have arrived, an empty one that all have. An
+   * empty request asks whether we are connected. What wants no answer is the event's announcement, made for others.
    */
   #delivered(message: Msg, work: Workbench): void {
     if (!message.reply) return;
-    const assignment = message.data.length === 0 ? undefined : this.#read(message);
-    if (message.data.length === 0 || (assignment && work.accept(assignment))) message.respond();
+    if (message.data.length === 0) return void message.respond();
+    const assignments = this.#read(message);
+    const left = assignments.flatMap((each, i) => (each && work.accept(each) ? [] : [i]));
+    if (left.length < assignments.length) message.respond(leftText(left));
   }
 
   /** The pool has judged this agent, or has another instance of it: only a hint, which makes it ask what is still its own. */
@@ -256,9 +259,18 @@ class PoolAgent implements Agent {
     if (!isOwnRegistration && !this.#leaving) void this.#compare();
   }
 
-  #read(message: Msg): Assignment | undefined {
+  #read(message: Msg): readonly (Assignment | undefined)[] {
     try {
-      const assignment = ASSIGNMENT.decode(message.data) as Assignment;
+      return unpacked(message.data).map((json) => this.#checked(json));
+    } catch (error) {
+      this.#tell(`an assignment that cannot be read: ${HiveError.from(error).message}`);
+      return [];
+    }
+  }
+
+  #checked(json: unknown): Assignment | undefined {
+    try {
+      const assignment = ASSIGNMENT.check(json) as Assignment;
       if (assignment.spec || assignment.cancel) return assignment;
       this.#tell(`an assignment of task ${assignment.task} that says not what to do`);
     } catch (error) {

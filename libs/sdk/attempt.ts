@@ -1,4 +1,4 @@
-import { type Clock, pause } from '../kernel/clock.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { MAX_ARTEFACT_BYTES } from '../protocol/artefacts.ts';
@@ -20,6 +20,8 @@ export interface Given extends Pick<TaskRun, 'artefact' | 'checkpoint' | 'claim'
 export interface Ending {
   readonly outcome: Outcome;
   readonly result?: unknown;
+  /** Of the result as JSON; undefined = there is none. */
+  readonly resultBytes?: number;
   readonly reason: string;
 }
 
@@ -31,6 +33,8 @@ export class Attempt {
   /** Resolves when nothing of it runs any more and its ending was taken or is nobody's business. */
   readonly done: Promise<void>;
   readonly #stop = new AbortController();
+  /** Called once, when it is stopped. */
+  #onStop: () => void = () => {};
   #finish: () => void = () => {};
   #stopReason: StopReason | undefined;
   #worked = false;
@@ -62,13 +66,11 @@ export class Attempt {
     return this.#worked;
   }
 
-  get signal(): AbortSignal {
-    return this.#stop.signal;
-  }
-
   stop(reason: StopReason): void {
-    this.#stopReason ??= reason;
-    this.#stop.abort(new HiveError('CANCELLED', `the attempt is ended: ${this.#stopReason}`));
+    if (this.#stopReason) return;
+    this.#stopReason = reason;
+    this.#stop.abort(new HiveError('CANCELLED', `the attempt is ended: ${reason}`));
+    this.#onStop();
   }
 
   finish(): void {
@@ -77,36 +79,59 @@ export class Attempt {
 
   /** Runs the handler within the time limit, by this agent's own clock. A handler that does not heed its signal is left behind after a while. */
   async run(handler: TaskHandler, task: AgentTask, given: Given, clock: Clock, abandonMs: number): Promise<Ending> {
-    const { attempt, traceparent } = task;
     const startedAt = clock.monotonic();
     using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
-    const work = invoke(handler, task, {
-      attempt,
-      traceparent,
-      signal: this.signal,
-      artefact: given.artefact,
-      checkpoint: given.checkpoint,
-      claim: given.claim,
-      volumes: given.volumes,
-      log: (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text),
-    });
-    const settled = new AbortController();
-    const ending = await Promise.race([work, this.#overdue(clock, abandonMs, settled.signal)]);
-    settled.abort();
+    const work = invoke(handler, task, new Run(task, given, this.#stop));
+    const ending = await this.#within(work, clock, abandonMs);
     this.#worked = true;
     return this.#stopReason ? stopped(this.#stopReason, task, clock.monotonic() - startedAt) : ending;
   }
 
-  async #overdue(clock: Clock, abandonMs: number, settled: AbortSignal): Promise<Ending> {
-    if (!this.signal.aborted) {
-      await new Promise((resolve) => {
-        this.signal.addEventListener('abort', resolve, { once: true });
-        settled.addEventListener('abort', resolve, { once: true });
+  /** What the work comes to, or that it did not heed its signal for `abandonMs`. */
+  #within(work: Promise<Ending>, clock: Clock, abandonMs: number): Promise<Ending> {
+    return new Promise((resolve) => {
+      let timer: Disposable | undefined;
+      this.#onStop = () => {
+        timer = clock.after(abandonMs, () => {
+          this.#leftBehind = true;
+          resolve({ outcome: 'OUTCOME_FAILED', reason: 'the handler did not end' });
+        });
+      };
+      if (this.#stopReason) this.#onStop();
+      void work.then((ending) => {
+        this.#onStop = () => {};
+        timer?.[Symbol.dispose]();
+        resolve(ending);
       });
-    }
-    await pause(clock, abandonMs, settled);
-    this.#leftBehind = !settled.aborted;
-    return { outcome: 'OUTCOME_FAILED', reason: 'the handler did not end' };
+    });
+  }
+}
+
+/** What a handler is given besides its task. */
+class Run implements TaskRun {
+  readonly attempt: number;
+  readonly traceparent: string;
+  readonly artefact: TaskRun['artefact'];
+  readonly checkpoint: TaskRun['checkpoint'];
+  readonly claim: TaskRun['claim'];
+  readonly volumes: TaskRun['volumes'];
+  readonly log: TaskRun['log'];
+  readonly #stop: AbortController;
+
+  constructor({ attempt, traceparent }: AgentTask, given: Given, stop: AbortController) {
+    this.attempt = attempt;
+    this.traceparent = traceparent;
+    this.artefact = given.artefact;
+    this.checkpoint = given.checkpoint;
+    this.claim = given.claim;
+    this.volumes = given.volumes;
+    this.log = (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text);
+    this.#stop = stop;
+  }
+
+  /** Made when it is asked for, which takes as long as much of the rest. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
   }
 }
 
@@ -125,7 +150,7 @@ async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<Tas
 
 function succeeded(result: unknown): Ending {
   const bytes = Buffer.byteLength(JSON.stringify(result) ?? '');
-  if (bytes <= MAX_ARTEFACT_BYTES) return { outcome: 'OUTCOME_SUCCEEDED', result, reason: '' };
+  if (bytes <= MAX_ARTEFACT_BYTES) return { outcome: 'OUTCOME_SUCCEEDED', result, resultBytes: bytes, reason: '' };
   return { outcome: 'OUTCOME_TERMINAL', reason: `the result has ${bytes} bytes, at most ${MAX_ARTEFACT_BYTES} may be` };
 }
 

@@ -1,6 +1,11 @@
 import { specDigest } from '../protocol/spec-digest.ts';
-import type { Assignment } from '../wire/hivebus/pool/v1/pool.ts';
-import type { Hive } from './hive.ts';
+import type {
+  Assignment,
+  ConfirmAssignmentRequest,
+  ConfirmAssignmentResponse,
+  GetTaskRequest,
+  GetTaskResponse,
+} from '../wire/hivebus/pool/v1/pool.ts';
 
 /** What the pool says of an attempt. */
 export interface Confirmed {
@@ -21,7 +26,12 @@ export interface Confirmed {
 }
 
 /** What this needs of a connection. */
-export type Asked = { readonly pool: Pick<Hive['pool'], 'confirmAssignment' | 'getTask'> };
+export interface Asked {
+  readonly pool: {
+    confirmAssignment(request: ConfirmAssignmentRequest): Promise<ConfirmAssignmentResponse>;
+    getTask(request: Pick<GetTaskRequest, 'id' | 'minRevision'>): Promise<GetTaskResponse>;
+  };
+}
 
 /**
  * Confirms an assignment. What comes over the bus is not signed, so whoever reaches it can send an agent anything: an
@@ -36,7 +46,7 @@ export async function confirm(hive: Asked, instance: string, assignment: Assignm
   const confirmed = { cancel, epoch: Number(answer.epoch), revision, checkpoint, claimMs, dependencies };
   const { spec } = assignment;
   const isTrue = spec !== undefined && (answer.specDigest === '' || answer.specDigest === specDigest(spec));
-  if (answer.cancel || isTrue) return { ...confirmed, assignment };
+  if (answer.cancel || isTrue) return { assignment, ...confirmed };
   const { task } = await hive.pool.getTask({ id, minRevision: revision });
-  return { ...confirmed, assignment: { ...assignment, spec: task?.spec } };
+  return { assignment: { ...assignment, spec: task?.spec }, ...confirmed };
 }

@@ -21,16 +21,16 @@ export function taskOfEnvironment(env: NodeJS.ProcessEnv): Handled | undefined {
 
 /** The pool's methods, with submissions that say by which task of the same federation they are delegated. */
 export function delegating(pool: Hive['pool'], federation: string, outer: Handled | undefined): Hive['pool'] {
-  const origin = () => {
+  const told = <Request extends object>(request: Request): Request => {
     const from = handled.getStore() ?? outer;
-    return from?.federation === federation ? { origin: { parent: from.task, replayOf: '' } } : {};
+    return from?.federation === federation ? { origin: { parent: from.task, replayOf: '' }, ...request } : request;
   };
   return {
     ...pool,
-    submitTask: (request, options) => pool.submitTask({ ...origin(), ...request }, options),
-    submitGroup: (request, options) => pool.submitGroup({ ...origin(), ...request }, options),
+    submitTask: (request, options) => pool.submitTask(told(request), options),
+    submitGroup: (request, options) => pool.submitGroup(told(request), options),
     submitTasks(request, options) {
-      const tasks = request.tasks?.map((each) => ({ ...origin(), ...each }));
+      const tasks = request.tasks?.map(told);
       return pool.submitTasks(tasks ? { ...request, tasks } : request, options);
     },
   };

@@ -1,6 +1,7 @@
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
+import { merged } from '../kernel/merged.ts';
 import type { SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
 import { errorOf } from './refused.ts';
@@ -42,6 +43,8 @@ const MAX_DELAY_MS = 2000;
 /** What the service cannot read, or the bus not carry, for the sake of some of the items. */
 const OF_SOME: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'RESOURCE_EXHAUSTED']);
 
+const NO_SPEC = { capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '' };
+
 /** What goes in one call. */
 type Item = SubmitTaskRequest & { readonly place: number };
 
@@ -76,11 +79,7 @@ export async function submitAll(
 const NEVER = new AbortController().signal;
 
 function itemOf({ spec, id }: Submission, place: number, dryRun: boolean): Item {
-  const whole: TaskSpec = {
-    ...{ capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '' },
-    ...spec,
-  };
-  return { spec: whole, id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
+  return { spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
 }
 
 function inCalls(items: readonly Item[]): Item[][] {

@@ -1,5 +1,6 @@
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { merged } from '../kernel/merged.ts';
 import { discoverySubject, heartbeatSubject } from '../protocol/subjects.ts';
 import type { RequestAgentRequest, Task, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Capability, HeartbeatRequest, Load, RegisterSwarmRequest } from '../wire/hivebus/registry/v1/registry.ts';
@@ -9,6 +10,7 @@ import type { Hive } from './hive.ts';
 import { type BorrowedAgent, borrow } from './lease.ts';
 import { untilSettled } from './retry.ts';
 import { type SubmitAllOptions, type Submitted, submitAll } from './submit-all.ts';
+import { Together } from './together.ts';
 
 export interface SwarmOptions {
   /** A connection whose home has, or will get, the swarm's key. */
@@ -35,6 +37,11 @@ export interface Swarm extends AsyncDisposable {
     tasks: readonly { spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>; id?: string }[],
     options?: SubmitAllOptions,
   ): Promise<Submitted[]>;
+  /**
+   * Like `submitTask`, for who submits much: what is submitted in one tick travels in one call, whose trace it shares. A
+   * repeat of an id with the same spec is answered by what is there.
+   */
+  submitSoon(spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>, id?: string): Promise<Submitted>;
   /** Borrows an agent of another swarm. RESOURCE_EXHAUSTED when none is free. */
   requestAgent(request: Partial<Omit<RequestAgentRequest, 'swarm'>> & { type: string }): Promise<BorrowedAgent>;
   /** Starts an agent of this swarm in this process. */
@@ -43,6 +50,8 @@ export interface Swarm extends AsyncDisposable {
   close(options?: { deregister?: boolean }): Promise<void>;
 }
 
+/** So many tasks at most go together. */
+const MAX_SOON = 10_000;
 /** How long a registration is tried. */
 const START_MS = 15_000;
 
@@ -65,14 +74,17 @@ export async function createSwarm(options: SwarmOptions): Promise<Swarm> {
     await beating;
     if (deregister) await hive.registry.deregisterSwarm({ name });
   };
+  const submitTasks: Swarm['submitTasks'] = (tasks, given) => {
+    const own = tasks.map(({ spec, ...rest }) => ({ spec: merged(spec, { swarm: name }), ...rest }));
+    return submitAll(hive, own, { clock, ...given });
+  };
+  const soon = new Together(submitTasks, MAX_SOON);
   return {
     name,
     hive,
-    submitTask: (spec, id = '') => submitTask(hive, { ...spec, swarm: name }, id),
-    submitTasks: (tasks, given) => {
-      const own = tasks.map(({ spec, ...rest }) => ({ ...rest, spec: { ...spec, swarm: name } }));
-      return submitAll(hive, own, { clock, ...given });
-    },
+    submitTask: (spec, id = '') => submitTask(hive, merged(spec, { swarm: name }), id),
+    submitTasks,
+    submitSoon: (spec, id = '') => soon.call({ spec, id }),
     requestAgent: (request) => borrow(hive, { ...request, swarm: name }, clock),
     createAgent: (agent) => createAgent({ clock, ...agent, hive, swarm: name }),
     close,
@@ -91,7 +103,7 @@ export async function keepAlive(
 ): Promise<void> {
   while (!signal.aborted) {
     await pause(clock, intervalMs, signal);
-    if (signal.aborted) return;
+    if (signal.aborted || hive.nc.isClosed()) return;
     const beat: HeartbeatRequest = { swarm, load: load?.() };
     hive.publish(heartbeatSubject(hive.federation, swarm), 'hivebus.registry.v1.HeartbeatRequest', beat);
   }
@@ -103,11 +115,13 @@ function registrationOf(options: SwarmOptions): Partial<RegisterSwarmRequest> {
   return { name, project, queenEndpoint, region, tags: [...tags], capabilities: offers };
 }
 
+const NO_SPEC = {
+  ...{ swarm: '', type: '', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
+  ...{ labels: {}, title: '' },
+};
+
 async function submitTask(hive: Hive, spec: Partial<TaskSpec>, id: string): Promise<Task> {
-  const whole: TaskSpec = {
-    ...{ swarm: '', type: '', capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
-    ...{ labels: {}, title: '', ...spec },
-  };
+  const whole: TaskSpec = merged(NO_SPEC, spec);
   const { task } = await hive.pool.submitTask({ spec: whole, id });
   if (!task) throw new HiveError('INTERNAL', 'the pool answered without a task');
   return task;

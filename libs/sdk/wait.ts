@@ -5,13 +5,18 @@ import { BACKGROUND } from '../rpc/observe.ts';
 import type { Task, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
 
-const ENDED: ReadonlySet<TaskState> = new Set(['TASK_STATE_SUCCEEDED', 'TASK_STATE_FAILED', 'TASK_STATE_CANCELLED']);
+/** States of tasks that have their outcome. */
+export const ENDED: ReadonlySet<TaskState> = new Set([
+  'TASK_STATE_SUCCEEDED',
+  'TASK_STATE_FAILED',
+  'TASK_STATE_CANCELLED',
+]);
 
 /** Has it its one outcome? */
 export const isEnded = (task: Pick<Task, 'state'>): boolean => ENDED.has(task.state);
 
-/** Which tasks to follow: one, or all of a swarm. */
-export type TaskFilter = { readonly id: string } | { readonly swarm: string };
+/** Which tasks to follow: one, or all of a swarm. `states`: only while they are in one of these, e.g. when they have ended. */
+export type TaskFilter = { readonly id: string } | { readonly swarm: string; readonly states?: TaskState[] };
 
 /** Why a watch may end that is begun anew: what it missed is gone, or the replica that was asked is far behind. */
 const LISTED_AGAIN: ReadonlySet<string | undefined> = new Set(['COMPACTED', 'FUTURE_REVISION']);

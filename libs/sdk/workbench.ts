@@ -8,18 +8,26 @@ import { activeTraceparent, BACKGROUND } from '../rpc/observe.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { type SpanOptions, withSpan } from '../telemetry/span.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
-import type { Assignment, Outcome } from '../wire/hivebus/pool/v1/pool.ts';
+import type {
+  Assignment,
+  ConfirmAssignmentRequest,
+  ConfirmAssignmentResponse,
+  Outcome,
+  ReportedTask,
+  ReportTaskRequest,
+} from '../wire/hivebus/pool/v1/pool.ts';
 import { storeArtefact } from './artefacts.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { Claim } from './claim.ts';
-import { type Confirmed, confirm } from './confirm.ts';
+import { type Asked, type Confirmed, confirm } from './confirm.ts';
 import { type Dependency, dependenciesOf } from './dependencies.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
 import { LogSender } from './log-sender.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
 import { TaskLog } from './task-log.ts';
+import { Together } from './together.ts';
 import { withTrace } from './trace-context.ts';
 import type { Volumes } from './volumes.ts';
 import { isEnded } from './wait.ts';
@@ -61,6 +69,10 @@ type ConfirmedAt = Confirmed & { readonly sentAt: number };
 const GIVEN_BACK: Ending = { outcome: 'OUTCOME_LOST', reason: 'its agent stops' };
 /** What a report has room for. */
 const MAX_RESULT_BYTES = 256 * 1024;
+/** Results that are reported together with others', each, in bytes: the bus carries 1 MiB in a message. */
+const SMALL_BYTES = 2048;
+/** So many confirmations or reports go in one call. */
+const MAX_TOGETHER = 100;
 const MAX_REASON_CHARACTERS = 1024;
 /** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
 const FLUSH_MS = 2000;
@@ -74,10 +86,35 @@ export class Workbench {
   readonly #attempts = new Map<string, Attempt>();
   /** Attempts of which the pool is being asked whether they still are this agent's. */
   readonly #doubted = new Set<Attempt>();
+  readonly #confirmations: Together<ConfirmAssignmentRequest, ConfirmAssignmentResponse | undefined>;
+  readonly #reports: Together<ReportTaskRequest, ReportedTask | undefined>;
   #closed = false;
 
   constructor(options: WorkbenchOptions) {
     this.#options = options;
+    const { hive } = options;
+    this.#confirmations = this.#together(async (confirmations) => {
+      const answer = await hive.pool.confirmAssignments({ confirmations }, { trace: BACKGROUND });
+      return answer.confirmations.map((each) => each.answer);
+    });
+    this.#reports = this.#together(async (reports) => {
+      const answer = await hive.pool.reportTasks({ reports }, { trace: BACKGROUND });
+      return answer.reports.map((each) => (each.refusal ? undefined : each));
+    });
+  }
+
+  /**
+   * Calls of one tick as one. What it gives no answer for is asked again alone, and answered as what came alone: what is
+   * refused, what has no company, and all when the call cannot be made, as with an older pool.
+   */
+  #together<Request, Answer>(
+    all: (requests: Request[]) => Promise<(Answer | undefined)[]>,
+  ): Together<Request, Answer | undefined> {
+    const { settled } = this.#options;
+    return new Together(
+      async (requests) => (requests.length === 1 ? [] : settled(() => all(requests)).catch(() => [])),
+      MAX_TOGETHER,
+    );
   }
 
   /** Attempts that are not over yet, reports included. */
@@ -87,7 +124,7 @@ export class Workbench {
 
   /** Attempts that nobody has stopped. */
   get goingOn(): number {
-    return this.attempts.filter(({ signal }) => !signal.aborted).length;
+    return this.attempts.filter(({ stopReason }) => stopReason === undefined).length;
   }
 
   get attempts(): readonly Attempt[] {
@@ -145,11 +182,17 @@ export class Workbench {
    * the next task with the same commit, and its message may be the faster one.
    */
   #start(assignment: Assignment): boolean {
-    const working = this.attempts.filter((attempt) => !attempt.worked).length;
-    if (this.#closed || working >= this.#options.slots) return false;
+    if (this.#closed || (this.#attempts.size >= this.#options.slots && this.#working() >= this.#options.slots))
+      return false;
     this.#fence.take(assignment.task, assignment.attempt);
     this.#begin(new Attempt(assignment));
     return true;
+  }
+
+  #working(): number {
+    let working = 0;
+    for (const attempt of this.#attempts.values()) if (!attempt.worked) working++;
+    return working;
   }
 
   /** Somebody says that an attempt shall end, or that there is a later one: it ends when the pool says so, too. */
@@ -235,12 +278,18 @@ export class Workbench {
     }
   }
 
-  #confirm({ assignment }: Attempt): Promise<ConfirmedAt> {
+  async #confirm({ assignment }: Attempt): Promise<ConfirmedAt> {
     const { hive, instance, settled, clock } = this.#options;
-    return settled(async () => {
+    const { traceparent, spec } = assignment;
+    const ask = async (asked: Asked) => {
       const sentAt = clock.monotonic();
-      return { ...(await confirm(hive, instance, assignment, this.#logKey.publicKey)), sentAt };
-    });
+      return { sentAt, ...(await confirm(asked, instance, assignment, this.#logKey.publicKey)) };
+    };
+    // A claim counts from the sending of what was answered, and not of what was lost.
+    if (isSampled(traceparent) || spec?.continuity?.claim) return settled(() => ask(hive));
+    const confirmAssignment = async (request: ConfirmAssignmentRequest) =>
+      (await this.#confirmations.call(request)) ?? settled(() => hive.pool.confirmAssignment(request));
+    return ask({ pool: { confirmAssignment, getTask: (request) => settled(() => hive.pool.getTask(request)) } });
   }
 
   #claimOf(attempt: Attempt, { claimMs: termMs, sentAt, cancel }: ConfirmedAt): Claim | undefined {
@@ -262,13 +311,11 @@ export class Workbench {
   }
 
   async #run(attempt: Attempt, confirmed: ConfirmedAt, claim: Claim | undefined): Promise<Ending> {
-    if (attempt.signal.aborted) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
+    if (attempt.stopReason) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
     const { clock, handler, abandonMs, tell } = this.#options;
     const [checkpoint, dependencies] = await Promise.all([this.#lastCheckpoint(confirmed), this.#before(confirmed)]);
-    const task = {
-      ...this.#taskOf(confirmed.assignment, checkpoint),
-      ...(dependencies.length > 0 && { dependencies }),
-    };
+    const given = this.#taskOf(confirmed.assignment, checkpoint);
+    const task = dependencies.length > 0 ? { dependencies, ...given } : given;
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
@@ -316,9 +363,10 @@ export class Workbench {
 
   /** A result that is too large for a report is an artefact. */
   async #withRoom(attempt: Attempt, ending: Ending): Promise<Ending> {
-    const text = ending.result === undefined ? '' : JSON.stringify(ending.result);
-    if (Buffer.byteLength(text) <= MAX_RESULT_BYTES || attempt.abandoned) return ending;
+    const { resultBytes = 0 } = ending;
+    if (resultBytes <= MAX_RESULT_BYTES || attempt.abandoned) return ending;
     try {
+      const text = JSON.stringify(ending.result);
       await this.#store(attempt, RESULT_ARTEFACT, Buffer.from(text), 'application/json');
       return { outcome: ending.outcome, reason: ending.reason };
     } catch (error) {
@@ -343,15 +391,19 @@ export class Workbench {
     const { hive, clock, connected } = this.#options;
     const subject = taskLogSubject(hive.federation, id);
     const sender = new LogSender(hive.nc, subject, this.#logKey);
-    return new TaskLog({ ...{ task: id, attempt, clock, ready: connected }, send: (line) => sender.send(line) });
+    return new TaskLog({ task: id, attempt, clock, ready: connected, send: (line) => sender.send(line) });
   }
 
   async #report(attempt: Attempt, ending: Ending): Promise<void> {
     const { task, attempt: number } = attempt.assignment;
     const { hive, instance, settled, tell, volumes } = this.#options;
-    const { state } = await settled(() => hive.pool.reportTask({ task, attempt: number, instance, ...ending }));
+    const { outcome, result, reason, resultBytes = 0 } = ending;
+    const report = { task, attempt: number, instance, outcome, result, reason };
+    const goesAlone = isSampled(attempt.assignment.traceparent) || resultBytes > SMALL_BYTES;
+    const together = goesAlone ? undefined : await this.#reports.call(report);
+    const { state } = together ?? (await settled(() => hive.pool.reportTask(report)));
     if (attempt.assignment.spec?.volumes && isEnded({ state })) await volumes?.remove(task);
-    tell(`task ${task} attempt ${number} ${WORDS[ending.outcome]}${ending.reason && `: ${ending.reason}`}`);
+    tell(`task ${task} attempt ${number} ${WORDS[outcome]}${reason && `: ${reason}`}`);
   }
 
   #taskOf(assignment: Assignment, checkpoint: unknown): AgentTask {
@@ -359,8 +411,8 @@ export class Workbench {
     const traceparent = activeTraceparent() || assignment.traceparent;
     if (!spec) throw new HiveError('INTERNAL', `the assignment of task ${id} says not what to do`);
     const { hive, agent } = this.#options;
-    const task = { ...spec, id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops };
-    return checkpoint === undefined ? task : { ...task, checkpoint };
+    const task = { id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops, ...spec };
+    return checkpoint === undefined ? task : { checkpoint, ...task };
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Attributes, type Histogram, type Meter, SpanKind, trace, type UpDownCounter } from '@opentelemetry/api';
 import { HiveError } from '../kernel/errors.ts';
+import { merged } from '../kernel/merged.ts';
 import { rpcSubject } from '../protocol/subjects.ts';
 import { isBackground, type Observe, type Observed } from '../rpc/observe.ts';
 import { ATTRIBUTE } from './attributes.ts';
@@ -93,7 +94,7 @@ async function measured<T>({ seconds, active }: Measures, labels: Attributes, ru
     throw error;
   } finally {
     active.add(-1, labels);
-    seconds.record((performance.now() - startedAt) / 1000, { ...labels, code });
+    seconds.record((performance.now() - startedAt) / 1000, merged(labels, { code }));
   }
 }
 

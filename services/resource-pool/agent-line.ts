@@ -1,11 +1,10 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
-import { isNoResponders } from '../../libs/bus/message.ts';
-import { rawHeaders } from '../../libs/bus/raw-headers.ts';
-import { ReplyBox } from '../../libs/bus/reply-box.ts';
+import { type Heard as Answer, request } from '../../libs/bus/request.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
 import { encodeLines, eventLines, traceLines } from '../../libs/protocol/envelope.ts';
 import type { Trace } from '../../libs/protocol/machine.ts';
+import { leftIn, parcelText } from '../../libs/protocol/parcel.ts';
 import { agentSubject, assignmentSubject } from '../../libs/protocol/subjects.ts';
 import { ATTRIBUTE, messaging } from '../../libs/telemetry/attributes.ts';
 import { startSampled, traceparentOf } from '../../libs/telemetry/span.ts';
@@ -24,6 +23,11 @@ export interface Whom {
 
 const EMPTY = Buffer.alloc(0);
 const TYPE = 'hivebus.pool.v1.Assignment';
+const SOURCE = '/hivebus/pool';
+/** A message has at most so many assignments, and so many characters when it has more than one. */
+const MAX_TOGETHER = 256;
+const MAX_LENGTH = 128 * 1024;
+const NO_TRACE: Trace = { traceparent: '', correlationId: '-', hops: 0 };
 
 /** overtaken: it was not owed any more before the answer came. */
 function ended(span: Span, heard: Heard | 'overtaken'): void {
@@ -38,11 +42,26 @@ const UNHEARD: Partial<Record<string, string>> = {
   silent: 'no answer in time',
 };
 
+const heardIn = (answer: Answer): Heard =>
+  answer === 'nobody' ? 'nobody' : answer === 'silence' ? 'silent' : 'answered';
+
+/** An assignment on its way. */
+interface Item {
+  readonly id: string;
+  readonly task: string;
+  readonly json: string;
+  readonly trace: Trace;
+  readonly timeoutMs: number;
+  readonly resolve: (heard: Heard) => void;
+}
+
 /** Requests to agents' instances, on the subject of their assignments. */
 export class AgentLine {
   readonly #nc: NatsConnection;
   readonly #federation: string;
   readonly #clock: Clock;
+  /** What goes out at the end of this tick, by the subject of the instance. */
+  readonly #outgoing = new Map<string, Item[]>();
 
   constructor(nc: NatsConnection, federation: string, clock: Clock) {
     this.#nc = nc;
@@ -50,23 +69,93 @@ export class AgentLine {
     this.#clock = clock;
   }
 
-  /** Sends an assignment, within a span of its own that the agent goes on from. `id` is the same at each repeat. */
-  async send(assignment: Assignment, id: string, timeoutMs: number, signal: AbortSignal): Promise<Heard> {
-    const { traceparent, correlationId, hops } = assignment;
-    const span = isSampled(traceparent) ? this.#delivering(assignment, id) : undefined;
-    const trace: Trace = { traceparent: traceparentOf(span, traceparent), correlationId, hops };
-    const event = { id, type: TYPE, source: '/hivebus/pool', timeMs: this.#clock.now(), subject: assignment.task };
-    const headers = encodeLines(eventLines(event) + traceLines(trace));
-    const body = Buffer.from(JSON.stringify({ ...assignment, traceparent: trace.traceparent }));
-    const heard = await this.#ask(assignment, body, headers, timeoutMs, signal);
-    if (span) ended(span, signal.aborted ? 'overtaken' : heard);
+  /**
+   * Sends an assignment, together with what else the instance is sent in this tick. One that is traced goes alone, within
+   * a span of its own that the agent goes on from. `id` is the same at each repeat; of one that `isOver` meanwhile the
+   * answer is nobody's business.
+   */
+  async send(assignment: Assignment, id: string, timeoutMs: number, isOver: () => boolean): Promise<Heard> {
+    const { task, traceparent, correlationId, hops } = assignment;
+    const subject = this.#subjectOf(assignment);
+    if (!isSampled(traceparent)) {
+      const json = JSON.stringify(assignment);
+      const trace = { traceparent, correlationId, hops };
+      return new Promise((resolve) => this.#add(subject, { id, task, json, trace, timeoutMs, resolve }));
+    }
+    const span = this.#delivering(assignment, id, subject);
+    const trace = { traceparent: traceparentOf(span, traceparent), correlationId, hops };
+    const json = JSON.stringify({ ...assignment, traceparent: trace.traceparent });
+    const heard = await new Promise<Heard>((resolve) =>
+      this.#ask(subject, [{ id, task, json, trace, timeoutMs, resolve }]),
+    );
+    if (span) ended(span, isOver() ? 'overtaken' : heard);
     return heard;
   }
 
-  #delivering(assignment: Assignment, id: string): Span | undefined {
+  /** Asks with an empty message whether the instance is still connected: only `nobody` means anything. */
+  probe(whom: Whom, timeoutMs: number, signal: AbortSignal): Promise<Heard> {
+    return new Promise((resolve) => {
+      const question = { subject: this.#subjectOf(whom), body: EMPTY, timeoutMs };
+      const giveUp = request(this.#nc, this.#clock, question, (answer) => {
+        signal.removeEventListener('abort', giveUp);
+        resolve(heardIn(answer));
+      });
+      signal.addEventListener('abort', giveUp);
+      if (signal.aborted) giveUp();
+    });
+  }
+
+  #subjectOf({ agent, instance }: Whom): string {
+    const slash = agent.indexOf('/');
+    return assignmentSubject(this.#federation, agent.slice(0, slash), agent.slice(slash + 1), instance);
+  }
+
+  #add(subject: string, item: Item): void {
+    const items = this.#outgoing.get(subject);
+    if (items) items.push(item);
+    else this.#outgoing.set(subject, [item]);
+    if (!items && this.#outgoing.size === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    for (const [subject, items] of this.#outgoing) {
+      let first = 0;
+      let length = 0;
+      for (const [i, { json }] of items.entries()) {
+        if (i > first && (i - first >= MAX_TOGETHER || length + json.length > MAX_LENGTH)) {
+          this.#ask(subject, items.slice(first, i));
+          first = i;
+          length = 0;
+        }
+        length += json.length;
+      }
+      this.#ask(subject, first === 0 ? items : items.slice(first));
+    }
+    this.#outgoing.clear();
+  }
+
+  /** Sends items as one message, and tells each what was heard of it. */
+  #ask(subject: string, items: readonly Item[]): void {
+    const [{ id, task, trace, timeoutMs }] = items as [Item];
+    const isOne = items.length === 1;
+    const event = {
+      id: isOne ? id : `${id}+${items.length - 1}`,
+      type: TYPE,
+      source: SOURCE,
+      timeMs: this.#clock.now(),
+    };
+    const lines = eventLines(isOne ? { subject: task, ...event } : event) + traceLines(isOne ? trace : NO_TRACE);
+    const body = Buffer.from(parcelText(items.map(({ json }) => json)));
+    request(this.#nc, this.#clock, { subject, body, headers: encodeLines(lines), timeoutMs }, (answer) => {
+      const heard = heardIn(answer);
+      const left = typeof answer === 'string' ? [] : leftIn(answer.data);
+      for (const [i, { resolve }] of items.entries()) resolve(left.includes(i) ? 'silent' : heard);
+    });
+  }
+
+  #delivering(assignment: Assignment, id: string, subject: string): Span | undefined {
     const { agent, instance, task, attempt, cancel, epoch, traceparent } = assignment;
     const [swarm = '', name = ''] = agent.split('/');
-    const subject = assignmentSubject(this.#federation, swarm, name, instance);
     const template = agentSubject(this.#federation, swarm, name);
     const what = cancel ? 'cancel' : 'deliver';
     return startSampled(`${what} ${template}`, traceparent, {
@@ -80,37 +169,6 @@ export class AgentLine {
         [ATTRIBUTE.instance]: instance,
         [ATTRIBUTE.epoch]: epoch,
       },
-    });
-  }
-
-  /** Asks with an empty message whether the instance is still connected: only `nobody` means anything. */
-  probe(whom: Whom, timeoutMs: number, signal: AbortSignal): Promise<Heard> {
-    return this.#ask(whom, EMPTY, undefined, timeoutMs, signal);
-  }
-
-  #ask(
-    { agent, instance }: Whom,
-    body: Buffer,
-    headers: Uint8Array | undefined,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<Heard> {
-    const [swarm = '', name = ''] = agent.split('/');
-    const subject = assignmentSubject(this.#federation, swarm, name, instance);
-    const box = ReplyBox.of(this.#nc);
-    return new Promise((resolve) => {
-      const end = (heard: Heard) => {
-        box.close(reply);
-        timer[Symbol.dispose]();
-        signal.removeEventListener('abort', giveUp);
-        resolve(heard);
-      };
-      const giveUp = () => end('silent');
-      const reply = box.open((message) => end(isNoResponders(message) ? 'nobody' : 'answered'));
-      const timer = this.#clock.after(timeoutMs, giveUp);
-      signal.addEventListener('abort', giveUp);
-      if (signal.aborted || this.#nc.isClosed()) return giveUp();
-      this.#nc.publish(subject, body, headers ? { reply, headers: rawHeaders(headers) } : { reply });
     });
   }
 }

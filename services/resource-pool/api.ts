@@ -10,7 +10,7 @@ import type {
   ResourcePoolServiceService,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Artefacts } from './artefacts.ts';
-import { reportTasks, submitTasks } from './bulk.ts';
+import { confirmAssignments, reportTasks, submitTasks } from './bulk.ts';
 import type { PoolShape } from './core/state.ts';
 import type { Grants } from './grants.ts';
 import { unrepeated } from './internal-call.ts';
@@ -27,7 +27,7 @@ import {
 } from './validation/agents.ts';
 import { checkArtefact, checkArtefactName, checkArtefactPart } from './validation/artefacts.ts';
 import { checkAssignments, checkCheckpoint, checkConfirmation, checkReport } from './validation/attempts.ts';
-import { checkReports, checkSubmissions } from './validation/bulk.ts';
+import { checkConfirmations, checkReports, checkSubmissions } from './validation/bulk.ts';
 import { checkDecision, checkGroup, checkGroupList } from './validation/groups.ts';
 import { checkBorrowing, checkLeaseList, checkLending, checkRevocation } from './validation/leases.ts';
 import { checkId, checkSwarm, revisionOf } from './validation/parts.ts';
@@ -237,7 +237,11 @@ export function poolApi({ journal, logs, artefacts, liveness, grants, events, lo
     },
     async confirmAssignment(request, call) {
       checkConfirmation(request);
-      return journal.execute('confirmAssignment', request, call);
+      return journal.execute('confirmAssignment', request, unrepeated(call));
+    },
+    async confirmAssignments(request, call) {
+      checkConfirmations(request, call);
+      return confirmAssignments(journal, request, call);
     },
     async saveCheckpoint(request, call) {
       checkCheckpoint(request);
@@ -267,7 +271,7 @@ export function poolApi({ journal, logs, artefacts, liveness, grants, events, lo
     },
     async reportTask(request, call) {
       checkReport(request);
-      return journal.execute('reportTask', request, call);
+      return journal.execute('reportTask', request, unrepeated(call));
     },
     async reportTasks(request, call) {
       checkReports(request, call);

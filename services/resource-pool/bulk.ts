@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Journal } from '../../libs/journal/journal.ts';
 import type { Call, RequestId } from '../../libs/protocol/call.ts';
 import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
+import { isSampled } from '../../libs/telemetry/traceparent.ts';
 import type {
+  ConfirmAssignmentsRequest,
+  ConfirmAssignmentsResponse,
+  ConfirmedAssignment,
   ReportedTask,
   ReportTasksRequest,
   ReportTasksResponse,
@@ -14,7 +18,7 @@ import type {
 import type { PoolShape } from './core/state.ts';
 import { unrepeated } from './internal-call.ts';
 import { Refusals } from './refusal.ts';
-import { checkReport } from './validation/attempts.ts';
+import { checkConfirmation, checkReport } from './validation/attempts.ts';
 import { checkSubmission } from './validation/tasks.ts';
 
 /**
@@ -25,7 +29,7 @@ import { checkSubmission } from './validation/tasks.ts';
  * each item's own key: a task's id and spec, a report's attempt and outcome.
  */
 
-type Executing = Pick<Journal<PoolShape>, 'execute' | 'revision'>;
+type Executing = Pick<Journal<PoolShape>, 'execute' | 'revision' | 'role' | 'state'>;
 
 /** Submits each task, or says why not. `lookUp`: see the api's. */
 export async function submitTasks(
@@ -69,19 +73,38 @@ export const briefly = ({ task, created, agent }: Submitted): SubmittedTask => (
 
 type Submitted = PoolShape['commands']['submitTask']['reply'];
 
+/** Takes each confirmation, or says why not. */
+export async function confirmAssignments(
+  journal: Executing,
+  { confirmations }: ConfirmAssignmentsRequest,
+  call: Call,
+): Promise<ConfirmAssignmentsResponse> {
+  const refusals = new Refusals();
+  const outcomes = await Promise.allSettled(
+    confirmations.map(async (confirmation) => {
+      checkConfirmation(confirmation);
+      return journal.execute('confirmAssignment', confirmation, ofTask(journal, confirmation.task, call));
+    }),
+  );
+  const confirmed = outcomes.map((outcome): ConfirmedAssignment => {
+    if (outcome.status === 'rejected') return { answer: undefined, refusal: refusals.of(outcome.reason) };
+    return { answer: outcome.value, refusal: undefined };
+  });
+  return { confirmations: confirmed };
+}
+
 /** Takes each report, or says why not. */
 export async function reportTasks(
   journal: Executing,
   { reports }: ReportTasksRequest,
   call: Call,
 ): Promise<ReportTasksResponse> {
-  const own = unrepeated(call);
   const refusals = new Refusals();
   let revision = journal.revision;
   const outcomes = await Promise.allSettled(
     reports.map(async (report) => {
       checkReport(report);
-      return journal.execute('reportTask', report, own);
+      return journal.execute('reportTask', report, ofTask(journal, report.task, call));
     }),
   );
   const reported = outcomes.map((outcome, i): ReportedTask => {
@@ -93,6 +116,16 @@ export async function reportTasks(
     return { task, state: outcome.value.state };
   });
   return { reports: reported, revision: String(revision) };
+}
+
+/** The same call as a part of what follows from the task's submission, unless somebody follows the call itself. */
+function ofTask(journal: Executing, task: string, call: Call): Call {
+  const own = unrepeated(call);
+  if (isSampled(call.trace.traceparent) || journal.role === 'starting' || journal.role === 'stopped') return own;
+  const row = journal.state.tasks.get(task);
+  if (!row) return own;
+  const { traceparent, correlationId, hops } = row;
+  return { ...own, trace: { traceparent, correlationId, hops } };
 }
 
 /** The id of a task, or a group, that was given none: the same at every repeat of its call, and nobody else's. */

@@ -29,25 +29,26 @@ const CONFIRM_PATIENCE_MS = 2000;
 export function deliverer({ journal, line, lostConnection, publishLetter }: DeliverDeps): Perform {
   const settle = (effect: string, signal: AbortSignal) =>
     journal().execute('settleDelivery', { effect }, internalCall(journal().federation, 'delivery', signal));
-  return async (effect, { epoch, signal }) => {
+  return async (effect, fence) => {
+    const { epoch } = fence;
     const { state } = journal();
     const row = state.deliveries.get(effect.id);
     if (row?.kind === 'bury') {
       const letter = burial(state, effect.id);
       if (letter) await publishLetter(letter, effect.id);
-      if (!signal.aborted) await settle(effect.id, signal);
+      if (!fence.isOver) await settle(effect.id, fence.signal);
       return undefined;
     }
     const message = deliveryMessage(state, effect.id, epoch);
     if (!row || !message) return undefined;
-    const heard = await line.send(message, effect.id, ANSWER_MS, signal);
-    if (signal.aborted || heard === 'silent') return undefined;
+    const heard = await line.send(message, effect.id, ANSWER_MS, () => fence.isOver);
+    if (fence.isOver || heard === 'silent') return undefined;
     if (heard === 'nobody') {
       lostConnection(row.agent, row.instance); // not waited for: an agent may have seconds to come back
       return undefined;
     }
     if (row.kind === 'assign') return CONFIRM_PATIENCE_MS;
-    await settle(row.id, signal);
+    await settle(row.id, fence.signal);
     return undefined;
   };
 }

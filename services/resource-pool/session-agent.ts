@@ -6,6 +6,7 @@ import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import { encodeLines, eventLines, HEADERS, headerLine, traceLines } from '../../libs/protocol/envelope.ts';
+import { leftText, unpacked } from '../../libs/protocol/parcel.ts';
 import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
 import { assignmentSubject, heartbeatSubject } from '../../libs/protocol/subjects.ts';
 import { type KeyPair, keyPairFromSeed } from '../../libs/protocol/token.ts';
@@ -159,20 +160,17 @@ export class SessionAgent {
   /** As an agent on the bus answers: an empty request asks whether it is there. */
   #delivered(message: Msg): void {
     if (!message.reply) return;
-    if (message.data.length === 0 || this.#assign(message)) message.respond();
+    if (message.data.length === 0) return void message.respond();
+    const hints = hintsIn(message);
+    const left = hints.flatMap((hint, i) => (hint && this.#assign(hint) ? [] : [i]));
+    if (left.length < hints.length) message.respond(leftText(left));
   }
 
   /**
    * What comes here may be anybody's, so it is only a hint: what the agent shall do is taken from the journal. What does not
    * stand there, or not yet, and what shall end, is asked of the leader, who says all that there is.
    */
-  #assign(message: Msg): boolean {
-    let hint: Assignment;
-    try {
-      hint = ASSIGNMENT.decode(message.data) as Assignment;
-    } catch {
-      return false;
-    }
+  #assign(hint: Assignment): boolean {
     const spec = hint.cancel ? undefined : this.#specOf(hint);
     if (spec) return this.#outbox.assign({ ...hint, spec }, JSON.stringify(spec).length);
     void this.compare();
@@ -239,3 +237,19 @@ const removed = (swarm: string, name: string, why: string): HiveError =>
   new HiveError('NOT_FOUND', `agent ${swarm}/${name} was removed (${why}): open another session to register it again`, {
     reason: 'AGENT_REMOVED',
   });
+
+/** The assignments in a message; undefined for what is none. */
+function hintsIn(message: Msg): readonly (Assignment | undefined)[] {
+  const read = (json: unknown) => {
+    try {
+      return ASSIGNMENT.check(json) as Assignment;
+    } catch {
+      return undefined;
+    }
+  };
+  try {
+    return unpacked(message.data).map(read);
+  } catch {
+    return [];
+  }
+}

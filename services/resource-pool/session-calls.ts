@@ -52,13 +52,13 @@ const ANSWERING: Answering = {
     return { submitTask: { ...submitted, created: submitted.created || given.id === '' } };
   },
   requestAgent: async (given, { own, request }, { api }) => ({
-    requestAgent: await api.requestAgent(given, { ...own, request }),
+    requestAgent: await api.requestAgent(given, { request, ...own }),
   }),
   renewLease: async (request, { own }, { api }) => ({ renewLease: await api.renewLease(request, own) }),
   releaseLease: async (request, { own }, { api }) => ({ releaseLease: await api.releaseLease(request, own) }),
   deregisterAgent: async (given, { own, request }, { api, agent }) => {
     agent?.leaves(given);
-    return { deregisterAgent: await api.deregisterAgent(given, { ...own, request }) };
+    return { deregisterAgent: await api.deregisterAgent(given, { request, ...own }) };
   },
 };
 

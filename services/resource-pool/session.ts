@@ -145,7 +145,7 @@ class Session implements Disposable {
     const asked: Asked = { call, own: this.#callOf(call.traceparent), request: this.#requestOf(number) };
     try {
       const answer = await this.#observed(asked, (own) => answerCall(this.#deps.api, { ...asked, own }, this.#agent));
-      this.#outbox.answer({ ...answer, number: call.number });
+      this.#outbox.answer({ number: call.number, ...answer });
     } catch (error) {
       this.#outbox.answer({ number: call.number, refusal: refusalOf(error) });
     }

@@ -16,18 +16,16 @@ export async function* watchTasks(
   request: WatchTasksRequest,
   call: Call,
 ): AsyncGenerator<WatchTasksResponse> {
+  const { id, swarm, states } = request;
   const from = revisionOf('fromRevision', request.fromRevision);
   const start = await watchStart(journal, from, call.signal);
   yield { revision: String(start), changed: [], removed: [] };
   for await (const { revision, events } of journal.watch(start, call.signal)) {
     const ids = new Set(events.flatMap(tasksOf));
-    if (request.id !== '' && !ids.has(request.id)) continue;
-    const wanted = request.id === '' ? [...ids] : [request.id];
-    if (wanted.length === 0) continue;
-    const tasks = await journal.query('tasksById', { ids: wanted }, call, { minRevision: revision });
-    const there = new Set(tasks.map(({ id }) => id));
-    const changed = tasks.filter(({ spec }) => request.swarm === '' || spec?.swarm === request.swarm);
-    const removed = wanted.filter((id) => !there.has(id));
+    if (id !== '' && !ids.has(id)) continue;
+    const wanted = { ids: id === '' ? [...ids] : [id], swarm, states };
+    if (wanted.ids.length === 0) continue;
+    const { changed, removed } = await journal.query('tasksById', wanted, call, { minRevision: revision });
     if (changed.length + removed.length > 0) yield* inParts(revision, changed, removed);
   }
 }

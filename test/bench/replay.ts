@@ -43,7 +43,7 @@ async function fill(log: Log, incarnation: string): Promise<void> {
   const appends: Promise<unknown>[] = [];
   for (let i = 1; i <= RECORDS; i++) {
     const data = JSON.stringify({ key: `k${i % 1000}`, swarm: 'code', kind: 'analyser', text });
-    const decided = encodeDecided('operator:bench', [`{"type":"note.put","data":${data}}`], undefined, '', '');
+    const decided = encodeDecided('operator:bench', `{"type":"note.put","data":${data}}`, undefined, '', '');
     const envelope = { ...epoch, id: `${WRITER}.${i}`, kind: 'group' } as const;
     appends.push(log.append(last + i, envelope, encodeGroup(Date.now(), [decided]), ''));
     if (appends.length === 1000) await Promise.all(appends.splice(0));

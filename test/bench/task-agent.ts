@@ -18,8 +18,8 @@ const { servers, home, swarm, type, name, slots, hang } = parseArgs({
 const hive = await connect({ servers, home, env: {} });
 const agent = await createAgent({
   ...{ hive, swarm, name, type, slots: Number(slots) },
-  handler: async (_, { signal }) => {
-    if (hang) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  handler: async (_, run) => {
+    if (hang) await new Promise((resolve) => run.signal.addEventListener('abort', resolve));
     return {};
   },
 });

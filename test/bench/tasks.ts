@@ -1,7 +1,7 @@
 import { randomId } from '../../libs/kernel/ids.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
-import { followTasks, isEnded } from '../../libs/sdk/wait.ts';
+import { ENDED, followTasks } from '../../libs/sdk/wait.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { startBullMq } from './bullmq.ts';
@@ -16,8 +16,9 @@ const LEAST_GAIN = 3;
 
 /**
  * Tasks from submitted to succeeded, as their submitter sees it: assigned, confirmed by their agent, run (they do
- * nothing), reported. Registry, pool and agent have a process each, the submitter is this one. The peer is BullMQ, whose
- * worker has a process of its own, too: from adding a job until the event that it is completed.
+ * nothing), reported; what is submitted, confirmed or reported in one tick goes in one call. Registry, pool and agent have
+ * a process each, the submitter is this one. The peer is BullMQ, whose worker has a process of its own, too: from adding a
+ * job until the event that it is completed.
  */
 export async function taskRows(): Promise<Row[]> {
   return [...(await rowsOf(false)), ...(await rowsOf(true))];
@@ -64,17 +65,13 @@ async function rowsOf(syncAlways: boolean): Promise<Row[]> {
 /** Submits a task and waits until it has succeeded. One watch follows all of them. */
 function lifecycle(swarm: Swarm, closing: Closing): () => Promise<void> {
   const waiting = new Map<string, (task: Task) => void>();
-  closing.use(
-    followTasks(swarm.hive, { swarm: SWARM }, (task) => {
-      if (isEnded(task)) waiting.get(task.id)?.(task);
-    }),
-  );
+  closing.use(followTasks(swarm.hive, { swarm: SWARM, states: [...ENDED] }, (task) => waiting.get(task.id)?.(task)));
   const prefix = randomId(6);
   let count = 0;
   return async () => {
     const id = `${prefix}-${count++}`;
     const ended = new Promise<Task>((resolve) => waiting.set(id, resolve));
-    await swarm.submitTask({ type: TYPE, payload: { file: 'main.ts' } }, id);
+    await swarm.submitSoon({ type: TYPE, payload: { file: 'main.ts' } }, id);
     const { state } = await ended;
     waiting.delete(id);
     if (state !== 'TASK_STATE_SUCCEEDED') throw new Error(`task ${id} ended as ${state}`);

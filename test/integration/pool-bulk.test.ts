@@ -1,15 +1,17 @@
-import { headers } from '@nats-io/nats-core';
+import { headers, type Msg } from '@nats-io/nats-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../libs/kernel/clock.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
-import { rpcSubject } from '../../libs/protocol/subjects.ts';
+import { assignmentSubject, rpcSubject } from '../../libs/protocol/subjects.ts';
 import { tokenSource } from '../../libs/protocol/token.ts';
 import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
 import { serveGrpc } from '../../libs/rpc/grpc-server.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { submitAll } from '../../libs/sdk/submit-all.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
+import { followTasks } from '../../libs/sdk/wait.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { until } from '../../libs/testkit/until.ts';
 import type { SubmitTasksResponse, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { closePool, hive, home, inState, openPool, refusal, servePool, swarm } from './pool-harness.ts';
@@ -224,4 +226,88 @@ test('reports are taken one by one, each with its own fence', async () => {
   const stranger = await swarm(closing);
   const { reports: refused } = await stranger.hive.pool.reportTasks({ reports: [report(b)] });
   expect(refused[0]?.refusal?.code).toBe('PERMISSION_DENIED');
+});
+
+test('each confirmation of many is taken or refused by itself, and a repeat is answered the same', async () => {
+  await using closing = new Closing();
+  const code = await swarm(closing);
+  const agent = await code.hive.as({ kind: 'agent', swarm: code.name, name: 'x' });
+  const subject = assignmentSubject('main', code.name, 'x', 'i1');
+  const subscription = code.hive.nc.subscribe(subject, { callback: (_, message) => void message.respond() });
+  closing.use({ [Symbol.dispose]: () => subscription.unsubscribe() });
+  await agent.pool.registerAgent({ swarm: code.name, name: 'x', type: 'lint', instance: 'i1', slots: 8 });
+  const [a = '', b = '', c = ''] = (await code.submitTasks(times(3, () => ({ spec: { type: 'lint' } })))).map(
+    ({ id }) => id,
+  );
+  const confirmation = (task: string, change: object = {}) => ({
+    ...{ task, attempt: 1, instance: 'i1', logKey: '', ...change },
+  });
+  const confirmations = [
+    confirmation(a),
+    confirmation(a),
+    confirmation(b, { attempt: 2 }),
+    confirmation(c, { instance: 'i0' }),
+    confirmation(b, { logKey: 'short' }),
+    confirmation('nothing'),
+  ];
+  const { confirmations: taken } = await agent.pool.confirmAssignments({ confirmations });
+  expect(taken.map(({ answer, refusal: why }) => why?.code ?? answer?.cancel)).toEqual([
+    ...[false, false, 'ABORTED', 'ABORTED', 'INVALID_ARGUMENT', 'NOT_FOUND'],
+  ]);
+  expect(taken[0]?.answer?.specDigest).toMatch(/^v1:/);
+  expect((await hive.pool.getTask({ id: a })).task?.state).toBe('TASK_STATE_RUNNING');
+  const again = await agent.pool.confirmAssignments({ confirmations });
+  expect(again.confirmations.map(({ refusal: why }) => why)).toEqual(taken.map(({ refusal: why }) => why));
+  const none = await refusal(agent.pool.confirmAssignments({ confirmations: [] }));
+  expect(none).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'confirmations' }] });
+});
+
+test('tasks that are submitted together go to an agent, are confirmed and reported together, each in its own trace', async () => {
+  await using closing = new Closing();
+  const code = await swarm(closing);
+  const agent = closing.use(await code.createAgent({ name: 'x', type: 'lint', slots: 8, handler: async () => 'good' }));
+  const seen: Record<string, number[]> = { delivered: [], ConfirmAssignments: [], ReportTasks: [] };
+  const count = (name: string, subject: string, sizeOf: (json: never) => number) => {
+    const callback = (_: unknown, message: Msg) => {
+      if (message.data.length > 0) seen[name]?.push(sizeOf(message.json<never>()));
+    };
+    const subscription = hive.nc.subscribe(subject, { callback });
+    closing.use({ [Symbol.dispose]: () => subscription.unsubscribe() });
+  };
+  const one = (json: object | object[]) => (Array.isArray(json) ? json.length : 1);
+  count('delivered', assignmentSubject('main', code.name, 'x', agent.instance), one);
+  count(
+    'ConfirmAssignments',
+    'hive.main.rpc.pool.ConfirmAssignments',
+    (json: { confirmations: [] }) => json.confirmations.length,
+  );
+  count('ReportTasks', 'hive.main.rpc.pool.ReportTasks', (json: { reports: [] }) => json.reports.length);
+  const correlations: string[] = [];
+  const ended = hive.nc.subscribe(`hive.main.pool.task.ended.${code.name}.*`, {
+    callback: (_, message) => void correlations.push(message.headers?.get('hive-correlation-id') ?? ''),
+  });
+  closing.use({ [Symbol.dispose]: () => ended.unsubscribe() });
+  await hive.nc.flush();
+
+  const submitted = await Promise.all(times(8, () => code.submitSoon({ type: 'lint' })));
+  expect(submitted.map(({ created, error }) => [created, error])).toEqual(times(8, () => [true, undefined]));
+  for (const { id } of submitted) await inState(id, 'SUCCEEDED');
+  await until(() => correlations.length === 8);
+  expect(seen).toEqual({ delivered: [8], ConfirmAssignments: [8], ReportTasks: [8] });
+  const { task } = await hive.pool.getTask({ id: submitted[0]?.id ?? '' });
+  expect(new Set(correlations)).toEqual(new Set([task?.correlationId]));
+});
+
+test('a watch of tasks tells only of those that are in a wanted state, and of those that are gone', async () => {
+  await using closing = new Closing();
+  const code = await swarm(closing);
+  const states: string[] = [];
+  const ended = ['TASK_STATE_SUCCEEDED', 'TASK_STATE_FAILED'] as const;
+  closing.use(
+    followTasks(hive, { swarm: code.name, states: [...ended] }, ({ id, state }) => void states.push(`${id} ${state}`)),
+  );
+  closing.use(await code.createAgent({ name: 'x', type: 'lint', slots: 2, handler: async () => 'good' }));
+  const { id } = await code.submitTask({ type: 'lint' });
+  await until(() => states.length > 0);
+  expect(states).toEqual([`${id} TASK_STATE_SUCCEEDED`]);
 });

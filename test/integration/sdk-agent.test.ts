@@ -182,6 +182,18 @@ test('announcements are for others, an empty request asks who is there, nonsense
   expect(pool.confirmed).toEqual(['t1/1']);
 });
 
+test('of several in one message it says which it has no slot for; a pool that knows no calls for many gets them one by one', async () => {
+  const { federation, pool, agent } = await start({ slots: 2 });
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  const several = ['t1', 't2', 't3'].map((task) => assignment(agent, task));
+  const answer = await hive.nc.request(subject, JSON.stringify([...several, { task: 't4', attempt: 1 }]));
+  expect(answer.json()).toEqual({ left: [2, 3] });
+  await until(() => pool.reports.length === 2);
+  expect(pool.confirmed.sort()).toEqual(['t1/1', 't2/1']);
+  expect((await hive.nc.request(subject, JSON.stringify(several.slice(0, 2)))).data).toHaveLength(0);
+  expect(pool.reports).toHaveLength(2);
+});
+
 test('an attempt that was given to another is not run', async () => {
   let runs = 0;
   const { federation, pool, agent } = await start({ handler: async () => ++runs }, (pool) => {

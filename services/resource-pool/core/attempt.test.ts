@@ -133,7 +133,7 @@ describe('tries', () => {
     const pool = new Pool();
     pool.register('x');
     pool.submit('t1');
-    pool.run.query('tasksById', { ids: [] }, { epochStart: pool.now + 60_000 });
+    pool.run.query('tasksById', { ids: [], swarm: '', states: [] }, { epochStart: pool.now + 60_000 });
     expect(pool.run.nextDue()).toBe(pool.now + 70_000);
   });
 });

@@ -47,7 +47,7 @@ describe('the next attempt waits until the claim of the last one is over', () =>
     const pool = held();
     pool.observe('a/x', 'UNREACHABLE');
     const ahead = pool.now + 60_000;
-    pool.run.query('tasksById', { ids: [] }, { epochStart: ahead });
+    pool.run.query('tasksById', { ids: [], swarm: '', states: [] }, { epochStart: ahead });
     expect(pool.run.nextDue()).toBe(ahead + TERM);
   });
 });

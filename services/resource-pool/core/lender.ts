@@ -149,7 +149,7 @@ export class Lender {
 
   #lend(request: RequestRow, spot: Spot, events: PoolEvent[], waiting: number): void {
     const { row } = spot;
-    const granted = { ...grantOf(request, row), choice: this.choiceOf(request.wish, spot, waiting) };
+    const granted = { choice: this.choiceOf(request.wish, spot, waiting), ...grantOf(request, row) };
     events.push({ type: 'lease.granted', data: granted });
     this.#answered.add(request.id);
     this.count(granted);

@@ -1,3 +1,4 @@
+import { merged } from '../../../libs/kernel/merged.ts';
 import type { TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { housing } from './need.ts';
 import { type Asks, Requests } from './requests.ts';
@@ -65,8 +66,10 @@ export function offerDue(task: TaskRow, epochStart: number, afterMs: number): nu
 
 /** A waiting task, as a request for an agent of another swarm: of `lender`, or of any. */
 export const asksOf = (task: Offered, lender: string): Asks => ({
-  ...{ id: task.id, queuedAt: task.submittedAt, order: task.order },
-  wish: { ...task.spec, ...housed(task), lender, termMs: DEFAULT_LEASE_TERM_MS },
+  id: task.id,
+  queuedAt: task.submittedAt,
+  order: task.order,
+  wish: { lender, termMs: DEFAULT_LEASE_TERM_MS, ...merged(task.spec, housed(task)) },
 });
 
 type Offered = Pick<TaskRow, 'id' | 'spec' | 'submittedAt' | 'order' | 'host'>;

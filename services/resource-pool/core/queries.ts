@@ -1,5 +1,6 @@
 import { notFound } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
+import type { Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { artefactQueries } from './artefact.ts';
 import { checkpointQueries } from './checkpoint.ts';
 import { deadLetterQueries } from './dead-letter.ts';
@@ -130,11 +131,18 @@ export const queries: Omit<Machine<PoolShape>['queries'], 'explain'> = {
     return { keys: confirmed.map(({ number, logKey = '' }) => [number, logKey]) };
   },
 
-  tasksById: (state, { ids }) =>
-    ids.flatMap((id) => {
+  tasksById(state, { ids, swarm, states }) {
+    const changed: Task[] = [];
+    const removed: string[] = [];
+    for (const id of ids) {
       const row = state.tasks.get(id);
-      return row ? [taskView(row, state)] : [];
-    }),
+      if (!row) removed.push(id);
+      else if ((swarm === '' || row.spec.swarm === swarm) && (states.length === 0 || states.includes(row.state))) {
+        changed.push(taskView(row, state));
+      }
+    }
+    return { changed, removed };
+  },
 };
 
 type Input<Q extends keyof PoolShape['queries']> = PoolShape['queries'][Q]['input'];

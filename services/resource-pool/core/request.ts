@@ -54,7 +54,7 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     plan.changeRow(agentWith(agent, { lease, serving: borrower }));
     return {
       events: [{ type: 'lease.granted', data }, ...plan.assignments()],
-      reply: () => ({ ...answer(state, lease, ctx), request: '' }),
+      reply: () => ({ request: '', ...answer(state, lease, ctx) }),
     };
   },
 
@@ -73,7 +73,11 @@ export const requestEvents: Pick<Machine<PoolShape>['events'], 'request.queued' 
       const wish = data.wish as RequestAgentRequest;
       const order = orderOf(at);
       putRequest(state, {
-        ...{ id: data.request, wish, queuedAt: at.time, order, revision: at.revision },
+        id: data.request,
+        wish,
+        queuedAt: at.time,
+        order,
+        revision: at.revision,
         ...registered(data),
       });
     },

@@ -187,8 +187,8 @@ export interface Retirement {
   readonly registrations: readonly string[];
 }
 
-/** A query for tasks by id, e.g. those that a record changed. */
-export interface TasksById {
+/** A query for tasks by id, e.g. those that a record changed: of a swarm, if it names one, and in these states, if any. */
+export interface TasksById extends Pick<wire.ListTasksRequest, 'swarm' | 'states'> {
   readonly ids: readonly string[];
 }
 
@@ -258,7 +258,7 @@ export interface PoolShape {
     getPolicy: Command<wire.GetPolicyRequest, wire.GetPolicyResponse>;
     /** Internal: what the log lines of a task's confirmed attempts are signed with; '' = they are not. */
     logKeys: Command<{ readonly id: string }, { readonly keys: [attempt: number, key: string][] }>;
-    tasksById: Command<TasksById, readonly wire.Task[]>;
+    tasksById: Command<TasksById, Pick<wire.WatchTasksResponse, 'changed' | 'removed'>>;
     listAgentRequests: Command<wire.ListAgentRequestsRequest, wire.ListAgentRequestsResponse>;
     /** Internal: the lease that a request led to. */
     grantedLease: Command<{ readonly lease: string }, wire.RequestAgentResponse>;

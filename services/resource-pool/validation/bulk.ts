@@ -20,6 +20,14 @@ export function checkSubmissions({ tasks }: rpc.SubmitTasksRequest, call: Call):
   requireToken(call, 'submitTasks');
 }
 
+export function checkConfirmations({ confirmations }: rpc.ConfirmAssignmentsRequest, call: Call): void {
+  const checks = new Checks();
+  const count = confirmations.length;
+  checks.rule(isCount(count, MAX_REPORTS), 'confirmations', count, many(MAX_REPORTS));
+  checks.done();
+  requireToken(call, 'confirmAssignments');
+}
+
 export function checkReports({ reports }: rpc.ReportTasksRequest, call: Call): void {
   const checks = new Checks();
   checks.rule(isCount(reports.length, MAX_REPORTS), 'reports', reports.length, many(MAX_REPORTS));

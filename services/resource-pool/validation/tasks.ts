@@ -110,6 +110,7 @@ export function checkWatch(request: rpc.WatchTasksRequest): void {
   const checks = new Checks();
   checks.nameOrEmpty('swarm', request.swarm);
   checks.nameOrEmpty('id', request.id);
+  stated(checks, request.states, 'TASK_STATE_UNSPECIFIED');
   checks.done();
 }
 

@@ -1807,6 +1807,8 @@ export interface WatchTasksRequest {
   swarm: string;
   /** Only this task; empty = any. */
   id: string;
+  /** Only tasks that are in one of these states after the change; empty = any. */
+  states: TaskState[];
 }
 
 export interface WatchTasksResponse {
@@ -2694,6 +2696,26 @@ export interface SubmittedTask {
   /** Of a dry run: the agent, as `swarm/name`, that would be given it at once; empty = it would wait. */
   agent: string;
   /** Why it was refused; unset = it was not. */
+  refusal?: Refusal | undefined;
+}
+
+export interface ConfirmAssignmentsRequest {
+  /** What to confirm, 1 to 1000. Each is fenced by its own attempt and instance, and a repeat is answered like the first. */
+  confirmations: ConfirmAssignmentRequest[];
+}
+
+export interface ConfirmAssignmentsResponse {
+  /** What became of each, in the order of the request. */
+  confirmations: ConfirmedAssignment[];
+}
+
+/** What became of one confirmation of a ConfirmAssignments. */
+export interface ConfirmedAssignment {
+  /** As ConfirmAssignment answers; unset when it was refused. */
+  answer?:
+    | ConfirmAssignmentResponse
+    | undefined;
+  /** Why it was refused; unset = it was not. ABORTED = the attempt is no longer the current one: drop it. */
   refusal?: Refusal | undefined;
 }
 
@@ -12614,7 +12636,7 @@ export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
 };
 
 function createBaseWatchTasksRequest(): WatchTasksRequest {
-  return { fromRevision: "0", swarm: "", id: "" };
+  return { fromRevision: "0", swarm: "", id: "", states: [] };
 }
 
 export const WatchTasksRequest: MessageFns<WatchTasksRequest> = {
@@ -12627,6 +12649,13 @@ export const WatchTasksRequest: MessageFns<WatchTasksRequest> = {
     }
     if (message.id !== "") {
       writer.uint32(26).string(message.id);
+    }
+    if (message.states.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.states) {
+        writer.int32(taskStateToNumber(v));
+      }
+      writer.join();
     }
     return writer;
   },
@@ -12668,6 +12697,24 @@ export const WatchTasksRequest: MessageFns<WatchTasksRequest> = {
             message.id = reader.string();
             continue;
           }
+          case 4: {
+            if (tag === 32) {
+              message.states.push(taskStateFromJSON(reader.int32()));
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.states.push(taskStateFromJSON(reader.int32()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -12689,6 +12736,7 @@ export const WatchTasksRequest: MessageFns<WatchTasksRequest> = {
         : "0",
       swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
       id: isSet(object.id) ? globalThis.String(object.id) : "",
+      states: globalThis.Array.isArray(object?.states) ? object.states.map((e: any) => taskStateFromJSON(e)) : [],
     };
   },
 
@@ -12702,6 +12750,9 @@ export const WatchTasksRequest: MessageFns<WatchTasksRequest> = {
     }
     if (message.id !== "") {
       obj.id = message.id;
+    }
+    if (message.states?.length) {
+      obj.states = message.states.map((e) => taskStateToJSON(e));
     }
     return obj;
   },
@@ -19932,6 +19983,205 @@ export const SubmittedTask: MessageFns<SubmittedTask> = {
   },
 };
 
+function createBaseConfirmAssignmentsRequest(): ConfirmAssignmentsRequest {
+  return { confirmations: [] };
+}
+
+export const ConfirmAssignmentsRequest: MessageFns<ConfirmAssignmentsRequest> = {
+  encode(message: ConfirmAssignmentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.confirmations) {
+      ConfirmAssignmentRequest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmAssignmentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmAssignmentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.confirmations.push(ConfirmAssignmentRequest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ConfirmAssignmentsRequest {
+    return {
+      confirmations: globalThis.Array.isArray(object?.confirmations)
+        ? object.confirmations.map((e: any) => ConfirmAssignmentRequest.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ConfirmAssignmentsRequest): unknown {
+    const obj: any = {};
+    if (message.confirmations?.length) {
+      obj.confirmations = message.confirmations.map((e) => ConfirmAssignmentRequest.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseConfirmAssignmentsResponse(): ConfirmAssignmentsResponse {
+  return { confirmations: [] };
+}
+
+export const ConfirmAssignmentsResponse: MessageFns<ConfirmAssignmentsResponse> = {
+  encode(message: ConfirmAssignmentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.confirmations) {
+      ConfirmedAssignment.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmAssignmentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmAssignmentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.confirmations.push(ConfirmedAssignment.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ConfirmAssignmentsResponse {
+    return {
+      confirmations: globalThis.Array.isArray(object?.confirmations)
+        ? object.confirmations.map((e: any) => ConfirmedAssignment.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ConfirmAssignmentsResponse): unknown {
+    const obj: any = {};
+    if (message.confirmations?.length) {
+      obj.confirmations = message.confirmations.map((e) => ConfirmedAssignment.toJSON(e));
+    }
+    return obj;
+  },
+};
+
+function createBaseConfirmedAssignment(): ConfirmedAssignment {
+  return { answer: undefined, refusal: undefined };
+}
+
+export const ConfirmedAssignment: MessageFns<ConfirmedAssignment> = {
+  encode(message: ConfirmedAssignment, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.answer !== undefined) {
+      ConfirmAssignmentResponse.encode(message.answer, writer.uint32(10).fork()).join();
+    }
+    if (message.refusal !== undefined) {
+      Refusal.encode(message.refusal, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfirmedAssignment {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmedAssignment();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.answer = ConfirmAssignmentResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refusal = Refusal.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ConfirmedAssignment {
+    return {
+      answer: isSet(object.answer) ? ConfirmAssignmentResponse.fromJSON(object.answer) : undefined,
+      refusal: isSet(object.refusal) ? Refusal.fromJSON(object.refusal) : undefined,
+    };
+  },
+
+  toJSON(message: ConfirmedAssignment): unknown {
+    const obj: any = {};
+    if (message.answer !== undefined) {
+      obj.answer = ConfirmAssignmentResponse.toJSON(message.answer);
+    }
+    if (message.refusal !== undefined) {
+      obj.refusal = Refusal.toJSON(message.refusal);
+    }
+    return obj;
+  },
+};
+
 function createBaseReportTasksRequest(): ReportTasksRequest {
   return { reports: [] };
 }
@@ -20650,6 +20900,18 @@ export const ResourcePoolServiceService = {
       Buffer.from(ConfirmAssignmentResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ConfirmAssignmentResponse => ConfirmAssignmentResponse.decode(value),
   },
+  /** Many assignments, each as by ConfirmAssignment and answered by itself. */
+  confirmAssignments: {
+    path: "/hivebus.pool.v1.ResourcePoolService/ConfirmAssignments" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ConfirmAssignmentsRequest): Buffer =>
+      Buffer.from(ConfirmAssignmentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ConfirmAssignmentsRequest => ConfirmAssignmentsRequest.decode(value),
+    responseSerialize: (value: ConfirmAssignmentsResponse): Buffer =>
+      Buffer.from(ConfirmAssignmentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ConfirmAssignmentsResponse => ConfirmAssignmentsResponse.decode(value),
+  },
   /**
    * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not
    * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
@@ -20912,6 +21174,8 @@ export interface ResourcePoolServiceServer extends UntypedServiceImplementation 
    * the claim of a task that has one.
    */
   confirmAssignment: handleUnaryCall<ConfirmAssignmentRequest, ConfirmAssignmentResponse>;
+  /** Many assignments, each as by ConfirmAssignment and answered by itself. */
+  confirmAssignments: handleUnaryCall<ConfirmAssignmentsRequest, ConfirmAssignmentsResponse>;
   /**
    * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not
    * the current one, FAILED_PRECONDITION (NO_RESUME) when the task does not resume.
@@ -21622,6 +21886,22 @@ export interface ResourcePoolServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ConfirmAssignmentResponse) => void,
+  ): ClientUnaryCall;
+  /** Many assignments, each as by ConfirmAssignment and answered by itself. */
+  confirmAssignments(
+    request: ConfirmAssignmentsRequest,
+    callback: (error: ServiceError | null, response: ConfirmAssignmentsResponse) => void,
+  ): ClientUnaryCall;
+  confirmAssignments(
+    request: ConfirmAssignmentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ConfirmAssignmentsResponse) => void,
+  ): ClientUnaryCall;
+  confirmAssignments(
+    request: ConfirmAssignmentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ConfirmAssignmentsResponse) => void,
   ): ClientUnaryCall;
   /**
    * Stores how far an attempt has come, in place of the checkpoint before. ABORTED (STALE_ATTEMPT) when the attempt is not

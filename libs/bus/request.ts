@@ -1,0 +1,43 @@
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import type { Clock } from '../kernel/clock.ts';
+import { isNoResponders } from './message.ts';
+import { rawHeaders } from './raw-headers.ts';
+import { ReplyBox } from './reply-box.ts';
+
+/** What became of a request: an answer, that nobody listens, or that nothing came in time or can come. */
+export type Heard = Msg | 'nobody' | 'silence';
+
+export interface Question {
+  readonly subject: string;
+  readonly body: Uint8Array;
+  /** As NATS has them on the wire. */
+  readonly headers?: Uint8Array | undefined;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Asks, and tells once what was heard. The client's own `request` makes an error with its stack for each question.
+ * Gives how to stop listening, which is told as silence.
+ */
+export function request(
+  nc: NatsConnection,
+  clock: Clock,
+  { subject, body, headers, timeoutMs }: Question,
+  told: (heard: Heard) => void,
+): () => void {
+  const box = ReplyBox.of(nc);
+  let isOver = false;
+  const end = (heard: Heard) => {
+    if (isOver) return;
+    isOver = true;
+    box.close(reply);
+    timer[Symbol.dispose]();
+    told(heard);
+  };
+  const reply = box.open((message) => end(isNoResponders(message) ? 'nobody' : message));
+  const giveUp = () => end('silence');
+  const timer = clock.after(timeoutMs, giveUp);
+  if (nc.isClosed()) queueMicrotask(giveUp);
+  else nc.publish(subject, body, headers ? { reply, headers: rawHeaders(headers) } : { reply });
+  return giveUp;
+}
