@@ -1,143 +1,25 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HiveError } from '../../../libs/kernel/errors.ts';
-import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
-import type { Outcome, TaskVolumes } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { otherVoters } from './ballot.ts';
-import { agent, checkOffers, checkRequests, isAtLimit, Pool, queen, spec, wanted } from './fixtures.ts';
-import { GroupModel, groupSteps } from './group-model-fixtures.ts';
-import { meets, wishOfTask } from './need.ts';
-import { currentAttempt, isDelayed, type MigrationRow } from './rows.ts';
+import type { Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import { agent, checkOffers, checkRequests, Pool, queen, spec, wanted } from './fixtures.ts';
+import { GroupModel } from './group-model-fixtures.ts';
+import {
+  checkAgents,
+  checkArtefacts,
+  checkDeliveries,
+  checkDispatch,
+  checkMigrations,
+  checkRestored,
+} from './model-check-fixtures.ts';
+import { hostLabels, type Step, SWARMS, step } from './model-step-fixtures.ts';
+import { currentAttempt, type MigrationRow } from './rows.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
-import type { PoolState } from './state.ts';
 import { hasEnded } from './task-states.ts';
-import { offerOf, type Worker } from './workers.ts';
 
 /** Random histories of a small pool; after each step the invariants of state.ts are checked by brute force. */
 
-const SWARMS = ['a', 'b', 'c'] as const;
-const OUTCOMES: readonly Outcome[] = [
-  'OUTCOME_SUCCEEDED',
-  'OUTCOME_SUCCEEDED',
-  'OUTCOME_FAILED',
-  'OUTCOME_TERMINAL',
-  'OUTCOME_TIMED_OUT',
-  'OUTCOME_CANCELLED',
-  'OUTCOME_LOST',
-];
-
-const hostLabels = (host: string) => ({ [KEEPS_VOLUMES]: 'yes', [HOST_LABEL]: host });
 const KEPT_LETTERS = 5;
-const CONTINUITIES = [
-  { resume: true, claim: false },
-  { resume: true, claim: true },
-];
-
-const swarm = fc.constantFrom(...SWARMS);
-const type = fc.constantFrom('lint', 'test');
-const capabilities = fc.constantFrom<string[]>([], ['ts'], ['js'], ['ts', 'js']);
-const agentIndex = fc.nat({ max: 3 });
-const taskIndex = fc.nat({ max: 40 });
-
-const step = fc.oneof(
-  ...groupSteps,
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('register' as const),
-      swarm,
-      type,
-      capabilities,
-      agent: agentIndex,
-      slots: fc.integer({ min: 1, max: 3 }),
-      instance: fc.constantFrom('i1', 'i2', 'i3'),
-      allowScripts: fc.boolean(),
-      cost: fc.constantFrom(0, 3),
-      labels: fc.constantFrom({}, hostLabels('h1'), hostLabels('h2')),
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('submit' as const),
-      swarm,
-      type,
-      capabilities,
-      script: fc.constantFrom('', '', 'true'),
-      priority: fc.nat({ max: 2 }),
-      continuity: fc.constantFrom(undefined, ...CONTINUITIES),
-      budget: fc.constantFrom(undefined, undefined, { spend: 5, hops: 0 }, { spend: 40, hops: 2 }),
-      parent: fc.option(taskIndex),
-      volumes: fc.constantFrom<(TaskVolumes | undefined)[]>(undefined, undefined, { names: ['w'] }),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constant('checkpoint' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
-  },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('confirm' as const), task: taskIndex }) },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      do: fc.constant('report' as const),
-      task: taskIndex,
-      outcome: fc.constantFrom(...OUTCOMES),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constant('stale' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constant('artefact' as const), task: taskIndex, attempt: fc.nat({ max: 3 }) }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel' as const), task: taskIndex }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('observe' as const),
-      swarm,
-      agent: agentIndex,
-      state: fc.constantFrom('READY' as const, 'SUSPECT' as const, 'UNREACHABLE' as const),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('deregister' as const), swarm, agent: agentIndex }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('drain' as const),
-      swarm,
-      agent: agentIndex,
-      graceMs: fc.constantFrom(0, 3000, 60_000),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('resume' as const), swarm, agent: agentIndex }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('migrate' as const),
-      swarm,
-      to: swarm,
-      agent: agentIndex,
-      by: fc.constantFrom('a', 'b', 'c', 'ada'),
-      graceMs: fc.constantFrom(0, 3000),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('arrive' as const), migration: fc.nat({ max: 5 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('stay' as const), migration: fc.nat({ max: 5 }) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('borrow' as const), swarm, type, capabilities }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('ask' as const), swarm, type, capabilities }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), lease: fc.nat({ max: 10 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke' as const), lease: fc.nat({ max: 10 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), lease: fc.nat({ max: 10 }) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(10, 4000, 11_000, 70_000) }),
-  },
-);
-
-type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 class Model {
   readonly pool = new Pool({
@@ -323,17 +205,17 @@ class Model {
     this.#checkEvents();
     for (const id of this.submitted) expect(state.tasks.has(id) || this.forgotten.has(id)).toBe(true);
     this.#checkTasks();
-    this.#checkAgents();
-    this.#checkDispatch();
+    checkAgents(state);
+    checkDispatch(state);
     checkRequests(state);
     checkOffers(state);
-    this.#checkMigrations();
+    checkMigrations(state);
     this.groups.check();
-    this.#checkDeliveries();
+    checkDeliveries(state);
     this.#checkContinuity();
     this.#checkBudgets();
     this.#checkDeadLetters();
-    this.#checkArtefacts();
+    checkArtefacts(state);
   }
 
   #seen = 0;
@@ -372,77 +254,6 @@ class Model {
       expect(task.endedAt > 0).toBe(hasEnded(task.state));
       expect(task.attempts.map(({ number }) => number)).toEqual(task.attempts.map((_, i) => i + 1));
       if (task.state === 'TASK_STATE_SUCCEEDED') expect(task.result).toEqual(this.accepted.get(task.id));
-    }
-  }
-
-  #checkAgents(): void {
-    const { state } = this.pool.run;
-    for (const agent of state.agents.values()) {
-      const tasks = [...state.tasks.values()].filter((task) => currentAttempt(task)?.agent === agent.key);
-      expect(tasks.length).toBeLessThanOrEqual(agent.slots);
-      expect(state.workers.get(agent.key)?.busy).toBe(tasks.length);
-      for (const task of tasks) expect(currentAttempt(task)?.instance).toBe(agent.instance);
-      if (agent.state === 'AGENT_STATE_UNREACHABLE') expect(tasks).toEqual([]);
-      const lease = state.leases.get(agent.lease);
-      expect(lease?.state).toBe(
-        agent.lease === '' ? undefined : agent.draining ? 'LEASE_STATE_DRAINING' : 'LEASE_STATE_ACTIVE',
-      );
-      expect(agent.serving).toBe(lease?.borrower ?? agent.home);
-      if (agent.lameDuck?.isDrained) expect(tasks).toEqual([]);
-      else if (agent.lameDuck) expect(tasks.length).toBeGreaterThan(0);
-      if (agent.lameDuck) expect(lease?.state).not.toBe('LEASE_STATE_ACTIVE');
-      if (agent.draining) expect(tasks.some((task) => currentAttempt(task)?.lease === agent.lease)).toBe(true);
-    }
-    for (const lease of state.leases.values()) {
-      if (lease.endedAt === 0) expect(state.agents.get(lease.agent)?.lease).toBe(lease.id);
-    }
-  }
-
-  /** An agent is drained for the migration that it is in, and for none that is over or not agreed yet. */
-  #checkMigrations(): void {
-    const { state } = this.pool.run;
-    const drainedFor = new Map<string, string>();
-    for (const agent of state.agents.values()) {
-      if (agent.lameDuck?.migration) drainedFor.set(agent.lameDuck.migration, agent.key);
-    }
-    for (const move of state.migrations.values()) {
-      const isUnderWay = move.state === 'MIGRATION_STATE_DRAINING' || move.state === 'MIGRATION_STATE_TRANSFERRING';
-      expect(drainedFor.get(move.id)).toBe(isUnderWay ? move.agent : undefined);
-      if (!isUnderWay) continue;
-      const isDrained = state.agents.get(move.agent)?.lameDuck?.isDrained;
-      expect(isDrained).toBe(move.state === 'MIGRATION_STATE_TRANSFERRING');
-      expect(move.given && move.taken).toBe(true);
-      expect(state.moving.of(move.agent)).toBe(move.id);
-    }
-  }
-
-  #checkDispatch(): void {
-    const { state } = this.pool.run;
-    for (const task of state.tasks.values()) {
-      if (task.state !== 'TASK_STATE_QUEUED' || isDelayed(task) || isAtLimit(state, task.spec.swarm, 'running'))
-        continue;
-      for (const agent of state.agents.values()) {
-        const isOpen = agent.state === 'AGENT_STATE_READY' && !agent.draining && !agent.lameDuck;
-        const fits = agent.serving === task.spec.swarm && agent.type === task.spec.type;
-        const busy = state.workers.get(agent.key)?.busy ?? 0;
-        const voters = state.ties.members(task.spec.ties?.vote ? task.spec.ties.group : '')?.voters;
-        if (otherVoters(voters, undefined, task.id).has(agent.key)) continue;
-        const couldRun = isOpen && fits && meets(offerOf(agent), wishOfTask(task).need) && busy < agent.slots;
-        expect(couldRun, `${task.id} waits and ${agent.key} is free`).toBe(false);
-      }
-    }
-  }
-
-  #checkDeliveries(): void {
-    const { state } = this.pool.run;
-    for (const task of state.tasks.values()) {
-      if (task.state === 'TASK_STATE_ASSIGNED')
-        expect(state.deliveries.has(`${task.id}.${task.attempts.length}.assign`)).toBe(true);
-    }
-    for (const row of state.deliveries.values()) {
-      if (row.kind === 'bury') continue;
-      expect(state.agents.get(row.agent)?.instance).toBe(row.instance);
-      if (row.kind === 'assign') expect(state.tasks.get(row.task)?.state).toBe('TASK_STATE_ASSIGNED');
     }
   }
 
@@ -492,37 +303,6 @@ class Model {
     expect(deadBytes.value).toBe(letters.reduce((sum, { size }) => sum + size, 0));
   }
 
-  /** Artefacts are of tasks that are kept, and of the last attempt of each. */
-  #checkArtefacts(): void {
-    const { artefacts, artefactBytes, tasks } = this.pool.run.state;
-    let bytes = 0;
-    for (const [id, { items }] of artefacts.entries()) {
-      for (const item of items) {
-        bytes += item.bytes;
-        expect(item.attempt).toBe(tasks.get(id)?.attempts.length);
-      }
-    }
-    expect(artefactBytes.value).toBe(bytes);
-  }
-
-  finish(): void {
-    const { run } = this.pool;
-    const rows = JSON.parse(JSON.stringify(run.rows()));
-    expect(JSON.parse(JSON.stringify(run.rows(run.replay())))).toEqual(rows);
-    const restored = run.restore();
-    expect(JSON.parse(JSON.stringify(run.rows(restored)))).toEqual(rows);
-    for (const key of run.state.agents.keys()) {
-      const [kept, made] = [run.state.workers.get(key), restored.workers.get(key)];
-      expect(told(made)).toEqual(told(kept));
-    }
-    const sizes = ({ queue, endedTasks, asking, usage, stealing }: PoolState) => [
-      ...[queue.size, endedTasks.size, asking.size, stealing.tasks.size],
-      ...SWARMS.flatMap((each) => [...stealing.leasesOf(each)]),
-      ...SWARMS.flatMap((each) => [usage.running, usage.queued, usage.leases, usage.requests].map((of) => of.of(each))),
-    ];
-    expect(sizes(restored)).toEqual(sizes(run.state));
-  }
-
   /** With time and a willing agent of every kind, every task ends. */
   drain(): void {
     const { pool } = this;
@@ -551,11 +331,6 @@ class Model {
   }
 }
 
-const told = (worker: Worker | undefined) => [
-  ...[worker?.busy, worker?.standing, worker?.merit, worker?.rank, worker?.offer.counts],
-  [...(worker?.offer.own.inOrder() ?? [])].map(({ row }) => row.key),
-];
-
 const histories = fc.array(step, { minLength: 1, maxLength: 120, size: 'max' });
 
 test('in every history the invariants hold, and replay and restore give the same state', { timeout: 120_000 }, () => {
@@ -566,7 +341,7 @@ test('in every history the invariants hold, and replay and restore give the same
         model.run(one);
         model.check();
       }
-      model.finish();
+      checkRestored(model.pool.run);
       model.drain();
     }),
     { numRuns: 60 },
