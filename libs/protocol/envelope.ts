@@ -16,6 +16,8 @@ export const HEADERS = {
   hops: 'hive-hops',
   requestId: 'hive-request-id',
   timeout: 'hive-timeout-ms',
+  /** Of a message with several calls, all of this method: so it can be refused without being read. */
+  method: 'hive-method',
   traceparent: 'traceparent',
   tracestate: 'tracestate',
   /** On messages of a server stream: `open`, `end`, `ping`, `wait` or `close`; see libs/rpc/bus-stream.ts. */

@@ -108,7 +108,7 @@ export class BusOutbox {
     // What a call leaves out it takes from here.
     const trace = { ...first.trace, traceparent: '', hops: 0 };
     const timeout = `${HEADERS.timeout}: ${timeoutMs}\r\n`;
-    const lines = requestLines(this.#peer, 'hivebus.Bundle', trace, token(), first.id) + timeout;
+    const lines = requestLines(this.#peer, 'hivebus.Bundle', trace, token(), first.id) + timeout + methodLine(calls);
     const options = { headers: rawHeaders(encodeLines(lines)), reply: bundle.replyTo };
     try {
       sending(() => nc.publish(rpcBundleSubject(federation, service), Buffer.from(callsText(texts)), options));
@@ -117,6 +117,11 @@ export class BusOutbox {
     }
   }
 }
+
+const methodLine = (calls: readonly CallText[]): string => {
+  const method = calls[0]?.method ?? '';
+  return calls.every((call) => call.method === method) ? `${HEADERS.method}: ${method}\r\n` : '';
+};
 
 /** Calls that were sent together, and where their answers come. */
 export class Bundle {

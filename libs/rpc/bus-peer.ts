@@ -28,7 +28,13 @@ export interface BusPeer {
 }
 
 /** The headers of a request of `type` but for those of one attempt. */
-export function requestLines(peer: BusPeer, type: string, trace: Trace, token: string, id: string): string {
+export function requestLines(
+  peer: Pick<BusPeer, 'source' | 'clock'>,
+  type: string,
+  trace: Trace,
+  token: string,
+  id: string,
+): string {
   const authorization = token === '' ? '' : `${HEADERS.authorization}: Bearer ${token}\r\n`;
   const event = { id, type, source: peer.source, timeMs: peer.clock.now() };
   return eventLines(event) + traceLines(trace) + authorization;

@@ -169,14 +169,14 @@ export class BusRequest implements Outgoing {
     const elapsedMs = this.#peer.clock.monotonic() - this.#startedAt;
     const delayMs = backoffMs(this.#refused + 1, answer, this.#peer.rng);
     const isOpen = leavesOpen(answer, this.#wasRepeated);
-    if (!mayRetry(answer, elapsedMs, delayMs, this.#patience, this.#wasRepeated)) {
-      return this.fail(isOpen ? this.#tooLate(answer) : answer);
+    if (!isOpen) {
+      if (!mayRetry(answer, elapsedMs, delayMs, this.#patience)) return this.fail(answer);
+      this.#lastError = answer;
     }
-    if (!isOpen) this.#lastError = answer;
     if (this.#backingOff) return; // a late refusal of an earlier attempt
     this.#refused++;
     this.#backingOff = true;
-    this.#wait(delayMs);
+    this.#wait(Math.min(delayMs, this.#remainingMs())); // another copy may still be answered
   }
 
   denied(violation: PermissionViolationError): void {
@@ -193,11 +193,11 @@ export class BusRequest implements Outgoing {
 
   readonly #onAbort = (): void => this.fail(gaveUp());
 
-  #tooLate(cause?: HiveError): HiveError {
+  #tooLate(): HiveError {
     const { service, federation } = this.#peer;
     const what = `${service} ${this.#method.name} in ${federation}`;
     const message = `no answer from ${what} within ${this.#patience.timeoutMs} ms; what was asked may have happened`;
-    return new HiveError('DEADLINE_EXCEEDED', message, { cause });
+    return new HiveError('DEADLINE_EXCEEDED', message);
   }
 
   fail(error: HiveError): void {

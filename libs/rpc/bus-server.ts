@@ -1,9 +1,10 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { type Service, Svcm } from '@nats-io/services';
+import { headerBytes } from '../bus/message.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError, quote } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
-import { type CallHeaders, readCallHeaders } from '../protocol/envelope.ts';
+import { type CallHeaders, decodeHeaders, HEADERS, readCallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import {
   federationOf,
@@ -22,6 +23,7 @@ import { correlated, type Observe, type Observed, observeRefusal } from './obser
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
 import { SharedTerms, Term } from './term.ts';
+import { Turnstiles } from './turnstiles.ts';
 
 export interface BusServerOptions {
   readonly nc: NatsConnection;
@@ -90,6 +92,7 @@ class BindingServer {
   readonly #answers: BusAnswers;
   readonly #requests: InFlight<Running>;
   readonly #streams: InFlight<Running>;
+  readonly #turnstiles: Turnstiles;
   readonly #terms = new SharedTerms();
   readonly #endpoints = new Map<string, Endpoint>();
   /** By subject, so that a subject is taken apart once. Only those that are known. */
@@ -112,6 +115,7 @@ class BindingServer {
     this.#answers = new BusAnswers(options.nc, binding.name, randomId(), this.#clock.now);
     this.#requests = new InFlight(this.#clock, this.#options.maxRequests);
     this.#streams = new InFlight(this.#clock, this.#options.maxStreams);
+    this.#turnstiles = new Turnstiles(this.#clock);
   }
 
   async #listen(): Promise<void> {
@@ -163,6 +167,7 @@ class BindingServer {
 
   #onBundle(message: Msg): void {
     try {
+      this.#refuseUnread(message);
       for (const request of BundledRequest.allOf(message, this.#answers)) {
         const endpoint = this.#endpoints.get(request.method);
         if (endpoint?.method.kind === 'unary') this.#onRequest(endpoint, request);
@@ -171,6 +176,20 @@ class BindingServer {
     } catch (error) {
       this.#answers.fail(message.reply ?? '', HiveError.from(error), correlated(NO_TRACE));
     }
+  }
+
+  /** Throws when none of the calls would be let in, which are all of one method: what it costs to read them is most of it. */
+  #refuseUnread(message: Msg): void {
+    const federation = this.#federations.get(message.subject);
+    if (federation === undefined || !this.#turnstiles.areCounting) return;
+    const headers = decodeHeaders(headerBytes(message));
+    const endpoint = this.#endpoints.get(headers.get(HEADERS.method) ?? '');
+    if (!endpoint) return;
+    const { token, trace } = readCallHeaders(headers);
+    const refusal = this.#turnstiles.foreseen(this.#options.authenticate(token, federation), endpoint.method.name);
+    if (!refusal) return;
+    observeRefusal(this.#options.observe, this.#info(endpoint.method, federation, correlated(trace)), refusal);
+    throw refusal;
   }
 
   #onRequest(endpoint: Endpoint, incoming: Incoming): void {
@@ -197,6 +216,7 @@ class BindingServer {
     const api = this.#binding.apiOf(federation); // before the token, which is for a federation
     this.#federations.set(subject, federation);
     const principal = this.#options.authenticate(headers.token, federation);
+    if (method.kind === 'unary') this.#turnstiles.letIn(principal, method.name);
     if (headers.timeoutMs === 0) throw cameTooLate();
     const term = this.#term(method, headers.timeoutMs);
     const call = new ServerCall(federation, principal, headers, term);
@@ -218,6 +238,7 @@ class BindingServer {
     const finish = (error: HiveError | undefined, answer?: unknown) => {
       if (!this.#requests.remove(running)) return;
       this.#running.delete(key);
+      this.#turnstiles.ended(call.principal, method.name, error);
       if (error) incoming.fail(error, call.trace);
       else incoming.send(method.responseType, answer, call.trace);
     };

@@ -20,6 +20,7 @@ import { cameTooLate, holderOf, type InFlight, type Running, takesNothing, tooLa
 import { pump } from './interruptible.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { ServerCall } from './server-call.ts';
+import type { Turnstiles } from './turnstiles.ts';
 
 /** For a stream's client to take why it was ended. */
 const LAST_WORDS_MS = 1000;
@@ -50,6 +51,7 @@ export interface Calls {
   readonly unary: InFlight<Running>;
   readonly streams: InFlight<Running>;
   readonly untaken: Untaken;
+  readonly turnstiles: Turnstiles;
   readonly clock: Clock;
   readonly stallMs: number;
 }
@@ -146,6 +148,11 @@ export class GrpcHandlers {
       const deadline = this.#deadline(incoming, headers);
       const open = this.#open(incoming, headers);
       const { call } = open;
+      const isUnary = method.kind === 'unary';
+      if (isUnary) this.#calls.turnstiles.letIn(call.principal, method.name);
+      const ended = (error?: HiveError) => {
+        if (isUnary) this.#calls.turnstiles.ended(call.principal, method.name, error);
+      };
       const end = (error: HiveError) => {
         call.abort(error);
         // A method that does not listen is answered over its head; a stream out is ended by its pump.
@@ -158,7 +165,14 @@ export class GrpcHandlers {
         if (calls.has(running)) call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp());
       });
       this.#observed(method, call, () => run(open))
-        .catch((error: unknown) => fail(HiveError.from(error)))
+        .then(
+          () => ended(),
+          (cause: unknown) => {
+            const error = HiveError.from(cause);
+            ended(error);
+            fail(error);
+          },
+        )
         .finally(() => calls.remove(running));
     } catch (error) {
       observeRefusal(this.#observe, this.#info(method, federationIn(incoming.metadata), trace), error);

@@ -13,6 +13,7 @@ import { checked } from './grpc-requests.ts';
 import { Untaken } from './grpc-untaken.ts';
 import { InFlight } from './in-flight.ts';
 import type { Observe } from './observe.ts';
+import { Turnstiles } from './turnstiles.ts';
 
 export interface GrpcServerOptions {
   readonly bindings: readonly Binding[];
@@ -80,6 +81,7 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     unary: new InFlight(clock, maxCalls),
     streams: new InFlight(clock, maxStreams),
     untaken: new Untaken(clock, maxCalls),
+    turnstiles: new Turnstiles(clock),
     clock,
     stallMs,
   };

@@ -11,6 +11,8 @@ const WINDOW = 16;
 export class RequestIds {
   readonly #prefix: string;
   readonly #lanes: Lane[] = [];
+  /** Numbers of lanes that may have room: all that have are among them. */
+  readonly #open: number[] = [];
 
   /** `label` is for people; the ids are random, because a counter that starts again would get old answers. */
   constructor(label: string) {
@@ -19,22 +21,32 @@ export class RequestIds {
 
   /** A new id. `release` it when its call is over. */
   take(): RequestId {
-    for (const lane of this.#lanes) {
+    for (let number = this.#open.at(-1); number !== undefined; number = this.#open.at(-1)) {
+      const lane = this.#lanes[number] as Lane;
       const id = lane.take();
       if (id) return id;
+      lane.isOpen = false;
+      this.#open.pop();
     }
     const lane = new Lane(`${this.#prefix}-${this.#lanes.length + 1}`);
-    this.#lanes.push(lane);
+    this.#open.push(this.#lanes.push(lane) - 1);
     return lane.take() as RequestId;
   }
 
   release(id: RequestId): void {
-    const number = Number(id.client.slice(this.#prefix.length + 1));
-    this.#lanes[number - 1]?.release(id.counter);
+    const number = Number(id.client.slice(this.#prefix.length + 1)) - 1;
+    const lane = this.#lanes[number];
+    if (!lane) return;
+    lane.release(id.counter);
+    if (lane.isOpen || !lane.hasRoom) return;
+    lane.isOpen = true;
+    this.#open.push(number);
   }
 }
 
 class Lane {
+  /** Is it among those that may have room? */
+  isOpen = true;
   readonly #client: string;
   /** The lowest counter that is unanswered or not given out yet. */
   #lowest = 1;
@@ -46,8 +58,12 @@ class Lane {
     this.#client = client;
   }
 
+  get hasRoom(): boolean {
+    return this.#next - this.#lowest < WINDOW;
+  }
+
   take(): RequestId | undefined {
-    if (this.#next - this.#lowest >= WINDOW) return undefined;
+    if (!this.hasRoom) return undefined;
     this.#open |= 1 << (this.#next - this.#lowest);
     return { client: this.#client, counter: this.#next++ };
   }

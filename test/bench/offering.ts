@@ -1,11 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
+import { tokenSource } from '../../libs/protocol/token.ts';
 import { connect } from '../../libs/sdk/connect.ts';
+import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm } from '../../libs/sdk/swarm.ts';
 import { followTasks, isEnded } from '../../libs/sdk/wait.ts';
+import type { SubmitTaskRequest, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { answer } from './children.ts';
 import { measure, type Rate, rateOf } from './harness.ts';
+import { Offers } from './offers.ts';
 
 /** What a process that submits tasks of one swarm is asked for. */
 export type Question =
@@ -43,7 +47,11 @@ const swarm = await createSwarm({ hive, name });
 const prefix = randomId(6);
 let submitted = 0;
 const newId = () => `${prefix}-${submitted++}`;
-const submit = (id: string) => swarm.submitTask({ type, payload: { file: 'main.ts' } }, id);
+const payload = { file: 'main.ts' };
+const SPEC: TaskSpec = {
+  ...{ swarm: name, type, capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0 },
+  ...{ labels: {}, title: '', payload },
+};
 
 async function closed({ inFlight, count }: { inFlight: number; count: number }): Promise<Rate> {
   const waiting = new Map<string, () => void>();
@@ -53,7 +61,7 @@ async function closed({ inFlight, count }: { inFlight: number; count: number }):
   return await measure(inFlight, count, async () => {
     const id = newId();
     const ended = new Promise<void>((resolve) => waiting.set(id, resolve));
-    await submit(id);
+    await swarm.submitTask({ type, payload }, id);
     await ended;
     waiting.delete(id);
   });
@@ -64,38 +72,26 @@ async function open({ perSecond, forMs }: { perSecond: number; forMs: number }):
   const accepted: number[] = [];
   const refused: number[] = [];
   const others: Record<string, number> = {};
-  const offer = async () => {
-    const beganAt = performance.now();
-    try {
-      await submit(newId());
-      accepted.push(performance.now() - beganAt);
-    } catch (cause) {
-      const { code, retryAfterMs } = HiveError.from(cause);
-      if (code === 'RESOURCE_EXHAUSTED' && retryAfterMs !== undefined) refused.push(performance.now() - beganAt);
-      else others[code] = (others[code] ?? 0) + 1;
-    }
-  };
-  const before = submitted;
-  const all: Promise<void>[] = [];
-  const beganAt = performance.now();
-  const elapsedMs = await new Promise<number>((resolve) => {
-    const timer = setInterval(() => {
-      const elapsed = Math.min(performance.now() - beganAt, forMs);
-      while (submitted - before < (perSecond * elapsed) / 1000) all.push(offer());
-      if (elapsed < forMs) return;
-      clearInterval(timer);
-      resolve(performance.now() - beganAt);
-    }, EVERY_MS);
+  const key = await readOrCreateKey(swarmKeyFile(home, hive.federation, name));
+  const token = tokenSource(key, { kind: 'swarm', swarm: name }, hive.federation, Date.now);
+  const offers = new Offers(hive.nc, token, (error, afterMs) => {
+    if (!error) accepted.push(afterMs);
+    else if (error.code === 'RESOURCE_EXHAUSTED' && error.retryAfterMs !== undefined) refused.push(afterMs);
+    else others[error.code] = (others[error.code] ?? 0) + 1;
   });
+  const one = (): SubmitTaskRequest => ({ spec: SPEC, id: newId(), idempotent: false, dryRun: false });
+  const before = submitted;
+  const beganAt = performance.now();
+  for (let elapsed = 0; elapsed < forMs; elapsed = performance.now() - beganAt) {
+    const due = Math.floor((perSecond * elapsed) / 1000) - (submitted - before);
+    offers.submit(Array.from({ length: due }, one));
+    await sleep(EVERY_MS);
+  }
+  const elapsedMs = performance.now() - beganAt;
   const offered = submitted - before;
-  await Promise.all(all);
+  await offers.answered();
   const rate = (latencies: number[]) => rateOf(Float64Array.from(latencies), elapsedMs);
-  return {
-    perSecond: (offered / elapsedMs) * 1000,
-    accepted: rate(accepted),
-    refused: rate(refused),
-    others,
-  };
+  return { perSecond: (offered / elapsedMs) * 1000, accepted: rate(accepted), refused: rate(refused), others };
 }
 
 answer(

@@ -101,6 +101,44 @@ test('one call goes alone', async () => {
   expect(alone).toEqual(['hive.main.rpc.registry.GetSwarm']);
 });
 
+const noRoom = () => new HiveError('RESOURCE_EXHAUSTED', 'no room', { retryable: true, retryAfterMs: 60_000 });
+
+test('who is told that there is no room and goes on is told so again at the door, alone or with others', async () => {
+  let asked = 0;
+  await using _ = await serve({
+    getSwarm: async () => {
+      asked++;
+      throw noRoom();
+    },
+  });
+  const client = clientOf(PATIENT);
+  const told = new Set<unknown>();
+  const ask = async (count: number) => {
+    const calls = Array.from({ length: count }, () => client.getSwarm({ name: 'a' }));
+    for (const outcome of await Promise.allSettled(calls)) {
+      told.add(outcome.status === 'rejected' && (outcome.reason as HiveError).retryAfterMs);
+    }
+  };
+  for (let round = 0; round < 10; round++) await ask(600);
+  for (let round = 0; round < 50; round++) await ask(1);
+  expect([...told]).toEqual([60_000]);
+  expect(asked).toBeLessThan(3000);
+});
+
+test('that there is no room settles nothing while another copy of the call is under way', async () => {
+  let copies = 0;
+  const api: Partial<Registry> = {
+    getSwarm: async ({ name }) => {
+      if (++copies > 1) throw noRoom();
+      await until(() => copies > 1);
+      return answerOf(name);
+    },
+  };
+  await using _ = await serve(api);
+  await using _other = await serve(api);
+  expect(await clientOf({ attemptMs: 50 }).getSwarm({ name: 'a' })).toEqual(answerOf('a'));
+});
+
 test('each call has its own request id, trace and deadline', async () => {
   const seen: Call[] = [];
   await using _ = await serve({
