@@ -16,6 +16,7 @@ import { NO_RULES, type Planned, planFor } from './rebalance.ts';
 import { type AgentRow, agentKey, BALANCE_KEY, type BalanceRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolSoft, PoolState } from './state.ts';
+import { agentWith } from './whole-rows.ts';
 
 /**
  * Swarms rebalanced: on request, or by the pool itself where the policy says so.
@@ -119,7 +120,7 @@ function lent(
     ...{ request: '', task: '', why: reason },
   };
   plan.lender.count(data);
-  plan.changeRow({ ...row, lease, serving: borrower });
+  plan.changeRow(agentWith(row, { lease, serving: borrower }));
   return { type: 'lease.granted', data };
 }
 
