@@ -55,6 +55,7 @@ For each task the command runs in a process group of its own:
   result           the last line of standard output that is JSON
   checkpoints      of a task that resumes: HIVEBUS_CHECKPOINT has the last one, and each line of JSON that is written
                    to descriptor 3 is the next (echo '{"done": 5}' >&3)
+  progress         a line of output such as ::progress 40% counting (hivebus task get)
   artefacts        files that are left in the folder HIVEBUS_ARTEFACTS when it succeeds (hivebus task artefacts)
   volumes          of a task that has some, with --data: HIVEBUS_VOLUME_<NAME> is the folder
   exit code        0 = succeeded; 64 (usage) or 65 (bad data) = failed for good;

@@ -7,6 +7,7 @@ import type {
   Task,
   TaskContinuity,
   TaskOrigin,
+  TaskProgress,
   TaskState,
   TaskTimeLimits,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -78,6 +79,7 @@ export function taskDetails(found: Task): string {
     ['continuity', continuityText(spec?.continuity)],
     ['budget', budgetText(task.budgetUse)],
     ['made from', originText(task.origin)],
+    ['progress', progressText(task.progress)],
     ['checkpoint', checkpointText(task.checkpoint)],
     ['agent', selectorText(spec?.selector)],
     ['retry', retryText(spec?.retry)],
@@ -110,6 +112,14 @@ const originText = (from: TaskOrigin | undefined): string =>
   [from?.parent && `task ${from.parent}`, from?.replayOf && `the dead letter ${from.replayOf}`]
     .filter(Boolean)
     .join(', ');
+
+/** `40%, counting, said 300ms ago` */
+const progressText = (said: TaskProgress | undefined): string =>
+  said
+    ? [said.percent === undefined ? '' : `${said.percent}%`, said.text, `said ${ago(said.at)}`]
+        .filter(Boolean)
+        .join(', ')
+    : '';
 
 const checkpointText = (found: Checkpoint | undefined): string =>
   found ? `${found.number}, of attempt ${found.attempt}, ${found.bytes} bytes, ${ago(found.savedAt)}` : '';

@@ -15,7 +15,7 @@ import time
 
 import grpc
 from google.protobuf import json_format
-from hivebus.pool.v1 import pool_pb2
+from hivebus.pool.v1 import pool_pb2, session_pb2
 from hivebus.registry.v1 import registry_pb2, registry_pb2_grpc
 from identity import Key, Keys
 from session import Session, later
@@ -33,8 +33,10 @@ def work(task: "Attempt") -> dict:
     """
     done = int(task.last or 0)
     task.log(f"shouting {task.payload['text']}" + (f", from second {done} on" if done else ""))
-    for second in range(done, int(task.payload.get("seconds", 0))):
+    seconds = int(task.payload.get("seconds", 0))
+    for second in range(done, seconds):
         task.checkpoint(second)
+        task.progress(100 * second // seconds, f"second {second}")
         if task.ends.wait(1):
             raise Cancelled
     return {"text": task.payload["text"].upper()}
@@ -55,12 +57,18 @@ class Attempt:
         self.confirmed = False
         self.claimed_until = 0.0
         self.lines = 0
+        self.said = None  # how far it is
 
     def log(self, text: str) -> None:
         self.lines += 1
         line = pool_pb2.LogLine(stream=pool_pb2.LOG_STREAM_STDOUT, text=text, number=self.lines)
         line.task, line.attempt = self.assignment.task, self.assignment.attempt
         self.agent.session.log(line)
+
+    def progress(self, percent: int, text: str = "") -> None:
+        """How far it is, for people: goes with the next heartbeat."""
+        attempt = {"task": self.assignment.task, "attempt": self.assignment.attempt}
+        self.said = pool_pb2.TaskProgress(**attempt, percent=percent, text=text)
 
     def checkpoint(self, data) -> None:
         """Any JSON: the next attempt has it as `last`. Kept of tasks that resume; others need none."""
@@ -117,7 +125,7 @@ class Agent:
     def serve(self) -> pool_pb2.AgentMove | None:
         """Works until the end, or until it shall go to another swarm."""
         move = None
-        for message in self.session.messages(lambda: len(self.attempts)):
+        for message in self.session.messages(self.heartbeat):
             if message.HasField("opened"):
                 print(f"{self.registration.swarm}/{self.registration.name} is ready", flush=True)
             if message.HasField("inventory"):
@@ -129,6 +137,11 @@ class Agent:
             for assignment in message.assignments:
                 self.take(assignment)
         return move
+
+    def heartbeat(self) -> session_pb2.SessionHeartbeat:
+        with self.lock:
+            said = [attempt.said for attempt in self.attempts.values() if attempt.said]
+            return session_pb2.SessionHeartbeat(busy=len(self.attempts), progress=said)
 
     def heed(self, inventory) -> None:
         """Whether it is being taken out of service."""

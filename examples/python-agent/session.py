@@ -74,12 +74,12 @@ class Session:
         self.closing = True
         self.outgoing.put(None)
 
-    def messages(self, busy: Callable[[], int]) -> Iterator[session_pb2.SessionResponse]:
+    def messages(self, heartbeat: Callable[[], session_pb2.SessionHeartbeat]) -> Iterator[session_pb2.SessionResponse]:
         """What the pool says, over as many streams as it takes. Raises grpc.RpcError for what is final."""
         delay = FIRST_DELAY_S
         for turn in range(sys.maxsize):
             try:
-                for message in self.stream(self.addresses[turn % len(self.addresses)], busy):
+                for message in self.stream(self.addresses[turn % len(self.addresses)], heartbeat):
                     delay = FIRST_DELAY_S
                     yield message
                 if self.closing:
@@ -91,7 +91,7 @@ class Session:
             time.sleep(delay * random.uniform(0.5, 1))
             delay = min(2 * delay, MAX_DELAY_S)
 
-    def stream(self, address: str, busy: Callable[[], int]) -> Iterator[session_pb2.SessionResponse]:
+    def stream(self, address: str, heartbeat: Callable[[], session_pb2.SessionHeartbeat]) -> Iterator[session_pb2.SessionResponse]:
         over = threading.Event()
         with grpc.insecure_channel(address, options=KEEPALIVE) as channel:
             stub = session_pb2_grpc.PoolSessionServiceStub(channel)
@@ -99,7 +99,7 @@ class Session:
             try:
                 for message in stub.Session(self.requests(over), metadata=metadata):
                     if message.HasField("opened"):
-                        beat = (message.opened.heartbeat_ms / 1000, busy, over)
+                        beat = (message.opened.heartbeat_ms / 1000, heartbeat, over)
                         threading.Thread(target=self.beat, args=beat, daemon=True).start()
                     self.answers(message)
                     yield message
@@ -129,10 +129,10 @@ class Session:
                 return
             yield request
 
-    def beat(self, every: float, busy: Callable[[], int], over: threading.Event) -> None:
+    def beat(self, every: float, heartbeat: Callable[[], session_pb2.SessionHeartbeat], over: threading.Event) -> None:
         renewed = time.monotonic()
         while not over.wait(every):
-            request = session_pb2.SessionRequest(heartbeat=session_pb2.SessionHeartbeat(busy=busy()))
+            request = session_pb2.SessionRequest(heartbeat=heartbeat())
             if time.monotonic() - renewed > RENEW_S:
                 request.token = self.token()
                 renewed = time.monotonic()

@@ -285,7 +285,7 @@ class PoolAgent implements Agent {
       const { swarm, name } = this;
       const subject = heartbeatSubject(this.#hive.federation, swarm, name);
       const of = { swarm, agent: name, instance, bySession: false, brokenOff: false };
-      const beat: AgentHeartbeat = { ...of, busy: this.running };
+      const beat: AgentHeartbeat = { ...of, busy: this.running, progress: this.#work.progress };
       this.#hive.publish(subject, 'hivebus.pool.v1.AgentHeartbeat', beat);
       await pause(this.#clock, heartbeatMs, this.#end.signal);
     }

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { MAX_ARTEFACT_BYTES } from '../protocol/artefacts.ts';
-import type { Assignment, Outcome, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Assignment, Outcome, TaskProgress, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
 import { withTask } from './delegation.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 import type { TaskLog } from './task-log.ts';
@@ -26,6 +26,7 @@ export interface Ending {
 }
 
 const MAX_REASON_CHARACTERS = 1024;
+const MAX_PROGRESS_CHARACTERS = 256;
 
 /** One attempt on this agent, from its assignment to its ending. */
 export class Attempt {
@@ -33,6 +34,7 @@ export class Attempt {
   /** Resolves when nothing of it runs any more and its ending was taken or is nobody's business. */
   readonly done: Promise<void>;
   readonly #stop = new AbortController();
+  #progress: TaskProgress | undefined;
   /** Called once, when it is stopped. */
   #onStop: () => void = () => {};
   #finish: () => void = () => {};
@@ -66,6 +68,11 @@ export class Attempt {
     return this.#worked;
   }
 
+  /** How far it is, as it said last; undefined when it has not, or is over. */
+  get progress(): TaskProgress | undefined {
+    return this.#worked ? undefined : this.#progress;
+  }
+
   stop(reason: StopReason): void {
     if (this.#stopReason) return;
     this.#stopReason = reason;
@@ -81,10 +88,17 @@ export class Attempt {
   async run(handler: TaskHandler, task: AgentTask, given: Given, clock: Clock, abandonMs: number): Promise<Ending> {
     const startedAt = clock.monotonic();
     using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
-    const work = invoke(handler, task, new Run(task, given, this.#stop));
+    const work = invoke(handler, task, new Run(task, given, this.#stop, (percent, text) => this.#say(percent, text)));
     const ending = await this.#within(work, clock, abandonMs);
     this.#worked = true;
     return this.#stopReason ? stopped(this.#stopReason, task, clock.monotonic() - startedAt) : ending;
+  }
+
+  #say(percent: number | undefined, text = ''): void {
+    const { task, attempt } = this.assignment;
+    const isKnown = percent !== undefined && Number.isFinite(percent);
+    const done = isKnown ? { percent: Math.round(Math.min(100, Math.max(0, percent))) } : {};
+    this.#progress = { task, attempt, ...done, text: text.slice(0, MAX_PROGRESS_CHARACTERS), at: undefined };
   }
 
   /** What the work comes to, or that it did not heed its signal for `abandonMs`. */
@@ -116,9 +130,10 @@ class Run implements TaskRun {
   readonly claim: TaskRun['claim'];
   readonly volumes: TaskRun['volumes'];
   readonly log: TaskRun['log'];
+  readonly progress: TaskRun['progress'];
   readonly #stop: AbortController;
 
-  constructor({ attempt, traceparent }: AgentTask, given: Given, stop: AbortController) {
+  constructor({ attempt, traceparent }: AgentTask, given: Given, stop: AbortController, say: TaskRun['progress']) {
     this.attempt = attempt;
     this.traceparent = traceparent;
     this.artefact = given.artefact;
@@ -126,6 +141,7 @@ class Run implements TaskRun {
     this.claim = given.claim;
     this.volumes = given.volumes;
     this.log = (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text);
+    this.progress = say;
     this.#stop = stop;
   }
 

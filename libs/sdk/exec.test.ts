@@ -29,6 +29,7 @@ interface Ran {
   result?: unknown;
   readonly checkpoints: unknown[];
   readonly artefacts: [name: string, content: string][];
+  readonly said: [percent: number | undefined, text: string][];
   error?: HiveError;
   lines: string[];
 }
@@ -42,6 +43,7 @@ async function run(
   const stop = new AbortController();
   using exec = createExecHandler(options);
   const lines: string[] = [];
+  const said: [percent: number | undefined, text: string][] = [];
   const checkpoints: unknown[] = [];
   const checkpoint = async (data: unknown) => void checkpoints.push(data);
   const artefacts: [name: string, content: string][] = [];
@@ -59,12 +61,13 @@ async function run(
       log,
       checkpoint,
       artefact,
+      progress: (percent: number | undefined, text = '') => void said.push([percent, text]),
       ...more,
     };
     const result = await exec.handler(whole, parts);
-    return { result, lines, checkpoints, artefacts };
+    return { result, lines, checkpoints, artefacts, said };
   } catch (error) {
-    return { error: error as HiveError, lines, checkpoints, artefacts };
+    return { error: error as HiveError, lines, checkpoints, artefacts, said };
   }
 }
 
@@ -84,6 +87,24 @@ test('the task comes on standard input and in the environment, the last JSON lin
 test('a last line without a line end counts, and no JSON is no result', async () => {
   expect((await run(sh('printf \'{"last":true}\''))).result).toEqual({ last: true });
   expect((await run(sh('echo hello'))).result).toBeUndefined();
+});
+
+test('lines that say so are progress, and stay in the log', async () => {
+  const lines = [
+    '::progress 40% counting all',
+    '::progress 41',
+    '::progress warming up',
+    '::progressive 1',
+    '::progress',
+  ];
+  const ran = await run(sh(lines.map((line) => `echo '${line}'`).join('; ')));
+  expect(ran.said).toEqual([
+    [40, 'counting all'],
+    [41, ''],
+    [undefined, 'warming up'],
+    [undefined, ''],
+  ]);
+  expect(ran.lines).toEqual(lines.map((line) => `stdout: ${line}`));
 });
 
 test.each([

@@ -153,11 +153,20 @@ function readLines(
 ): void {
   const splitter = new LineSplitter(MAX_RESULT_BYTES, (line, truncated) => {
     run.log(line, name);
+    sayProgress(line, run);
     onLine(line, truncated);
   });
   stream?.on('data', (chunk: Buffer) => splitter.push(chunk));
   stream?.on('close', () => splitter.end());
   stream?.on('error', () => {});
+}
+
+/** `::progress 40% counting`, the number or the text left out: how far the command is. */
+const PROGRESS = /^::progress(?: +(\d{1,3})%?(?= |$))?(?: +(.*))?$/;
+
+function sayProgress(line: string, run: TaskRun): void {
+  const [isProgress, percent, text = ''] = PROGRESS.exec(line) ?? [];
+  if (isProgress) run.progress(percent === undefined ? undefined : Number(percent), text);
 }
 
 /** Each line is one checkpoint; what is none, or is refused, is told in the task's log. */

@@ -35,6 +35,11 @@ export interface TaskRun {
    */
   checkpoint(data: unknown): Promise<void>;
   /**
+   * Says how far this attempt is, for people: how much is done, in percent, if that is known, and what it is at. It goes with the
+   * agent's next heartbeat, and nothing rests on it.
+   */
+  progress(percent: number | undefined, text?: string): void;
+  /**
    * Stores a file, up to 64 MiB, under a name of this attempt's own; whoever has the task reads it by `readArtefact`, or
    * `hivebus task artefacts`. It leaves with the task, or with this attempt when another follows.
    */

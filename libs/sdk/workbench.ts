@@ -15,6 +15,7 @@ import type {
   Outcome,
   ReportedTask,
   ReportTaskRequest,
+  TaskProgress,
 } from '../wire/hivebus/pool/v1/pool.ts';
 import { storeArtefact } from './artefacts.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
@@ -129,6 +130,11 @@ export class Workbench {
 
   get attempts(): readonly Attempt[] {
     return [...this.#attempts.values()];
+  }
+
+  /** How far attempts are that have said it. */
+  get progress(): TaskProgress[] {
+    return this.attempts.flatMap(({ progress }) => progress ?? []);
   }
 
   /** Takes nothing new from now on. */

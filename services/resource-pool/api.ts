@@ -16,6 +16,7 @@ import type { Grants } from './grants.ts';
 import { unrepeated } from './internal-call.ts';
 import type { Liveness } from './liveness.ts';
 import { LogProof } from './log-proof.ts';
+import type { ProgressBoard } from './progress.ts';
 import type { TaskLogs } from './task-logs.ts';
 import {
   checkAgentList,
@@ -53,6 +54,7 @@ export interface ApiDeps {
   readonly artefacts: Pick<Artefacts, 'put' | 'read'>;
   readonly liveness: Pick<Liveness, 'heardAt'>;
   readonly grants: Pick<Grants, 'awaited'>;
+  readonly progress: Pick<ProgressBoard, 'on'>;
   /** The machine's events, for their keys. */
   readonly events: Machine<PoolShape>['events'];
   /** Resolves when what the registry says of the swarm is known here, so that one that just registered is welcome. */
@@ -60,7 +62,7 @@ export interface ApiDeps {
 }
 
 /** The pool's methods in one federation: check the request, ask the machine. */
-export function poolApi({ journal, logs, artefacts, liveness, grants, events, lookUp }: ApiDeps): PoolApi {
+export function poolApi({ journal, logs, artefacts, liveness, grants, progress, events, lookUp }: ApiDeps): PoolApi {
   return {
     async registerAgent(request, call) {
       checkRegistration(request);
@@ -162,11 +164,13 @@ export function poolApi({ journal, logs, artefacts, liveness, grants, events, lo
     async getTask(request, call) {
       checkId('id', request.id);
       const { linearizable } = request;
-      return journal.query('getTask', request, call, { ...atLeast(request), linearizable });
+      const answer = await journal.query('getTask', request, call, { ...atLeast(request), linearizable });
+      return { ...answer, task: answer.task && progress.on(answer.task) };
     },
     async listTasks(request, call) {
       checkTaskList(request);
-      return journal.query('listTasks', request, call, atLeast(request));
+      const answer = await journal.query('listTasks', request, call, atLeast(request));
+      return { ...answer, tasks: answer.tasks.map((task) => progress.on(task)) };
     },
     async listDeadLetters(request, call) {
       checkDeadLetterList(request);

@@ -22,6 +22,7 @@ import { Grants } from './grants.ts';
 import { listenToHeartbeats } from './heartbeats.ts';
 import { Liveness, type LivenessOptions } from './liveness.ts';
 import { observePool } from './observe-pool.ts';
+import { ProgressBoard } from './progress.ts';
 import { RegistryFollower, registryClient } from './registry-follower.ts';
 import { retireStrays } from './retire-strays.ts';
 import { type SessionApi, sessionApi } from './session.ts';
@@ -106,7 +107,8 @@ export async function openFederation(
   const retiring = retireStrays({ journal, follower, clock, onError });
   const sweeping = sweepArtefacts({ journal, artefacts, clock, everyMs: options.watching.sweepMs, onError });
   const ignored = (why: HiveError) => options.ignored(why, federation);
-  const heartbeats = listenToHeartbeats({ nc, journal, liveness, authenticate, ignored });
+  const progress = new ProgressBoard(() => journal.state);
+  const heartbeats = listenToHeartbeats({ nc, journal, liveness, progress, clock, authenticate, ignored });
   const news = new AgentNews(journal);
   const close = async () => {
     news[Symbol.dispose]();
@@ -121,7 +123,7 @@ export async function openFederation(
   };
   const api = poolApi({
     journal,
-    ...{ logs, liveness, artefacts, grants },
+    ...{ logs, liveness, artefacts, grants, progress },
     events: machine.events,
     lookUp: (swarm, call) => follower.lookUp(swarm, call),
   });

@@ -1,6 +1,7 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { headerBytes } from '../../libs/bus/message.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
+import type { Clock } from '../../libs/kernel/clock.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { decodeHeaders, readCallHeaders } from '../../libs/protocol/envelope.ts';
 import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
@@ -11,11 +12,14 @@ import type { AgentHeartbeat } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { type AgentRow, agentKey } from './core/rows.ts';
 import type { PoolShape } from './core/state.ts';
 import type { Liveness } from './liveness.ts';
+import type { ProgressBoard } from './progress.ts';
 
 export interface HeartbeatDeps {
   readonly nc: NatsConnection;
   readonly journal: Journal<PoolShape>;
   readonly liveness: Liveness;
+  readonly progress: Pick<ProgressBoard, 'take'>;
+  readonly clock: Pick<Clock, 'now'>;
   readonly authenticate: Authenticate;
   /** Told of each heartbeat that was not taken. */
   readonly ignored: (why: HiveError) => void;
@@ -23,7 +27,7 @@ export interface HeartbeatDeps {
 
 /** Takes the heartbeats of all agents of the journal's federation. Nobody is answered. */
 export function listenToHeartbeats(deps: HeartbeatDeps): Disposable {
-  const { nc, journal, liveness, authenticate, ignored } = deps;
+  const { nc, journal, liveness, progress, clock, authenticate, ignored } = deps;
   const { federation } = journal;
   const schema = requestSchema('hivebus.pool.v1.AgentHeartbeat');
 
@@ -37,6 +41,7 @@ export function listenToHeartbeats(deps: HeartbeatDeps): Disposable {
     if (!isOwn(principal, row)) throw stranger(principal, row);
     if (beat.brokenOff) liveness.brokeOff(row);
     else liveness.beat(row, beat.bySession);
+    if (beat.progress.length > 0) progress.take(row.key, beat.progress, clock.now());
   };
 
   const subscription = nc.subscribe(agentHeartbeatsOfAll(federation), {

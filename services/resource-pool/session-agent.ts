@@ -17,6 +17,7 @@ import type {
   DeregisterAgentRequest,
   LogLine,
   RegisterAgentRequest,
+  TaskProgress,
   TaskSpec,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { SessionOpened } from '../../libs/wire/hivebus/pool/v1/session.ts';
@@ -99,11 +100,11 @@ export class SessionAgent {
     return agent ? { agent, heartbeatMs } : { heartbeatMs };
   }
 
-  beat(busy: number, token: string): void {
-    this.#publish({ busy, brokenOff: false }, token);
+  beat(busy: number, token: string, progress: TaskProgress[] = []): void {
+    this.#publish({ busy, brokenOff: false, progress }, token);
   }
 
-  #publish(what: Pick<AgentHeartbeat, 'busy' | 'brokenOff'>, token: string): void {
+  #publish(what: Pick<AgentHeartbeat, 'busy' | 'brokenOff' | 'progress'>, token: string): void {
     const { nc, journal, clock } = this.#deps;
     const { swarm, name, instance } = this.#registration;
     const beat: AgentHeartbeat = { swarm, agent: name, instance, bySession: true, ...what };
@@ -150,7 +151,8 @@ export class SessionAgent {
     this.#closed = true;
     this.#compareDue?.[Symbol.dispose]();
     this.#stopListening();
-    if (brokenOff && this.#isRegistered && !this.#leaving) this.#publish({ busy: 0, brokenOff }, this.#call().token);
+    if (brokenOff && this.#isRegistered && !this.#leaving)
+      this.#publish({ busy: 0, brokenOff, progress: [] }, this.#call().token);
   }
 
   #stopListening(): void {

@@ -130,7 +130,7 @@ class Session implements Disposable {
   }
 
   #take({ heartbeat, lines, calls }: SessionRequest): void {
-    if (heartbeat) this.#agent?.beat(heartbeat.busy, this.#token);
+    if (heartbeat) this.#agent?.beat(heartbeat.busy, this.#token, heartbeat.progress);
     if (lines.length > 0) this.#agent?.log(lines);
     for (const call of calls) void this.#ask(call);
   }

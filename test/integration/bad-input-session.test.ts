@@ -38,7 +38,9 @@ test('a message that breaks the rules ends the session, with every fault', async
   );
   expect(await ends({ open: { ...good, client: 'c'.repeat(41) } })).toContain('must have at most 40 characters');
   expect(await ends({ open: good }, { open: good })).toContain('must not be there again');
-  expect(await ends({ open: good, heartbeat: { busy: 0 } })).toContain("must come in an agent's session only");
+  expect(await ends({ open: good, heartbeat: { busy: 0, progress: [] } })).toContain(
+    "must come in an agent's session only",
+  );
   expect(await ends({ open: good, lines: [line] })).toContain("lines: 1 must come in an agent's session only");
   const odd = { ...call, requestAgent: WISH, submitTask: submission({ swarm: 's', type: 't' }) };
   const faults = await ends({ open: good, calls: [call, { ...odd, number: '0' }, { ...odd, traceparent: 'x' }] });

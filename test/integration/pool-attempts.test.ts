@@ -38,6 +38,33 @@ const PATIENCE_MS = 90_000;
 const RESUMES = { continuity: { resume: true, claim: false } };
 const CLAIMED = { continuity: { resume: true, claim: true } };
 
+test('how far an attempt is shows while it runs, and not of the one before', async () => {
+  const all = closing();
+  const own = await swarm(all);
+  let isSaying = true;
+  let isOver = false;
+  const handler: TaskHandler = async (_, run) => {
+    if (isSaying) {
+      run.progress(40.4, 'counting');
+      await until(() => !isSaying, PATIENCE_MS);
+      throw new Error('again');
+    }
+    await until(() => isOver, PATIENCE_MS);
+  };
+  all.use(await own.createAgent({ name: 'x', type: 'far', handler }));
+  const { id } = await own.submitTask({ type: 'far', ...PATIENT });
+  const seen = await until(async () => (await task(id)).progress, PATIENCE_MS);
+  expect(seen).toMatchObject({ percent: 40, text: 'counting' });
+  isSaying = false;
+  const second = await until(async () => {
+    const now = await task(id);
+    return now.attempts.length > seen.attempt && now.state === 'TASK_STATE_RUNNING' ? now : undefined;
+  }, PATIENCE_MS);
+  expect(second.progress).toBeUndefined();
+  isOver = true;
+  await inState(id, 'SUCCEEDED');
+});
+
 test('an attempt goes on from the last checkpoint of the one before, whoever leads by then', async () => {
   const all = closing();
   const own = await swarm(all);

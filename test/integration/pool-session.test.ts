@@ -45,7 +45,7 @@ test('an agent registers, is given a task, confirms, logs and reports it', async
   const report = { ...attempt, outcome: 'OUTCOME_SUCCEEDED' as const, result: { ok: true }, reason: '' };
   session.send({
     lines: [line],
-    heartbeat: { busy: 1 },
+    heartbeat: { busy: 1, progress: [] },
     calls: [{ number: '2', traceparent: '', reportTask: report }],
   });
   expect(await session.answer(2)).toMatchObject({ reportTask: { state: 'TASK_STATE_SUCCEEDED' } });
@@ -286,6 +286,20 @@ test('an attempt leaves files, has its work done by a group, and reads how a tas
   expect((await session.answer(7)).refusal).toMatchObject({ code: 'NOT_FOUND' });
 });
 
+test('an agent says how far it is, in each heartbeat; at whichever replica, who looks is told', async () => {
+  await using closing = new Closing();
+  const { code, open } = await setUp(closing);
+  const { session, id } = await working(code, open);
+  const progress = [{ task: id, attempt: 1, percent: 40, text: 'counting', at: undefined }];
+  const beats = closing.use({ [Symbol.dispose]: () => clearInterval(beating) });
+  const beating = setInterval(() => session.send({ heartbeat: { busy: 1, progress } }), 100);
+  const seen = await until(async () => (await task(id)).progress);
+  expect(seen).toMatchObject({ task: id, attempt: 1, percent: 40, text: 'counting', at: expect.any(String) });
+  const { tasks } = await hive.pool.listTasks({ swarm: code.name });
+  expect(tasks.find((each) => each.id === id)?.progress?.percent).toBe(40);
+  beats[Symbol.dispose]();
+});
+
 test('an agent that is taken out of service is told until when, and when it is back', async () => {
   await using closing = new Closing();
   const { code, open } = await setUp(closing);
@@ -305,7 +319,7 @@ test("nobody listens in another agent's place", async () => {
   const theirs = await tokenOf({ kind: 'swarm', swarm: other.name });
   const sibling = await tokenOf({ kind: 'agent', swarm: code.name, name: 'sibling' });
   for (const token of [theirs, sibling]) {
-    const stranger = open(token).send({ ...opened, heartbeat: { busy: 0 } });
+    const stranger = open(token).send({ ...opened, heartbeat: { busy: 0, progress: [] } });
     expect(await stranger.end()).toMatchObject({ code: 'PERMISSION_DENIED' });
     expect(stranger.received).toEqual([]);
   }

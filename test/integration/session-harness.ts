@@ -57,7 +57,7 @@ export class RawSession implements AsyncDisposable {
 
   /** Sends heartbeats until the session is over. */
   beats(): this {
-    this.send({ heartbeat: { busy: 0 } });
+    this.send({ heartbeat: { busy: 0, progress: [] } });
     if (this.ended === undefined && !this.#closed) systemClock.after(BEAT_MS, () => this.beats());
     return this;
   }

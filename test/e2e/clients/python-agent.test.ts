@@ -135,6 +135,10 @@ test.skipIf(python === '')('moved to another swarm, its task goes on there from 
   await joined('there');
   const started = await agent('mover');
   const id = await submit({ text: 'far', seconds: 20 }, '--resume');
+  expect(await until(async () => (await taskOf(id)).progress, PATIENCE_MS)).toMatchObject({
+    ...{ attempt: 1, percent: expect.any(Number) },
+    text: expect.stringMatching(/^second \d+$/),
+  });
   await until(async () => ((await taskOf(id)).checkpoint?.number ?? 0) > 1, PATIENCE_MS);
   await playground.run(['agent', 'migrate', 'py/mover', '--to', 'there', '--grace', '1s']);
   await until(() => started.said().includes('is given nothing new: it moves to swarm there'), PATIENCE_MS);

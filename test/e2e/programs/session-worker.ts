@@ -128,7 +128,7 @@ class SessionWorker {
 
   async #beat(everyMs: number, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      this.#send({ heartbeat: { busy: this.#attempts.size }, token: this.#token() });
+      this.#send({ heartbeat: { busy: this.#attempts.size, progress: [] }, token: this.#token() });
       await sleep(everyMs, undefined, { signal: over }).catch(() => {});
     }
   }

@@ -972,7 +972,27 @@ export interface Task {
     | TaskArtefacts
     | undefined;
   /** What was said of it, when it needed somebody's yes. */
-  verdict?: Verdict | undefined;
+  verdict?:
+    | Verdict
+    | undefined;
+  /** While it runs: how far its agent says that it is; unset = it has not said. Known for answers, never stored. */
+  progress?: TaskProgress | undefined;
+}
+
+/** How far a running attempt is, as its agent says with its heartbeats. For people: nothing rests on it. */
+export interface TaskProgress {
+  /** The task. */
+  task: string;
+  /** The attempt. */
+  attempt: number;
+  /** How much of the work is done, in percent, 0 to 100; unset = nobody knows. */
+  percent?:
+    | number
+    | undefined;
+  /** What it is at, at most 256 characters; what is longer is cut. */
+  text: string;
+  /** When the pool heard it last; agents leave it out. */
+  at?: string | undefined;
 }
 
 /** What an attempt at a task has stored. */
@@ -2428,6 +2448,8 @@ export interface AgentHeartbeat {
    * another.
    */
   brokenOff: boolean;
+  /** How far its attempts are, of those that have said it; at most 256. In each beat again, since beats may be lost. */
+  progress: TaskProgress[];
 }
 
 /**
@@ -4905,6 +4927,7 @@ function createBaseTask(): Task {
     budgetUse: undefined,
     artefacts: undefined,
     verdict: undefined,
+    progress: undefined,
   };
 }
 
@@ -4969,6 +4992,9 @@ export const Task: MessageFns<Task> = {
     }
     if (message.verdict !== undefined) {
       Verdict.encode(message.verdict, writer.uint32(162).fork()).join();
+    }
+    if (message.progress !== undefined) {
+      TaskProgress.encode(message.progress, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -5146,6 +5172,14 @@ export const Task: MessageFns<Task> = {
             message.verdict = Verdict.decode(reader, reader.uint32());
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.progress = TaskProgress.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5208,6 +5242,7 @@ export const Task: MessageFns<Task> = {
         : undefined,
       artefacts: isSet(object.artefacts) ? TaskArtefacts.fromJSON(object.artefacts) : undefined,
       verdict: isSet(object.verdict) ? Verdict.fromJSON(object.verdict) : undefined,
+      progress: isSet(object.progress) ? TaskProgress.fromJSON(object.progress) : undefined,
     };
   },
 
@@ -5272,6 +5307,129 @@ export const Task: MessageFns<Task> = {
     }
     if (message.verdict !== undefined) {
       obj.verdict = Verdict.toJSON(message.verdict);
+    }
+    if (message.progress !== undefined) {
+      obj.progress = TaskProgress.toJSON(message.progress);
+    }
+    return obj;
+  },
+};
+
+function createBaseTaskProgress(): TaskProgress {
+  return { task: "", attempt: 0, percent: undefined, text: "", at: undefined };
+}
+
+export const TaskProgress: MessageFns<TaskProgress> = {
+  encode(message: TaskProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.task !== "") {
+      writer.uint32(10).string(message.task);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.percent !== undefined) {
+      writer.uint32(24).uint32(message.percent);
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.task = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.percent = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TaskProgress {
+    return {
+      task: isSet(object.task) ? globalThis.String(object.task) : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      percent: isSet(object.percent) ? globalThis.Number(object.percent) : undefined,
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      at: isSet(object.at) ? globalThis.String(object.at) : undefined,
+    };
+  },
+
+  toJSON(message: TaskProgress): unknown {
+    const obj: any = {};
+    if (message.task !== "") {
+      obj.task = message.task;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.percent !== undefined) {
+      obj.percent = Math.round(message.percent);
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at;
     }
     return obj;
   },
@@ -17653,7 +17811,7 @@ export const ReportTaskResponse: MessageFns<ReportTaskResponse> = {
 };
 
 function createBaseAgentHeartbeat(): AgentHeartbeat {
-  return { swarm: "", agent: "", instance: "", busy: 0, bySession: false, brokenOff: false };
+  return { swarm: "", agent: "", instance: "", busy: 0, bySession: false, brokenOff: false, progress: [] };
 }
 
 export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
@@ -17675,6 +17833,9 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
     }
     if (message.brokenOff !== false) {
       writer.uint32(48).bool(message.brokenOff);
+    }
+    for (const v of message.progress) {
+      TaskProgress.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -17740,6 +17901,14 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
             message.brokenOff = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.progress.push(TaskProgress.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17768,6 +17937,9 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
         : isSet(object.broken_off)
         ? globalThis.Boolean(object.broken_off)
         : false,
+      progress: globalThis.Array.isArray(object?.progress)
+        ? object.progress.map((e: any) => TaskProgress.fromJSON(e))
+        : [],
     };
   },
 
@@ -17790,6 +17962,9 @@ export const AgentHeartbeat: MessageFns<AgentHeartbeat> = {
     }
     if (message.brokenOff !== false) {
       obj.brokenOff = message.brokenOff;
+    }
+    if (message.progress?.length) {
+      obj.progress = message.progress.map((e) => TaskProgress.toJSON(e));
     }
     return obj;
   },

@@ -55,6 +55,7 @@ import {
   SubmitGroupResponse,
   SubmitTaskRequest,
   SubmittedTask,
+  TaskProgress,
 } from "./pool.ts";
 
 export const protobufPackage = "hivebus.pool.v1";
@@ -102,6 +103,8 @@ export interface SessionOpen {
 export interface SessionHeartbeat {
   /** Slots in use, as the agent counts. */
   busy: number;
+  /** How far its attempts are, of those of which it knows; at most 256. Say it again in each beat. */
+  progress: TaskProgress[];
 }
 
 /** One call; exactly one of the requests is set. */
@@ -529,13 +532,16 @@ export const SessionOpen: MessageFns<SessionOpen> = {
 };
 
 function createBaseSessionHeartbeat(): SessionHeartbeat {
-  return { busy: 0 };
+  return { busy: 0, progress: [] };
 }
 
 export const SessionHeartbeat: MessageFns<SessionHeartbeat> = {
   encode(message: SessionHeartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.busy !== 0) {
       writer.uint32(8).uint32(message.busy);
+    }
+    for (const v of message.progress) {
+      TaskProgress.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -561,6 +567,14 @@ export const SessionHeartbeat: MessageFns<SessionHeartbeat> = {
             message.busy = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.progress.push(TaskProgress.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -574,13 +588,21 @@ export const SessionHeartbeat: MessageFns<SessionHeartbeat> = {
   },
 
   fromJSON(object: any): SessionHeartbeat {
-    return { busy: isSet(object.busy) ? globalThis.Number(object.busy) : 0 };
+    return {
+      busy: isSet(object.busy) ? globalThis.Number(object.busy) : 0,
+      progress: globalThis.Array.isArray(object?.progress)
+        ? object.progress.map((e: any) => TaskProgress.fromJSON(e))
+        : [],
+    };
   },
 
   toJSON(message: SessionHeartbeat): unknown {
     const obj: any = {};
     if (message.busy !== 0) {
       obj.busy = Math.round(message.busy);
+    }
+    if (message.progress?.length) {
+      obj.progress = message.progress.map((e) => TaskProgress.toJSON(e));
     }
     return obj;
   },
