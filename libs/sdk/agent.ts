@@ -140,6 +140,7 @@ class PoolAgent implements Agent {
     this.#leaving = true;
     this.#work.close();
     const told = this.#work.size > 0 ? this.#tellLeaving(drainMs) : undefined;
+    this.#work.leave();
     if (drainMs > 0) await Promise.race([this.#work.drained(), pause(this.#clock, drainMs, this.#end.signal)]);
     this.#work.stopAll('agent-stopped');
     {
@@ -346,7 +347,7 @@ class PoolAgent implements Agent {
     const before = place.work.attempts;
     const { swarm, name, instance } = this;
     try {
-      const { assignments, move } = await this.#settled(() =>
+      const { assignments, move, drain } = await this.#settled(() =>
         place.hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
       if (this.#hasLeft(place)) return;
@@ -355,6 +356,7 @@ class PoolAgent implements Agent {
         if (owed.get(attempt.assignment.task) !== attempt.assignment.attempt) attempt.stop('superseded');
       }
       for (const assignment of assignments) this.#work.acceptAnswered(assignment);
+      if (drain) this.#work.leave();
       if (move) void this.#moveTo(move);
     } catch (cause) {
       if (!this.#hasLeft(place)) await this.#disowned(HiveError.from(cause));

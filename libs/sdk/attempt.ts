@@ -27,6 +27,10 @@ export interface Ending {
 
 const MAX_REASON_CHARACTERS = 1024;
 const MAX_PROGRESS_CHARACTERS = 256;
+const LEAVING = new HiveError(
+  'CANCELLED',
+  'the agent is taken out of service: what is not done soon goes on elsewhere',
+);
 
 /** One attempt on this agent, from its assignment to its ending. */
 export class Attempt {
@@ -35,6 +39,9 @@ export class Attempt {
   readonly done: Promise<void>;
   readonly #stop = new AbortController();
   #progress: TaskProgress | undefined;
+  /** Made when it is asked for. */
+  #leaving: AbortController | undefined;
+  #mustLeave = false;
   /** Called once, when it is stopped. */
   #onStop: () => void = () => {};
   #finish: () => void = () => {};
@@ -80,6 +87,12 @@ export class Attempt {
     this.#onStop();
   }
 
+  /** Its agent is taken out of service: it has some time left. */
+  leave(): void {
+    this.#mustLeave = true;
+    this.#leaving?.abort(LEAVING);
+  }
+
   finish(): void {
     this.#finish();
   }
@@ -88,10 +101,19 @@ export class Attempt {
   async run(handler: TaskHandler, task: AgentTask, given: Given, clock: Clock, abandonMs: number): Promise<Ending> {
     const startedAt = clock.monotonic();
     using _ = clock.after(task.timeoutMs, () => this.stop('timed-out'));
-    const work = invoke(handler, task, new Run(task, given, this.#stop, (percent, text) => this.#say(percent, text)));
+    const work = invoke(handler, task, this.#runOf(task, given));
     const ending = await this.#within(work, clock, abandonMs);
     this.#worked = true;
     return this.#stopReason ? stopped(this.#stopReason, task, clock.monotonic() - startedAt) : ending;
+  }
+
+  #runOf(task: AgentTask, given: Given): TaskRun {
+    const say: TaskRun['progress'] = (percent, text) => this.#say(percent, text);
+    return new Run(task, given, this.#stop, say, () => {
+      this.#leaving ??= new AbortController();
+      if (this.#mustLeave) this.#leaving.abort(LEAVING);
+      return this.#leaving.signal;
+    });
   }
 
   #say(percent: number | undefined, text = ''): void {
@@ -132,8 +154,15 @@ class Run implements TaskRun {
   readonly log: TaskRun['log'];
   readonly progress: TaskRun['progress'];
   readonly #stop: AbortController;
+  readonly #leaving: () => AbortSignal;
 
-  constructor({ attempt, traceparent }: AgentTask, given: Given, stop: AbortController, say: TaskRun['progress']) {
+  constructor(
+    { attempt, traceparent }: AgentTask,
+    given: Given,
+    stop: AbortController,
+    say: TaskRun['progress'],
+    leaving: () => AbortSignal,
+  ) {
     this.attempt = attempt;
     this.traceparent = traceparent;
     this.artefact = given.artefact;
@@ -143,11 +172,16 @@ class Run implements TaskRun {
     this.log = (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text);
     this.progress = say;
     this.#stop = stop;
+    this.#leaving = leaving;
   }
 
   /** Made when it is asked for, which takes as long as much of the rest. */
   get signal(): AbortSignal {
     return this.#stop.signal;
+  }
+
+  get leaving(): AbortSignal {
+    return this.#leaving();
   }
 }
 

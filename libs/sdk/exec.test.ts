@@ -58,6 +58,7 @@ async function run(
       attempt: 2,
       traceparent: whole.traceparent,
       signal: stop.signal,
+      leaving: new AbortController().signal,
       log,
       checkpoint,
       artefact,

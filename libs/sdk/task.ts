@@ -25,6 +25,11 @@ export interface TaskRun {
   readonly traceparent: string;
   /** Aborts on cancel, at the time limit, when the attempt was given to another, and when the agent stops. */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when the agent is taken out of service, or moves to another swarm: what runs has some time left, and what is not
+   * done then goes on elsewhere. A good moment for a checkpoint, where there are few.
+   */
+  readonly leaving: AbortSignal;
   /** Adds a line to the task's log; bounded, never blocks. */
   log(text: string, stream?: 'stdout' | 'stderr'): void;
   /**

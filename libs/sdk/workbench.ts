@@ -142,6 +142,11 @@ export class Workbench {
     this.#closed = true;
   }
 
+  /** The agent is taken out of service. */
+  leave(): void {
+    for (const attempt of this.#attempts.values()) attempt.leave();
+  }
+
   stopAll(reason: StopReason): void {
     for (const attempt of this.#attempts.values()) attempt.stop(reason);
   }

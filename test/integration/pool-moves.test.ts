@@ -77,6 +77,28 @@ test('an agent moves when both swarms agree: its task goes on elsewhere from its
   expect((await a.hive.pool.migrateAgent({ swarm: a.name, name: 'x', to: b.name })).migration?.id).toBe(id);
 });
 
+/** Stores a checkpoint only when its agent is to leave. */
+const heeding: TaskHandler = async (task, { checkpoint, leaving }) => {
+  if (task.checkpoint !== undefined) return { from: task.checkpoint };
+  if (!leaving.aborted) await new Promise((resolve) => leaving.addEventListener('abort', resolve, { once: true }));
+  await checkpoint({ done: 7 });
+  throw new Error('the rest elsewhere');
+};
+
+test('a handler is told that its agent leaves, and its task goes on where the agent went when nobody else can', async () => {
+  await using closing = new Closing();
+  const [a, b] = [await swarm(closing), await swarm(closing)];
+  const type = newType();
+  const x = closing.use(await a.createAgent({ name: 'x', type, handler: heeding }));
+  const { id } = await a.submitTask({ type, maxAttempts: 100, continuity: { resume: true, claim: false } });
+  await until(async () => (await hive.pool.getTask({ id })).task?.state === 'TASK_STATE_RUNNING');
+  await movedTo(await migrate(a, b, 'x', 600_000), 'ACTIVE');
+  const done = await inState(id, 'SUCCEEDED');
+  expect(done.result).toEqual({ from: { done: 7 } });
+  expect(done.attempts.at(-1)?.agent).toBe(`${b.name}/x`);
+  expect(x.swarm).toBe(b.name);
+});
+
 test('the pool’s leader goes away in the middle: the next one goes on', async () => {
   await using closing = new Closing();
   const [a, b] = [await swarm(closing), await swarm(closing)];

@@ -1,6 +1,8 @@
 import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../../libs/sdk/connect.ts';
+import type { Hive } from '../../../libs/sdk/hive.ts';
 import { until } from '../../../libs/testkit/until.ts';
 import type { Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { isAlive, Playground, type Started } from '../hivebus.ts';
@@ -28,6 +30,19 @@ beforeAll(async () => {
   expect(code, stderr).toBe(0);
 }, 120_000);
 afterAll(() => playground?.[Symbol.asyncDispose]());
+
+/** An operator's connection: it sees a task between its steps also where a command takes seconds to start. */
+const operator = () =>
+  connect({
+    servers: places().nats,
+    home: join(playground.folder, '.hivebus'),
+    identity: { kind: 'operator', name: 'local' },
+    env: {},
+  });
+
+/** Resolves when a task that runs has stored its second checkpoint. */
+const atSecondStep = (hive: Hive, id: string) =>
+  until(async () => ((await hive.pool.getTask({ id })).task?.checkpoint?.number ?? 0) > 1, PATIENCE_MS);
 
 /** The example, ready for work; with the key that the swarm was registered with. */
 async function agent(name: string, slots = 1): Promise<Started> {
@@ -75,18 +90,19 @@ test.skipIf(python === '')('it registers, works on tasks, tells its lines, is ca
 });
 
 test.skipIf(python === '')('killed with -9, its task goes on at another, from the last checkpoint', async () => {
+  await using hive = await operator();
   const first = await agent('first');
-  const id = await submit({ text: 'twice', seconds: 6 }, '--resume');
-  await until(async () => ((await taskOf(id)).checkpoint?.number ?? 0) > 1, PATIENCE_MS);
-  const second = await agent('second');
+  const id = await submit({ text: 'twice', seconds: 12 }, '--resume');
+  await atSecondStep(hive, id);
   first.child.kill('SIGKILL');
+  const second = await agent('second');
   const task = await inState(id, 'SUCCEEDED');
   expect(task.attempts.map(({ agent: by, outcome }) => [by, outcome])).toEqual([
     ['py/first', 'OUTCOME_LOST'],
     ['py/second', 'OUTCOME_SUCCEEDED'],
   ]);
   const { stdout } = await playground.run(['task', 'logs', id]);
-  expect(stdout).toMatch(/^shouting twice\nshouting twice, from second [1-5] on\n$/);
+  expect(stdout).toMatch(/^shouting twice\nshouting twice, from second \d+ on\n$/);
   await leaves(second);
 });
 
@@ -134,13 +150,12 @@ test.skipIf(python === '')(
 test.skipIf(python === '')('moved to another swarm, its task goes on there from the last checkpoint', async () => {
   await joined('there');
   const started = await agent('mover');
-  const id = await submit({ text: 'far', seconds: 20 }, '--resume');
-  expect(await until(async () => (await taskOf(id)).progress, PATIENCE_MS)).toMatchObject({
-    ...{ attempt: 1, percent: expect.any(Number) },
-    text: expect.stringMatching(/^second \d+$/),
-  });
-  await until(async () => ((await taskOf(id)).checkpoint?.number ?? 0) > 1, PATIENCE_MS);
-  await playground.run(['agent', 'migrate', 'py/mover', '--to', 'there', '--grace', '1s']);
+  await using hive = await operator();
+  const id = await submit({ text: 'far', seconds: 12 }, '--resume');
+  await atSecondStep(hive, id);
+  const { task: running } = await hive.pool.getTask({ id });
+  expect(running?.progress).toMatchObject({ attempt: 1, text: expect.stringMatching(/^second \d+$/) });
+  await hive.pool.migrateAgent({ swarm: 'py', name: 'mover', to: 'there', graceMs: 1000 });
   await until(() => started.said().includes('is given nothing new: it moves to swarm there'), PATIENCE_MS);
   await until(() => started.said().includes('there/mover is ready'), PATIENCE_MS);
   const task = await inState(id, 'SUCCEEDED');
