@@ -1,5 +1,5 @@
 /**
- * What a command's input (JSON) is known by when its request id comes again: 11 characters, enough to tell a client's
+ * What a command's input (JSON) is known by when its request id comes again: 9 characters, enough to tell a client's
  * mistake and no protection against anybody. Fields with their default value do not count, so that a replica of a newer
  * version, which knows more fields, makes the same of a repeat.
  *
@@ -91,6 +91,21 @@ class Cyrb53 {
     const [a, b] = [this.#a, this.#b];
     const low = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
     const high = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
-    return (4294967296 * (2097151 & high) + (low >>> 0)).toString(36).padStart(11, '0');
+    return String.fromCharCode(
+      letter(low),
+      letter(low >>> 6),
+      letter(low >>> 12),
+      letter(low >>> 18),
+      letter(low >>> 24),
+      letter(high),
+      letter(high >>> 6),
+      letter(high >>> 12),
+      letter((low >>> 30) | ((high >>> 16) & 0b11100)),
+    );
   }
 }
+
+const LETTERS = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
+
+/** The letter of the lowest 6 bits: base64url's. A number's own text takes ten times as long. */
+const letter = (bits: number): number => LETTERS[bits & 63] as number;

@@ -14,7 +14,7 @@ export interface Waiting {
   readonly kind: 'command' | 'query' | 'tick' | 'barrier';
   readonly name: string;
   readonly input: unknown;
-  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'>;
+  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal' | 'isOver'>;
   settle(outcome: Outcome): void;
 }
 

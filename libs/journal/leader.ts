@@ -1,6 +1,7 @@
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Table } from '../kernel/table.ts';
+import { isOver } from '../protocol/call.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import { AnonymousReads } from './anonymous-reads.ts';
 import { Group, type Waiting } from './group.ts';
@@ -195,7 +196,7 @@ export class Leader<M extends Shape> {
     this.#lanes.gather((next) => {
       if (isBroken || group.full) return false;
       try {
-        if (!next.call.signal.aborted) return group.take(next);
+        if (!isOver(next.call)) return group.take(next);
         next.settle({ error: gaveUp() });
       } catch (cause) {
         isBroken = true;

@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type Span, SpanKind } from '@opentelemetry/api';
 import { Batch } from '../bus/batch.ts';
-import { eventLines, traceLines } from '../protocol/envelope.ts';
+import { originLines, traceLines } from '../protocol/envelope.ts';
 import { announcementSubject } from '../protocol/subjects.ts';
 import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
 import { startSampled, traceparentOf } from '../telemetry/span.ts';
@@ -13,25 +13,22 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
   const source = `/hivebus/${federation}/${service}`;
   return {
     announce(announcements) {
-      if (nc.isClosed() || nc.isDraining()) return;
+      const [first] = announcements;
+      if (!first || nc.isClosed() || nc.isDraining()) return;
+      const shared = sharedLines(first, source);
       const batch = new Batch(nc);
       for (const announcement of announcements) {
-        const { type, key, json, bytes, at, epoch } = announcement;
-        const { revision, index, time } = at;
-        const event = {
-          id: `${revision}.${index}`,
-          type: `hivebus.${service}.${type}`,
-          source,
-          timeMs: time,
-          subject: key,
-        };
+        const { type, key, json, bytes, at } = announcement;
+        const { revision, index } = at;
         const subject = announcementSubject(federation, service, type, key);
         const isTraced = isSampled(announcement.trace.traceparent);
         const span = isTraced
           ? publishing(announcement, service, subject, announcementSubject(federation, service, type, ''))
           : undefined;
         const trace = span ? { ...announcement.trace, traceparent: traceparentOf(span, '') } : announcement.trace;
-        const lines = `hive-epoch: ${epoch}\r\nhive-revision: ${revision}\r\nhive-index: ${index}\r\n${eventLines(event)}${traceLines(trace)}`;
+        const about = key === '' ? '' : `ce-subject: ${key}\r\n`;
+        const own = `hive-index: ${index}\r\nce-id: ${revision}.${index}\r\nce-type: hivebus.${service}.${type}\r\n${about}`;
+        const lines = `${shared}${own}${traceLines(trace)}`;
         batch.add(subject, lines, json, bytes);
         span?.end();
       }
@@ -39,6 +36,10 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
     },
   };
 }
+
+/** What all announcements of one record have in common. */
+const sharedLines = ({ epoch, at }: Announcement, source: string): string =>
+  `hive-epoch: ${epoch}\r\nhive-revision: ${at.revision}\r\n${originLines({ source, timeMs: at.time })}`;
 
 function publishing(announcement: Announcement, service: string, subject: string, template: string): Span | undefined {
   const { at, epoch, trace, bytes } = announcement;

@@ -51,8 +51,12 @@ const HEAD = 'NATS/1.0\r\n';
 /** The CloudEvents headers as lines. The values must be ours or checked: nothing is looked at here. */
 export function eventLines(event: EventHeaders): string {
   const subject = event.subject ? `ce-subject: ${event.subject}\r\n` : '';
-  return `ce-specversion: 1.0\r\nce-id: ${event.id}\r\nce-type: ${event.type}\r\nce-source: ${event.source}\r\nce-time: ${timestamp(event.timeMs)}\r\n${subject}content-type: application/json\r\n`;
+  return `${originLines(event)}ce-id: ${event.id}\r\nce-type: ${event.type}\r\n${subject}`;
 }
+
+/** What events of one source and time have in common. */
+export const originLines = ({ source, timeMs }: Pick<EventHeaders, 'source' | 'timeMs'>): string =>
+  `ce-specversion: 1.0\r\nce-source: ${source}\r\nce-time: ${timestamp(timeMs)}\r\ncontent-type: application/json\r\n`;
 
 /** The trace headers as lines; traces that came from outside were checked when they were read. */
 export const traceLines = (trace: Trace): string =>

@@ -28,6 +28,10 @@ export class ServerCall implements Call {
     return this.#term.signal;
   }
 
+  get isOver(): boolean {
+    return this.#term.isOver;
+  }
+
   abort(reason: HiveError): void {
     this.#term.abort(reason);
   }

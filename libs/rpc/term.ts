@@ -27,6 +27,10 @@ export class Term {
     return this.#controller.signal;
   }
 
+  get isOver(): boolean {
+    return this.#reason !== undefined;
+  }
+
   abort(reason: HiveError): void {
     this.#reason ??= reason;
     this.#controller?.abort(reason);

@@ -120,12 +120,13 @@ export async function reportTasks(
 
 /** The same call as a part of what follows from the task's submission, unless somebody follows the call itself. */
 function ofTask(journal: Executing, task: string, call: Call): Call {
-  const own = unrepeated(call);
-  if (isSampled(call.trace.traceparent) || journal.role === 'starting' || journal.role === 'stopped') return own;
+  if (isSampled(call.trace.traceparent) || journal.role === 'starting' || journal.role === 'stopped') {
+    return unrepeated(call);
+  }
   const row = journal.state.tasks.get(task);
-  if (!row) return own;
+  if (!row) return unrepeated(call);
   const { traceparent, correlationId, hops } = row;
-  return { ...own, trace: { traceparent, correlationId, hops } };
+  return unrepeated(call, { traceparent, correlationId, hops });
 }
 
 /** The id of a task, or a group, that was given none: the same at every repeat of its call, and nobody else's. */

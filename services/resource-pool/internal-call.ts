@@ -1,4 +1,6 @@
-import type { Call } from '../../libs/protocol/call.ts';
+import { type Call, isOver } from '../../libs/protocol/call.ts';
+import type { Trace } from '../../libs/protocol/machine.ts';
+import type { Principal } from '../../libs/protocol/principal.ts';
 
 /** A call of the pool itself. */
 export const internalCall = (federation: string, why: string, signal: AbortSignal): Call => ({
@@ -9,7 +11,32 @@ export const internalCall = (federation: string, why: string, signal: AbortSigna
   signal,
 });
 
-/** The same call for what must not be answered from what was answered before: what a repeat is told is what is so then. */
-export const unrepeated = ({ federation, principal, token, trace, signal }: Call): Call => ({
-  ...{ federation, principal, token, trace, signal },
-});
+/**
+ * The same call for what must not be answered from what was answered before: what a repeat is told is what is so then.
+ * `trace`: what it is part of, if not of the call's.
+ */
+export const unrepeated = (call: Call, trace = call.trace): Call => new Unrepeated(call, trace);
+
+class Unrepeated implements Call {
+  readonly federation: string;
+  readonly principal: Principal;
+  readonly token: string;
+  readonly trace: Trace;
+  readonly #call: Call;
+
+  constructor(call: Call, trace: Trace) {
+    this.federation = call.federation;
+    this.principal = call.principal;
+    this.token = call.token;
+    this.trace = trace;
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  get isOver(): boolean {
+    return isOver(this.#call);
+  }
+}
