@@ -75,6 +75,7 @@ export class Storm implements AsyncDisposable {
       const end = audit.endOf(id);
       expect(endsOf(how), `${how} ${id}`).toContain(end?.state);
       if (end?.state === 'TASK_STATE_FAILED') expect(end.reason, id).toMatch(/not this time|it cannot be done|agent/);
+      if (end?.state === 'TASK_STATE_CANCELLED') expect(end.reason, id).toBe('doomed');
       if (how === 'twice') expect(end?.result, id).toEqual({ how, said: 'first' });
     }
   }
