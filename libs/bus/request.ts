@@ -36,7 +36,8 @@ export function request(
   };
   const reply = box.open((message) => end(isNoResponders(message) ? 'nobody' : message));
   const giveUp = () => end('silence');
-  const timer = clock.after(timeoutMs, giveUp);
+  // Where this process itself was kept waiting, time is up before an answer that is there was read.
+  const timer = clock.after(timeoutMs, () => clock.defer(giveUp));
   if (nc.isClosed()) queueMicrotask(giveUp);
   else nc.publish(subject, body, headers ? { reply, headers: rawHeaders(headers) } : { reply });
   return giveUp;

@@ -7,7 +7,10 @@ export interface ConnectionsOptions {
   readonly clock: Clock;
   /** An agent that is watched is asked so often, in milliseconds, if there are not too many of them. */
   readonly everyMs: number;
-  /** After the bus, or what else was between us, was gone, agents get so long, in milliseconds, to come back. */
+  /**
+   * After the bus, or what else was between us, was gone, agents get so long, in milliseconds, to come back; and after we
+   * have come to the bus ourselves, since it may have started just then.
+   */
   readonly settleMs: number;
   /** The agent's instance, if it is still of interest; else it is not watched any more. */
   readonly instanceOf: (agent: string) => string | undefined;
@@ -38,6 +41,8 @@ export class Connections implements Disposable {
   readonly #rounds = new Rounds();
   /** Agents whose connection seems closed, and who will be asked again. */
   readonly #doubted = new Set<string>();
+  /** Agents that were heard since the bus came back: they have come back as well. */
+  readonly #back = new Set<string>();
   readonly #closing: AbortSignal;
   #timer: Disposable | undefined;
   #connectedSince: number;
@@ -57,6 +62,7 @@ export class Connections implements Disposable {
 
   heard(agent: string): void {
     this.#rounds.heard(agent, this.#now());
+    if (!this.#isSettled()) this.#back.add(agent);
   }
 
   deaf(): void {
@@ -66,18 +72,19 @@ export class Connections implements Disposable {
   hearing(): void {
     this.#deaf = false;
     this.#connectedSince = this.#now();
+    this.#back.clear();
   }
 
   /** Nobody listens for the instance: asks once more, and tells if that is so. */
   async doubt(agent: string, instance: string): Promise<void> {
     const who = `${agent} ${instance}`;
-    if (!this.#canHear() || this.#doubted.has(who)) return;
+    if (!this.#mayJudge(agent) || this.#doubted.has(who)) return;
     this.#doubted.add(who);
     const { clock, line, settleMs, mayReturn, onClosed } = this.#options;
     await pause(clock, mayReturn(agent) ? settleMs : ASK_AGAIN_MS, this.#closing);
     const heard = await line.probe({ agent, instance }, PROBE_TIMEOUT_MS, this.#closing);
     this.#doubted.delete(who);
-    if (heard === 'nobody' && this.#canHear()) onClosed(agent, instance);
+    if (heard === 'nobody' && this.#mayJudge(agent)) onClosed(agent, instance);
   }
 
   [Symbol.dispose](): void {
@@ -93,7 +100,7 @@ export class Connections implements Disposable {
   }
 
   #ask(): void {
-    if (!this.#canHear()) return;
+    if (this.#deaf) return;
     const { everyMs, instanceOf } = this.#options;
     const most = Math.ceil((MOST_A_SECOND * everyMs) / 1000);
     // All at once, since waking up costs more than asking; who has just been heard waits for the next time.
@@ -109,8 +116,13 @@ export class Connections implements Disposable {
     if (heard === 'nobody') await this.doubt(agent, instance);
   }
 
-  #canHear(): boolean {
-    return !this.#deaf && this.#now() - this.#connectedSince >= this.#options.settleMs;
+  /** Who was heard since the bus is here need not come back to it. */
+  #mayJudge(agent: string): boolean {
+    return !this.#deaf && (this.#isSettled() || this.#back.has(agent));
+  }
+
+  #isSettled(): boolean {
+    return this.#now() - this.#connectedSince >= this.#options.settleMs;
   }
 
   #now(): number {

@@ -175,6 +175,29 @@ test('of a thousand agents with work each is asked in its turn, 500 in a second'
   expect(new Set(stage.asked.slice(before)).size).toBe(1000);
 });
 
+test('who was heard since the bus is back gets no time to come back', async () => {
+  const stage = new Stage();
+  await stage.pass(3000, true);
+  stage.pool.submit('t1');
+  stage.liveness.deaf();
+  await stage.pass(1000);
+  stage.liveness.hearing();
+  stage.connection = 'nobody';
+  await stage.pass(1000);
+  expect(stage.told).toEqual([]);
+  stage.beat();
+  await stage.pass(300);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});
+
+test('nor who has registered just after the pool has started', async () => {
+  const stage = new Stage();
+  stage.pool.submit('t1');
+  stage.connection = 'nobody';
+  await stage.pass(300);
+  expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
+});
+
 test('an agent by a session has the time to come back by another replica', async () => {
   const stage = new Stage();
   await stage.pass(3000, true);

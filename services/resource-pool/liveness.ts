@@ -145,7 +145,11 @@ export class Liveness implements Disposable {
     if (event.type === 'task.assigned' && this.#leads()) this.#connections.watch(event.data.agent);
     if (event.type === 'agent.removed') this.#members.delete(event.data.agent);
     if (event.type === 'agent.migrated') this.#members.delete(event.data.from);
-    if (event.type === 'agent.registered') this.#members.delete(`${event.data.agent?.swarm}/${event.data.agent?.name}`);
+    if (event.type === 'agent.registered') {
+      const key = `${event.data.agent?.swarm}/${event.data.agent?.name}`;
+      this.#members.delete(key);
+      if (this.#leads()) this.#connections.heard(key);
+    }
   }
 
   /** Another instance is another process, with a rhythm of its own; silence counts from now. */
