@@ -7,15 +7,21 @@ import type { Committed } from './journal.ts';
  */
 export class Recent<M extends Shape> {
   readonly #limit: number;
+  readonly #maxBytes: number;
   #records: Committed<M>[] = [];
+  /** Of each record's events as JSON, and of all together. */
+  #sizes: number[] = [];
+  #bytes = 0;
   /** Everything after this revision is in the ring. */
   #floor = 0;
   /** The last committed revision. */
   #revision = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(limit: number) {
+  /** Keeps `limit` records, or the newest that take `maxBytes`; up to twice as much until it clears up. */
+  constructor(limit: number, maxBytes: number) {
     this.#limit = limit;
+    this.#maxBytes = maxBytes;
   }
 
   get floor(): number {
@@ -30,19 +36,20 @@ export class Recent<M extends Shape> {
   reset(revision: number): void {
     if (revision <= this.#revision) return;
     this.#records = [];
+    this.#sizes = [];
+    this.#bytes = 0;
     this.#floor = revision;
     this.#advance(revision);
   }
 
   /** Adds what was committed up to `revision`. False when it was known already: a reload comes by it again. */
-  add(revision: number, committed: Committed<M> | undefined): boolean {
+  add(revision: number, committed: Committed<M> | undefined, bytes: number): boolean {
     if (revision <= this.#revision) return false;
     if (committed) {
       this.#records.push(committed);
-      if (this.#records.length >= 2 * this.#limit) {
-        const dropped = this.#records.splice(0, this.#records.length - this.#limit);
-        this.#floor = (dropped.at(-1) as Committed<M>).revision;
-      }
+      this.#sizes.push(bytes);
+      this.#bytes += bytes;
+      if (this.#records.length >= 2 * this.#limit || this.#bytes >= 2 * this.#maxBytes) this.#clearUp();
     }
     this.#advance(revision);
     return true;
@@ -73,6 +80,15 @@ export class Recent<M extends Shape> {
         signal.addEventListener('abort', wake, { once: true });
       });
     }
+  }
+
+  #clearUp(): void {
+    let drop = Math.max(0, this.#records.length - this.#limit);
+    for (let i = 0; i < drop; i++) this.#bytes -= this.#sizes[i] as number;
+    for (; this.#bytes > this.#maxBytes; drop++) this.#bytes -= this.#sizes[drop] as number;
+    this.#floor = (this.#records[drop - 1] as Committed<M>).revision;
+    this.#records.splice(0, drop);
+    this.#sizes.splice(0, drop);
   }
 
   #advance(revision: number): void {

@@ -92,7 +92,7 @@ export class Runner<M extends Shape> implements Journal<M> {
 
   constructor(deps: RunnerDeps<M>) {
     this.#deps = deps;
-    this.#recent = new Recent(deps.settings.recentRecords);
+    this.#recent = new Recent(deps.settings.recentRecords, deps.settings.recentBytes);
     this.#intake = new Intake(deps);
     this.#keeper = new SnapshotKeeper(deps);
     this.#asking = {
@@ -293,7 +293,7 @@ export class Runner<M extends Shape> implements Journal<M> {
       take: (entry: Entry) => {
         const committed = this.#intake.take(replica, entry);
         this.#keeper.count(entry.body.length);
-        this.#publish(replica, entry.seq, committed);
+        this.#publish(replica, entry.seq, committed, entry.body.length);
       },
       caughtUp: () => {
         this.#unreached = undefined;
@@ -328,7 +328,7 @@ export class Runner<M extends Shape> implements Journal<M> {
       }
       const envelope = outcome.won;
       epoch = envelope.epoch;
-      this.#publish(replica, replica.seq, undefined);
+      this.#publish(replica, replica.seq, undefined, 0);
       return await new Promise((resolve) => {
         this.#lead(replica, envelope, tenure.signal, resolve);
       });
@@ -420,7 +420,8 @@ export class Runner<M extends Shape> implements Journal<M> {
   #committed(replica: Replica<M>, group: Group<M, M['soft']>): void {
     const { revision, time, events } = group;
     const { epoch } = replica.epoch;
-    this.#publish(replica, revision, events.length === 0 ? undefined : { revision, time, epoch, events });
+    const committed = events.length === 0 ? undefined : { revision, time, epoch, events };
+    this.#publish(replica, revision, committed, group.bytes);
     this.#effects?.committed();
     this.#keeper.count(group.bytes);
     this.#keeper.writeWhenDue(replica);
@@ -431,9 +432,9 @@ export class Runner<M extends Shape> implements Journal<M> {
     if (epoch.seq >= (this.#marks.at(-1)?.seq ?? 0)) this.#marks = marks;
   }
 
-  #publish(replica: Replica<M>, revision: number, committed: Committed<M> | undefined): void {
+  #publish(replica: Replica<M>, revision: number, committed: Committed<M> | undefined, bytes: number): void {
     this.#note(replica);
-    const news = this.#recent.add(revision, committed);
+    const news = this.#recent.add(revision, committed, bytes);
     if (news && committed) for (const listener of this.#listeners) listener(committed);
     this.#changes.tell();
   }

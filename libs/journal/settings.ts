@@ -22,6 +22,8 @@ export interface JournalSettings {
   readonly retainMs: number;
   /** Committed records that are kept in memory for watchers; older ones are read from the stream. */
   readonly recentRecords: number;
+  /** The same in bytes, of events as JSON: whichever is reached first. In memory they take several times as much. */
+  readonly recentBytes: number;
   /** Effects that are tried at the same time. */
   readonly maxEffects: number;
   /** Copies of the stream and the snapshots on a NATS cluster. */
@@ -42,6 +44,7 @@ export const DEFAULT_SETTINGS: JournalSettings = {
   snapshotEveryBytes: 64 * 1024 * 1024,
   retainMs: 600_000,
   recentRecords: 4096,
+  recentBytes: 16 * 1024 * 1024,
   maxEffects: 256,
   replicas: 1,
   forwardMs: 5000,
