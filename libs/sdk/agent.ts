@@ -216,6 +216,7 @@ class PoolAgent implements Agent {
       await this.#hive.pool.cancelMigration({ id: migration, reason }, { timeoutMs: MOVE_MS }).catch(() => {});
     } finally {
       this.#moving = false;
+      if (!this.#leaving) void this.#compare();
     }
   }
 
@@ -359,7 +360,8 @@ class PoolAgent implements Agent {
       if (drain) this.#work.leave();
       if (move) void this.#moveTo(move);
     } catch (cause) {
-      if (!this.#hasLeft(place)) await this.#disowned(HiveError.from(cause));
+      // On its way it may be known there already and here no more; it asks again when it has arrived, or stays.
+      if (!this.#hasLeft(place) && !this.#moving) await this.#disowned(HiveError.from(cause));
     }
   }
 

@@ -194,7 +194,10 @@ export interface LeaseGranted {
   choice?:
     | Choice
     | undefined;
-  /** The borrower's task for which the idle agent was taken, which had waited long; empty = for none. */
+  /**
+   * The borrower's task for which the idle agent was taken, which had waited long, or whose agent moved to the lender; empty =
+   * for none.
+   */
   task: string;
   /** Why the agent was lent although nobody asked for one, for people; empty = the lease was asked for. */
   why: string;

@@ -2191,8 +2191,9 @@ export interface Condition {
 /** Something that would let a waiting demand go on. */
 export interface Unblocker {
   /**
-   * A stable word: limit, finish, return, borrow, resume, recover, capability, register or steal; of what a swarm's
-   * lending policy would have to say otherwise: open, lend-to, lend-more or keep-less.
+   * A stable word: limit, finish, return, borrow, resume, recover, capability, register, steal or follow (an agent of the swarm
+   * that the task's agent moves to); of what a swarm's lending policy would have to say otherwise: open, lend-to, lend-more or
+   * keep-less.
    */
   kind: string;
   /** For people. */
@@ -2203,7 +2204,7 @@ export interface Unblocker {
   at?:
     | string
     | undefined;
-  /** Whose lending policy it is; empty where it is none. */
+  /** Whose lending policy it is, or which swarm's agents these are; empty where it is neither. */
   swarm: string;
 }
 
