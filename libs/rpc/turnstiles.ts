@@ -9,7 +9,7 @@ const FOR_EACH_TAKEN = 1.2;
 /** And so many each second, to find out whether there is room again. */
 const PER_SECOND = 100;
 /** Who is not let in waits for so long, in ms, whatever comes then: most of it need not be looked at one by one. */
-const CLOSED_MS = 20;
+const CLOSED_MS = 50;
 /** When there has been room for everybody for so long, in ms, nobody is counted. */
 const CALM_MS = 10_000;
 

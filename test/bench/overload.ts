@@ -14,11 +14,13 @@ const TYPE = 'worker';
 const SLOTS = 256;
 /** Tasks under way for the peak: with whichever most are done on this machine. */
 const IN_FLIGHT = [64, 256, 512];
-const PEAK_TASKS = 6000;
+const PEAK_TASKS = 5000;
 const TIMES_TOO_MUCH = 10;
 const MAX_QUEUED = 512;
-const ROUNDS = 7;
-const OVERLOAD_MS = 4000;
+const ROUNDS = 5;
+const OVERLOAD_MS = 5000;
+/** Until the queue is full; from then on it is counted. */
+const FILLING_MS = 1000;
 const LEAST_GOODPUT = 0.9;
 
 /**
@@ -58,9 +60,11 @@ export async function overloadRows(): Promise<Row[]> {
 }
 
 async function flood(operator: Hive, submitter: Child, offeredPerSecond: number): Promise<Omit<Round, 'peak'>> {
+  await submitter.ask({ ask: 'prepare', perSecond: offeredPerSecond, forMs: OVERLOAD_MS } satisfies Question);
   await using counter = await countEnded(operator);
-  const offer: Question = { ask: 'open', perSecond: offeredPerSecond, forMs: OVERLOAD_MS };
-  const [offered, goodput] = await Promise.all([submitter.ask<Offered>(offer), counter.perSecond(OVERLOAD_MS)]);
+  const offer: Question = { ask: 'open' };
+  const counted = sleep(FILLING_MS).then(() => counter.perSecond(OVERLOAD_MS - FILLING_MS));
+  const [offered, goodput] = await Promise.all([submitter.ask<Offered>(offer), counted]);
   return { goodput, offered };
 }
 
