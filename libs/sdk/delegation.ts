@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isName } from '../kernel/names.ts';
+import type { SubmitTaskRequest } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Hive } from './hive.ts';
 
 /** A task, where it is handled. */
@@ -8,10 +9,22 @@ export interface Handled {
   readonly task: string;
 }
 
-const handled = new AsyncLocalStorage<Handled>();
+const handled = new AsyncLocalStorage<Handled | undefined>();
 
 /** What is submitted from within `run` is delegated by this task, and uses its budget. */
 export const withTask = <T>(task: Handled, run: () => T): T => handled.run(task, run);
+
+/** What is submitted from within `run` is delegated by what it says itself, wherever `run` is called. */
+export const withoutTask = <T>(run: () => T): T => handled.run(undefined, run);
+
+/** By which task something is delegated, as a part of what is submitted. */
+export type Delegated = Pick<SubmitTaskRequest, 'origin'>;
+
+/** For what is submitted here, and sent from elsewhere. */
+export const delegatedHere = (federation: string): Delegated => delegatedBy(handled.getStore(), federation);
+
+const delegatedBy = (by: Handled | undefined, federation: string): Delegated =>
+  by?.federation === federation ? { origin: { parent: by.task, replayOf: '' } } : {};
 
 /** The task that this process was started for, by an agent that runs it as a command. */
 export function taskOfEnvironment(env: NodeJS.ProcessEnv): Handled | undefined {
@@ -21,10 +34,10 @@ export function taskOfEnvironment(env: NodeJS.ProcessEnv): Handled | undefined {
 
 /** The pool's methods, with submissions that say by which task of the same federation they are delegated. */
 export function delegating(pool: Hive['pool'], federation: string, outer: Handled | undefined): Hive['pool'] {
-  const told = <Request extends object>(request: Request): Request => {
-    const from = handled.getStore() ?? outer;
-    return from?.federation === federation ? { origin: { parent: from.task, replayOf: '' }, ...request } : request;
-  };
+  const told = <Request extends object>(request: Request): Request => ({
+    ...delegatedBy(handled.getStore() ?? outer, federation),
+    ...request,
+  });
   return {
     ...pool,
     submitTask: (request, options) => pool.submitTask(told(request), options),

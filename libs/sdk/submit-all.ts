@@ -3,6 +3,7 @@ import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { merged } from '../kernel/merged.ts';
 import type { SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Delegated } from './delegation.ts';
 import type { Hive } from './hive.ts';
 import { errorOf } from './refused.ts';
 
@@ -54,7 +55,7 @@ type Item = SubmitTaskRequest & { readonly place: number };
  */
 export async function submitAll(
   hive: Pick<Hive, 'pool'>,
-  tasks: readonly Submission[],
+  tasks: readonly (Submission & Delegated)[],
   options: SubmitAllOptions = {},
 ): Promise<Submitted[]> {
   const { clock = systemClock, patienceMs = PATIENCE_MS, signal = NEVER, dryRun = false } = options;
@@ -78,8 +79,9 @@ export async function submitAll(
 
 const NEVER = new AbortController().signal;
 
-function itemOf({ spec, id }: Submission, place: number, dryRun: boolean): Item {
-  return { spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
+function itemOf({ spec, id, ...by }: Submission & Delegated, place: number, dryRun: boolean): Item {
+  const origin = by.origin ? { origin: by.origin } : {};
+  return { ...origin, spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
 }
 
 function inCalls(items: readonly Item[]): Item[][] {

@@ -6,6 +6,7 @@ import type { RequestAgentRequest, Task, TaskSpec } from '../wire/hivebus/pool/v
 import type { Capability, HeartbeatRequest, Load, RegisterSwarmRequest } from '../wire/hivebus/registry/v1/registry.ts';
 import { createAgent } from './agent.ts';
 import type { Agent, AgentOptions } from './agent-options.ts';
+import { type Delegated, delegatedHere, withoutTask } from './delegation.ts';
 import type { Hive } from './hive.ts';
 import { type BorrowedAgent, borrow } from './lease.ts';
 import { untilSettled } from './retry.ts';
@@ -50,6 +51,9 @@ export interface Swarm extends AsyncDisposable {
   close(options?: { deregister?: boolean }): Promise<void>;
 }
 
+/** What is submitted soon. */
+type Soon = Parameters<Swarm['submitTasks']>[0][number] & Delegated;
+
 /** So many tasks at most go together. */
 const MAX_SOON = 10_000;
 /** How long a registration is tried. */
@@ -78,13 +82,14 @@ export async function createSwarm(options: SwarmOptions): Promise<Swarm> {
     const own = tasks.map(({ spec, ...rest }) => ({ spec: merged(spec, { swarm: name }), ...rest }));
     return submitAll(hive, own, { clock, ...given });
   };
-  const soon = new Together(submitTasks, MAX_SOON);
+  // What goes together may come from several tasks' handlers, and is sent from where the first is.
+  const soon = new Together((tasks: Soon[]) => withoutTask(() => submitTasks(tasks)), MAX_SOON);
   return {
     name,
     hive,
     submitTask: (spec, id = '') => submitTask(hive, merged(spec, { swarm: name }), id),
     submitTasks,
-    submitSoon: (spec, id = '') => soon.call({ spec, id }),
+    submitSoon: (spec, id = '') => soon.call({ ...delegatedHere(hive.federation), spec, id }),
     requestAgent: (request) => borrow(hive, { ...request, swarm: name }, clock),
     createAgent: (agent) => createAgent({ clock, ...agent, hive, swarm: name }),
     close,

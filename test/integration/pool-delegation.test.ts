@@ -91,6 +91,32 @@ test('tasks that delegate without end are stopped by the budget of the first', a
   expect((await hive.pool.getTask({ id })).task?.budgetUse).toMatchObject({ used: 30 });
 });
 
+test('what several tasks submit in one tick is delegated by each for itself, and by none where none is handled', async () => {
+  const all = closing();
+  const own = await swarm(all);
+  const asking: string[] = [];
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const handler: TaskHandler = async ({ id }) => {
+    asking.push(id);
+    await gate;
+    return (await own.submitSoon({ type: 'nobody' })).id;
+  };
+  all.use(await own.createAgent({ name: 'x', type: 'asks', slots: 2, handler }));
+  const parents = await Promise.all([1, 2].map(async () => (await own.submitTask({ type: 'asks', ...PATIENT })).id));
+  await until(async () => new Set(asking).size === 2, PATIENCE_MS);
+  const free = gate.then(() => own.submitSoon({ type: 'nobody' }));
+  go();
+  const parentOf = async (id: string) => (await hive.pool.getTask({ id })).task?.origin?.parent;
+  for (const id of parents) {
+    const { result } = await inState(id, 'SUCCEEDED', PATIENCE_MS);
+    expect(await parentOf(String(result))).toBe(id);
+  }
+  expect(await parentOf((await free).id)).toBeUndefined();
+});
+
 test('what a command is started with says by which task it is delegated', async () => {
   const all = closing();
   const own = await swarm(all);
