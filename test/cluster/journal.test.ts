@@ -11,7 +11,7 @@ import { currentNats } from '../../libs/testkit/current-nats.ts';
 import { type ClusterServer, type NatsCluster, startNatsCluster } from '../../libs/testkit/nats-cluster.ts';
 import { noNetwork } from '../../libs/testkit/network.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { type LedgerShape, ledger } from '../simulation/journal/ledger.ts';
+import { type LedgerShape, roomyLedger } from '../simulation/journal/ledger.ts';
 import { dump, Truth } from '../simulation/journal/truth.ts';
 import { logOf } from './history.ts';
 import { Load, PATIENCE_MS } from './load.ts';
@@ -44,7 +44,7 @@ async function replica(index: number): Promise<Journal<LedgerShape>> {
   };
   const open = () =>
     openJournal<LedgerShape>({
-      ...{ machine: ledger, federation: 'main', nc, announcer: nc, soft: undefined, log },
+      ...{ machine: roomyLedger, federation: 'main', nc, announcer: nc, soft: undefined, log },
       authenticate: () => ({ kind: 'operator', name: 'test', key: '' }),
       settings: { replicas: 3, snapshotEveryRecords: 200 },
     }).catch((error: HiveError) => {
@@ -76,9 +76,9 @@ async function expectNothingLost(): Promise<void> {
   const last = await until(settled, PATIENCE_MS);
   const history = await readRange(log, 0, last);
   expectAnswersInLog(history);
-  const whole = new Replica(ledger);
+  const whole = new Replica(roomyLedger);
   for (const entry of history) whole.take(entry);
-  for (const { state } of replicas) expect(dump(ledger.tables(state))).toBe(dump(ledger.tables(whole.state)));
+  for (const { state } of replicas) expect(dump(roomyLedger.tables(state))).toBe(dump(roomyLedger.tables(whole.state)));
 }
 
 /** Undefined while it is being loaded. */

@@ -10,7 +10,7 @@ import { skipRecord } from '../../libs/journal/skip.ts';
 import type { Call, RequestId } from '../../libs/protocol/call.ts';
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { type LedgerShape, ledger } from '../simulation/journal/ledger.ts';
+import { type LedgerShape, roomyLedger } from '../simulation/journal/ledger.ts';
 
 /** The journal on a real nats-server: what the simulation only pretends. */
 
@@ -38,7 +38,7 @@ async function journal(
   const nc = await connect();
   const authenticate = () => ({ kind: 'operator', name: 'test', key: '' }) as const;
   const opened = await openJournal({
-    machine: ledger,
+    machine: roomyLedger,
     federation: 'main',
     nc,
     announcer: nc,

@@ -31,6 +31,18 @@ const MAX_LINES = 30;
 
 const total = (state: LedgerShape['state']): number => state.totals.get('lines')?.value ?? 0;
 
+const append =
+  (maxLines: number): Machine<LedgerShape>['commands']['append'] =>
+  (state, { tag }, ctx) => {
+    if (tag.startsWith('bad')) throw new HiveError('FAILED_PRECONDITION', `${tag} is refused`);
+    if (state.lines.size >= maxLines) throw new HiveError('RESOURCE_EXHAUSTED', 'no room', { retryable: true });
+    const n = total(state) + 1;
+    return {
+      events: [{ type: 'line.appended', data: { tag, n } }],
+      reply: () => ({ n: total(state), revision: ctx.revision }),
+    };
+  };
+
 export const ledger: Machine<LedgerShape> = {
   service: 'ledger',
   newWork: new Set(['append']),
@@ -42,15 +54,7 @@ export const ledger: Machine<LedgerShape> = {
   }),
   restored: () => {},
   commands: {
-    append(state, { tag }, ctx) {
-      if (tag.startsWith('bad')) throw new HiveError('FAILED_PRECONDITION', `${tag} is refused`);
-      if (state.lines.size >= MAX_LINES) throw new HiveError('RESOURCE_EXHAUSTED', 'no room', { retryable: true });
-      const n = total(state) + 1;
-      return {
-        events: [{ type: 'line.appended', data: { tag, n } }],
-        reply: () => ({ n: total(state), revision: ctx.revision }),
-      };
-    },
+    append: append(MAX_LINES),
     owe(state, { tag }) {
       const effect = `debt-${tag}`;
       if (state.effects.has(effect)) throw new HiveError('ALREADY_EXISTS', effect);
@@ -102,4 +106,10 @@ export const ledger: Machine<LedgerShape> = {
     }
     return events;
   },
+};
+
+/** One that has room for any number of lines. */
+export const roomyLedger: Machine<LedgerShape> = {
+  ...ledger,
+  commands: { ...ledger.commands, append: append(Number.POSITIVE_INFINITY) },
 };
