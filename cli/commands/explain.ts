@@ -10,19 +10,22 @@ import type {
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
-import { colors, facts, terminalWidth } from '../output.ts';
+import { colors, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
 import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
 import { between, list, missingOptions } from '../values.ts';
-import { wrapped, wrappedTable } from '../wrapped-table.ts';
+import { wrapped, wrappedFacts, wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
-Of a task, a group of tasks, a request for an agent, a lease or an agent's migration: where it is, why, and what has happened
-to it. Of what was given an agent: how many could have had it, what the chosen one scored by part, the runners-up and what put
-them behind, as it was decided then. Of what waits: which agents there are, how many of them each condition rules out, and what
-would let it go on. Of a migration: what it waits for and until when, and the tasks of its agent. With --borrow: the same of an
-agent that is wished for, as things are now.
+Of a task, a group of tasks, a request for an agent, a lease or an agent's
+migration: where it is, why, and what has happened to it. Of what was given an
+agent: how many could have had it, what the chosen one scored by part, the
+runners-up and what put them behind, as it was decided then. Of what waits:
+which agents there are, how many of them each condition rules out, and what
+would let it go on. Of a migration: what it waits for and until when, and the
+tasks of its agent. With --borrow: the same of an agent that is wished for, as
+things are now.
 
 Examples:
   hivebus explain nightly
@@ -82,26 +85,29 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   const { task, lease, history, placement, choice, request, group, migration } = answer;
   const wanted = task?.spec ?? request?.wish;
   const parts = [
-    facts([
-      ['task', task?.id ?? ''],
-      ['group', group?.id ?? ''],
-      ['lease', lease?.id ?? ''],
-      ['request', request?.id ?? ''],
-      ['migration', migration?.migration?.id ?? ''],
-      ['state', stateOf(answer)],
-      ['why', answer.summary],
-      ['until', migration?.deadline ?? ''],
-      ['left', migration && migration.left.length > 0 ? `${migration.left.join(', ')}: others go on with it` : ''],
-      ['swarm', wanted?.swarm ?? group?.spec?.swarm ?? ''],
-      ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
-      ['chosen', choice?.summary ?? ''],
+    wrappedFacts(
       [
-        'ahead',
-        placement && placement.ahead > 0
-          ? `${placement.ahead} ${request ? 'requests' : 'tasks'} wait for the same agents and go first`
-          : '',
+        ['task', task?.id ?? ''],
+        ['group', group?.id ?? ''],
+        ['lease', lease?.id ?? ''],
+        ['request', request?.id ?? ''],
+        ['migration', migration?.migration?.id ?? ''],
+        ['state', stateOf(answer)],
+        ['why', answer.summary],
+        ['until', migration?.deadline ?? ''],
+        ['left', migration && migration.left.length > 0 ? `${migration.left.join(', ')}: others go on with it` : ''],
+        ['swarm', wanted?.swarm ?? group?.spec?.swarm ?? ''],
+        ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
+        ['chosen', choice?.summary ?? ''],
+        [
+          'ahead',
+          placement && placement.ahead > 0
+            ? `${placement.ahead} ${request ? 'requests' : 'tasks'} wait for the same agents and go first`
+            : '',
+        ],
       ],
-    ]),
+      width,
+    ),
   ];
   if (choice) parts.push(choiceText(choice, width));
   if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers, width));

@@ -58,11 +58,12 @@ async function request(context: Context, options: RequestOptions): Promise<void>
         ...(selector ? { selector } : {}),
       };
       if (!options.hold) {
-        const answer = await hive.pool.requestAgent(wish, { signal, ...waitingCall(wish.waitMs) });
+        const asked = hive.pool.requestAgent(wish, { signal, ...waitingCall(wish.waitMs) });
+        const answer = await orInterrupted(asked, context, wish.waitMs);
         output.data(answer, () => kindTable(LEASES, answer.lease ? [answer.lease] : []));
         return;
       }
-      await using held = await borrow(hive, wish, systemClock);
+      await using held = await orInterrupted(borrow(hive, wish, systemClock, signal), context, wish.waitMs);
       output.data({ lease: held.lease }, () => kindTable(LEASES, [held.lease]));
       output.note('renewing the lease; Ctrl-C gives the agent back');
       await untilAborted(AbortSignal.any([signal, held.signal]));
@@ -74,6 +75,20 @@ async function request(context: Context, options: RequestOptions): Promise<void>
     },
     { kind: 'swarm', swarm: options.swarm },
   );
+}
+
+/** Nobody waits any more, but the request does: that is said. */
+async function orInterrupted<T>(asked: Promise<T>, { signal, output }: Context, waitMs: number): Promise<T> {
+  try {
+    return await asked;
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    if (waitMs > 0) {
+      const whole = formatDuration(waitMs);
+      output.note(`the request waits on, ${whole} in all at most; an agent that it gets goes home after its term`);
+    }
+    throw signal.reason;
+  }
 }
 
 async function release(context: Context, lease: string): Promise<void> {

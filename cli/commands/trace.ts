@@ -59,7 +59,11 @@ async function trace(context: Context, id: string | undefined, options: TraceOpt
 /** By itself, or as the task's that it names. */
 async function traceIdOf(hive: Hive, id: string): Promise<string> {
   if (/^[0-9a-f]{32}$/.test(id)) return id;
-  const { task } = await hive.pool.getTask({ id });
+  const { task } = await hive.pool.getTask({ id }).catch((cause: unknown) => {
+    if (!(cause instanceof HiveError) || cause.code !== 'NOT_FOUND') throw cause;
+    const message = `${quote(id)} is neither a trace, by its 32 digits, nor a task that is kept; hivebus trace lists the newest`;
+    throw new HiveError('NOT_FOUND', message, { cause });
+  });
   const traceId = task?.traceparent.split('-')[1] ?? '';
   if (traceId !== '') return traceId;
   throw new HiveError('NOT_FOUND', `task ${quote(id)} belongs to no trace: it was submitted without one`);

@@ -24,14 +24,21 @@ const CALL_MS = 10_000;
 export const waitingCall = (waitMs: number | undefined): { timeoutMs?: number } =>
   waitMs ? { timeoutMs: waitMs + CALL_MS } : {};
 
-/** Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free, at once or after `waitMs`. */
+/**
+ * Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free, at once or after `waitMs`.
+ * An abort of `signal` ends only the waiting here: the request waits on until `waitMs` are over.
+ */
 export async function borrow(
   hive: Lender,
   request: Partial<RequestAgentRequest>,
   clock: Clock,
+  signal?: AbortSignal,
 ): Promise<BorrowedAgent> {
   const sentAt = clock.monotonic();
-  const { lease, request: waited } = await hive.pool.requestAgent(request, waitingCall(request.waitMs));
+  const { lease, request: waited } = await hive.pool.requestAgent(request, {
+    ...waitingCall(request.waitMs),
+    ...(signal ? { signal } : {}),
+  });
   if (!lease) throw new HiveError('INTERNAL', 'the pool answered without a lease');
   if (waited === '') return new HeldLease(hive, lease, sentAt, clock);
   // Nobody here knows when it was granted; when a renewal was sent is known.

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
@@ -91,10 +91,25 @@ export class Volumes {
 
 /** The host's id; whoever comes first makes it. */
 async function hostOf(file: string): Promise<string> {
-  await writeFile(file, `host-${randomId()}\n`, { flag: 'wx', mode: 0o600 }).catch((error) => {
-    if (error.code !== 'EEXIST') throw error;
+  const text = await readFile(file, 'utf8').catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    await makeHost(file);
+    return await readFile(file, 'utf8');
   });
-  const host = (await readFile(file, 'utf8')).trim();
+  const host = text.trim();
   if (isName(host)) return host;
   throw new Error(`${file} must hold the host's id, a name; remove it when no task has volumes here`);
+}
+
+/** As a link, which fails when somebody was faster, and never shows half a file. */
+async function makeHost(file: string): Promise<void> {
+  const draft = `${file}.${randomId()}`;
+  try {
+    await writeFile(draft, `host-${randomId()}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await link(draft, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await rm(draft, { force: true });
+  }
 }

@@ -26,7 +26,7 @@ test('a lease brings another swarm’s agent, and its release sends it home', as
   await inState(id, 'SUCCEEDED');
   const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
   expect(none).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NO_AGENT_FREE' });
-  expect(none.message).toContain('1 candidates in other swarms, of those 1 lent');
+  expect(none.message).toContain('1 candidate in other swarms, of those 1 lent');
   await borrowed.release();
   const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
   expect(agent).toMatchObject({ serving: rich.name, lease: '' });

@@ -116,7 +116,7 @@ describe('an agent that is taken out of service', () => {
     expect(leaseOf()?.reason).toBe('its agent is taken out of service: upgrade');
     expect(pool.where('t1')).toBe('QUEUED');
     expect(() => pool.run.execute('requestAgent', wanted())).toThrow(
-      /1 candidates in other swarms, of those 1 draining/,
+      /1 candidate in other swarms, of those 1 draining/,
     );
   });
 

@@ -38,7 +38,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
   const message =
     `no agent of type ${quote(wanted.type)}${skills} can be lent to swarm ${quote(wanted.swarm)}: ` +
     (candidates > 0
-      ? `${candidates} candidates in ${from}${obstaclesText(obstacles)}${keepers.texts.map((text) => `; ${text}`).join('')}`
+      ? `${candidates} ${candidates === 1 ? 'candidate' : 'candidates'} in ${from}${obstaclesText(obstacles)}${keepers.texts.map((text) => `; ${text}`).join('')}`
       : wanted.lender === ''
         ? 'no other swarm has one'
         : `${from} has none`);

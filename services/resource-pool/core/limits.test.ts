@@ -23,7 +23,7 @@ describe('a swarm that is at its limit', () => {
     pool.submit('t2');
     pool.submit('t3', { type: 'test', priority: 1 });
     pool.submit('theirs', { swarm: 'b' });
-    expect(pool.task('t2').waitingFor).toBe('an end of one of the 1 tasks of swarm a, which is its limit');
+    expect(pool.task('t2').waitingFor).toBe('the end of a task of swarm a, which runs 1 of at most 1');
     const { placement } = pool.run.query('explain', { id: 't2', minRevision: '0' });
     expect(placement?.conditions.at(-1)).toMatchObject({ name: 'limit', ruledOut: 1, left: 0 });
     pool.report('t1');

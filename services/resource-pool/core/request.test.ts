@@ -58,7 +58,7 @@ describe('a request that cannot be served', () => {
     expect(pool.run.events.at(-1)).toMatchObject({
       key: expect.stringMatching(/^a\.request-/),
       event: {
-        data: { withdrawn: false, reason: expect.stringMatching(/waited 5s; no agent .* 1 candidates .* 1 busy/) },
+        data: { withdrawn: false, reason: expect.stringMatching(/waited 5s; no agent .* 1 candidate .* 1 busy/) },
       },
     });
   });

@@ -174,7 +174,7 @@ function waitingFor(task: TaskRow, state: PoolState): string {
   if (task.notBefore !== undefined) return `its next attempt, not before ${time(task.notBefore)}`;
   const max = state.limits.get(swarm)?.maxRunning ?? 0;
   const running = state.usage.running.of(swarm);
-  if (max > 0 && running >= max) return `an end of one of the ${running} tasks of swarm ${swarm}, which is its limit`;
+  if (max > 0 && running >= max) return `the end of a task of swarm ${swarm}, which runs ${running} of at most ${max}`;
   const { need } = wishOfTask(task);
   const counts = { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0, unfit: 0 };
   for (const offer of state.workers.ofType(type)) {
