@@ -98,7 +98,7 @@ test.each([
   [['events', '--no-follow'], 'goes with --since only'],
   [['watch', 'swarms,agents'], 'one kind at a time'],
   [['watch', 'whales'], 'is no kind'],
-  [['explain'], 'name a task, a group, a request or a lease'],
+  [['explain'], 'name a task, a group, a request, a lease or a migration'],
 ])('%j is wrong usage', async (args, rule) => {
   const { code, stderr } = await playground.run(args);
   expect(code).toBe(2);
