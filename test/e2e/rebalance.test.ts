@@ -9,7 +9,10 @@ import { Playground } from './hivebus.ts';
 /** Work of one swarm that agents of another do: sent by an operator, and taken by idle agents themselves. */
 
 const playground = new Playground();
-beforeAll(() => playground.up(), 120_000);
+beforeAll(async () => {
+  await playground.up();
+  await playground.run(['register-swarm', 'poor']);
+}, 120_000);
 afterAll(() => playground[Symbol.asyncDispose]());
 
 const submit = async (swarm: string, type: string): Promise<string> =>
@@ -21,7 +24,6 @@ const done = (id: string): Promise<Task> =>
   }, 60_000);
 
 test('rebalance says what it would do, does it, and has nothing to do then', async () => {
-  await playground.run(['register-swarm', 'poor']);
   for (const name of ['one', 'two']) await playground.agent(['--type', 'sent', '--name', name, '--exec', 'echo 1']);
   const ids = [await submit('poor', 'sent'), await submit('poor', 'sent')];
   const dry = await playground.run(['rebalance', '--dry-run', '--high', '100']);
