@@ -17,7 +17,8 @@ export interface Question {
 
 /**
  * Asks, and tells once what was heard. The client's own `request` makes an error with its stack for each question.
- * Gives how to stop listening, which is told as silence.
+ * Gives how to stop listening, which is told as silence. Throws, and tells nothing, when the client does not send it: it is
+ * more than the bus carries, or the connection is about to close.
  */
 export function request(
   nc: NatsConnection,
@@ -27,18 +28,26 @@ export function request(
 ): () => void {
   const box = ReplyBox.of(nc);
   let isOver = false;
-  const end = (heard: Heard) => {
-    if (isOver) return;
+  const stop = () => {
     isOver = true;
     box.close(reply);
     timer[Symbol.dispose]();
+  };
+  const end = (heard: Heard) => {
+    if (isOver) return;
+    stop();
     told(heard);
   };
   const reply = box.open((message) => end(isNoResponders(message) ? 'nobody' : message));
   const giveUp = () => end('silence');
   // Where this process itself was kept waiting, time is up before an answer that is there was read.
   const timer = clock.after(timeoutMs, () => clock.defer(giveUp));
-  if (nc.isClosed()) queueMicrotask(giveUp);
-  else nc.publish(subject, body, headers ? { reply, headers: rawHeaders(headers) } : { reply });
+  try {
+    if (nc.isClosed()) queueMicrotask(giveUp);
+    else nc.publish(subject, body, headers ? { reply, headers: rawHeaders(headers) } : { reply });
+  } catch (error) {
+    stop();
+    throw error;
+  }
   return giveUp;
 }

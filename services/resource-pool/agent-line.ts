@@ -53,6 +53,7 @@ interface Item {
   readonly trace: Trace;
   readonly timeoutMs: number;
   readonly resolve: (heard: Heard) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Requests to agents' instances, on the subject of their assignments. */
@@ -80,13 +81,15 @@ export class AgentLine {
     if (!isSampled(traceparent)) {
       const json = JSON.stringify(assignment);
       const trace = { traceparent, correlationId, hops };
-      return new Promise((resolve) => this.#add(subject, { id, task, json, trace, timeoutMs, resolve }));
+      return new Promise((resolve, reject) =>
+        this.#add(subject, { id, task, json, trace, timeoutMs, resolve, reject }),
+      );
     }
     const span = this.#delivering(assignment, id, subject);
     const trace = { traceparent: traceparentOf(span, traceparent), correlationId, hops };
     const json = JSON.stringify({ ...assignment, traceparent: trace.traceparent });
-    const heard = await new Promise<Heard>((resolve) =>
-      this.#ask(subject, [{ id, task, json, trace, timeoutMs, resolve }]),
+    const heard = await new Promise<Heard>((resolve, reject) =>
+      this.#ask(subject, [{ id, task, json, trace, timeoutMs, resolve, reject }]),
     );
     if (span) ended(span, isOver() ? 'overtaken' : heard);
     return heard;
@@ -146,11 +149,15 @@ export class AgentLine {
     };
     const lines = eventLines(isOne ? { subject: task, ...event } : event) + traceLines(isOne ? trace : NO_TRACE);
     const body = Buffer.from(parcelText(items.map(({ json }) => json)));
-    request(this.#nc, this.#clock, { subject, body, headers: encodeLines(lines), timeoutMs }, (answer) => {
-      const heard = heardIn(answer);
-      const left = typeof answer === 'string' ? [] : leftIn(answer.data);
-      for (const [i, { resolve }] of items.entries()) resolve(left.includes(i) ? 'silent' : heard);
-    });
+    try {
+      request(this.#nc, this.#clock, { subject, body, headers: encodeLines(lines), timeoutMs }, (answer) => {
+        const heard = heardIn(answer);
+        const left = typeof answer === 'string' ? [] : leftIn(answer.data);
+        for (const [i, { resolve }] of items.entries()) resolve(left.includes(i) ? 'silent' : heard);
+      });
+    } catch (error) {
+      for (const { reject } of items) reject(error); // nobody else is there to catch it: it is sent at the end of a tick
+    }
   }
 
   #delivering(assignment: Assignment, id: string, subject: string): Span | undefined {
