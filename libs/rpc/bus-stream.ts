@@ -74,7 +74,8 @@ export class BusStream {
     } finally {
       this.#timer?.[Symbol.dispose]();
       this.#stalled?.[Symbol.dispose]();
-      this.#pongs.unsubscribe();
+      // After the last word, which says why it ended: whoever asks before he has heard it must not be told that nobody is here.
+      this.#clock.defer(() => this.#nc.isClosed() || this.#pongs.unsubscribe());
     }
   }
 
