@@ -27,6 +27,8 @@ const SOURCE = '/hivebus/pool';
 /** A message has at most so many assignments, and so many characters when it has more than one. */
 const MAX_TOGETHER = 256;
 const MAX_LENGTH = 128 * 1024;
+/** But not more than this part of the bytes that the bus carries: characters take up to 3, and headers want room. */
+const PAYLOAD_PARTS = 4;
 const NO_TRACE: Trace = { traceparent: '', correlationId: '-', hops: 0 };
 
 /** overtaken: it was not owed any more before the answer came. */
@@ -121,11 +123,12 @@ export class AgentLine {
   }
 
   #flush(): void {
+    const maxLength = Math.min(MAX_LENGTH, (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY) / PAYLOAD_PARTS);
     for (const [subject, items] of this.#outgoing) {
       let first = 0;
       let length = 0;
       for (const [i, { json }] of items.entries()) {
-        if (i > first && (i - first >= MAX_TOGETHER || length + json.length > MAX_LENGTH)) {
+        if (i > first && (i - first >= MAX_TOGETHER || length + json.length > maxLength)) {
           this.#ask(subject, items.slice(first, i));
           first = i;
           length = 0;
