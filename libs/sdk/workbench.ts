@@ -112,8 +112,14 @@ export class Workbench {
     all: (requests: Request[]) => Promise<(Answer | undefined)[]>,
   ): Together<Request, Answer | undefined> {
     const { settled } = this.#options;
+    // What the bus cannot carry together will not pass by itself, as other refusals do for which it is asked again.
+    const unlessTooLarge = (requests: Request[]) =>
+      all(requests).catch((cause) => {
+        if (HiveError.from(cause).reason === 'TOO_LARGE') return [];
+        throw cause;
+      });
     return new Together(
-      async (requests) => (requests.length === 1 ? [] : settled(() => all(requests)).catch(() => [])),
+      async (requests) => (requests.length === 1 ? [] : settled(() => unlessTooLarge(requests)).catch(() => [])),
       MAX_TOGETHER,
     );
   }

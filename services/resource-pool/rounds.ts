@@ -25,10 +25,6 @@ export class Rounds {
     this.#lastMs.delete(key);
   }
 
-  clear(): void {
-    this.#lastMs.clear();
-  }
-
   /** The next ones, `most` of them: neither heard nor asked for `everyMs`. They are taken for asked now. */
   next(nowMs: number, everyMs: number, most: number): string[] {
     const due: string[] = [];
