@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { exampleText } from './help.ts';
 
 /** Examples of commands whose help says no more than these. The test of the program checks each against its options. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
@@ -54,7 +55,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'task get': ['hivebus task get nightly', 'hivebus task get nightly -o yaml'],
   'task list': [
-    'hivebus task list --swarm code --state queued running',
+    'hivebus task list --swarm code --state queued,running',
     'hivebus task list --label commit=3f2a -o name',
   ],
   'task cancel': ["hivebus task cancel nightly --reason 'no longer needed'"],
@@ -88,7 +89,7 @@ export function addExamples(parent: Command, path = ''): void {
   for (const command of parent.commands) {
     const own = path === '' ? command.name() : `${path} ${command.name()}`;
     const examples = EXAMPLES[own];
-    if (examples) command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+    if (examples) command.addHelpText('after', `\nExamples:\n${examples.map(exampleText).join('\n')}`);
     addExamples(command, own);
   }
 }

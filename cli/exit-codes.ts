@@ -20,7 +20,8 @@ Exit codes:
   3    nothing is running, or it cannot be reached
   4    what was asked for is not there
   5    denied: no key, a wrong key, or not the owner
-  130  interrupted before it was done; what runs until Ctrl-C (events, watch, up, agent run, --hold) ends with 0`;
+  130  interrupted before it was done; what runs until Ctrl-C (events, watch,
+       up, agent run, --hold) ends with 0`;
 
 const BY_CODE: Partial<Record<Code, number>> = {
   CANCELLED: EXIT.interrupted,

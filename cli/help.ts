@@ -1,6 +1,35 @@
 import type { Command, Help, Option } from 'commander';
 import { formatDuration } from '../libs/kernel/durations.ts';
 import { duration } from './values.ts';
+import { wrapped } from './wrapped-table.ts';
+
+/** No line of help is wider; a test of the program sees to it. */
+const HELP_WIDTH = 80;
+
+/** Words and what they mean, one below the other. */
+export function terms(rows: readonly (readonly [word: string, meaning: string])[]): string {
+  const indent = 4 + Math.max(...rows.map(([word]) => word.length));
+  return rows
+    .flatMap(([word, meaning]) =>
+      wrapped(meaning, HELP_WIDTH - indent).map((line, i) => `  ${i === 0 ? word : ''}`.padEnd(indent) + line),
+    )
+    .join('\n');
+}
+
+/** A call as an example; one that is too long goes on in further lines, before an option, as a shell takes it. */
+export function exampleText(call: string): string {
+  const [first = '', ...options] = call.split(UNQUOTED_OPTION);
+  const lines = [`  ${first}`];
+  for (const option of options) {
+    const longer = `${lines.at(-1)} ${option}`;
+    if (longer.length + 2 <= HELP_WIDTH || `  ${call}`.length <= HELP_WIDTH) lines[lines.length - 1] = longer;
+    else lines.push(`      ${option}`);
+  }
+  return lines.join(' \\\n');
+}
+
+/** The space before `--option`, where an even number of quotes follows. */
+const UNQUOTED_OPTION = / (?=--[a-z])(?=(?:[^']*'[^']*')*[^']*$)/;
 
 /** How options are explained: what must be given, what a time looks like, and defaults that say something. */
 export function configureHelp(program: Command): Command {

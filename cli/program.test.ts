@@ -25,11 +25,22 @@ const FOREIGN = /^(bash|zsh|fish) /;
 test.each([...ALL])('%s has examples, and they are calls that it takes', (_, command) => {
   const [, examples = ''] = helpOf(command).split('\nExamples:\n');
   const lines = examples
+    .replaceAll(/ \\\n +/g, ' ')
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line.includes('hivebus '));
   expect(lines.length).toBeGreaterThan(0);
   for (const line of lines) expect(FOREIGN.test(line) || unknownIn(line)).toBeOneOf([true, '']);
+});
+
+test('no line of help is wider than 80 columns, whatever the command', () => {
+  const every = (command: Command): Command[] => [command, ...command.commands.flatMap(every)];
+  const wide = every(program).flatMap((command) => {
+    command.configureOutput({ getOutHelpWidth: () => 80 });
+    const lines = helpOf(command).split('\n');
+    return lines.filter(({ length }) => length > 80).map((line) => `${command.name()}: ${line}`);
+  });
+  expect(wide).toEqual([]);
 });
 
 /** The first word of an example that no command takes; empty = none. */

@@ -6,9 +6,12 @@ import {
   jsonOf,
   keyValue,
   list,
+  listOf,
   missingOptions,
   port,
   someTime,
+  textOf,
+  unreadable,
   wholeNumber,
   word,
 } from './values.ts';
@@ -22,6 +25,10 @@ test('what is missing of options that are required here is said as commander say
 
 test('options are parsed or refused with what they must be', () => {
   expect(list('a,b', ['c'])).toEqual(['c', 'a', 'b']);
+  const fruit = listOf(['apple', 'pear']);
+  expect(fruit('pear,apple', fruit('apple'))).toEqual(['apple', 'pear', 'apple']);
+  expect(() => fruit('apple,paer')).toThrow('Allowed choices are apple, pear. Did you mean pear?');
+  expect(() => fruit(',')).toThrow('Allowed choices');
   expect(wholeNumber('12')).toBe(12);
   expect(() => wholeNumber('1.5')).toThrow('whole number');
   expect(() => wholeNumber('-3')).toThrow('from 0');
@@ -33,6 +40,17 @@ test('options are parsed or refused with what they must be', () => {
   expect(() => keyValue('a')).toThrow('KEY=VALUE');
   expect(port('0')).toBe(0);
   expect(() => port('65536')).toThrow('port');
+});
+
+test('a file that cannot be read is told by its name and what is wrong with it', async () => {
+  await expect(textOf('@nosuch.sh')).rejects.toThrow('cannot read "nosuch.sh": there is no such file or folder');
+  await expect(textOf(`@${import.meta.dirname}`)).rejects.toThrow('it is a folder; name a file');
+  await expect(textOf(`@${import.meta.filename}/x`)).rejects.toThrow('is a file, not a folder');
+  const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+  expect(unreadable('/root/x', denied)).toMatchObject({
+    ...{ code: 'INVALID_ARGUMENT', message: 'cannot read "/root/x": its permissions do not let you read it' },
+  });
+  expect(unreadable('x', new Error('EIO: i/o error')).message).toBe('cannot read "x": EIO: i/o error');
 });
 
 test('JSON that is none is told with its option and value', async () => {

@@ -3,6 +3,7 @@ import { text as readAll } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { formatDuration, parseDuration } from '../libs/kernel/durations.ts';
 import { HiveError, invalid, quote } from '../libs/kernel/errors.ts';
+import { nearest } from '../libs/kernel/nearest.ts';
 
 /** Parsers and renderers of what people type and read. */
 
@@ -11,6 +12,18 @@ export const list = (value: string, before: string[] = []): string[] => [
   ...before,
   ...value.split(',').filter((part) => part !== ''),
 ];
+
+/** The same, where each must be one of some words. */
+export const listOf =
+  (words: readonly string[]) =>
+  (value: string, before: string[] = []): string[] => {
+    const given = list(value);
+    const wrong = given.find((each) => !words.includes(each));
+    if (given.length > 0 && wrong === undefined) return [...before, ...given];
+    const close = nearest(wrong ?? '', words);
+    const meant = close ? ` Did you mean ${close}?` : '';
+    throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.${meant}`);
+  };
 
 /** What commander says of a required option, for those that are required only here and there; undefined = nothing missing. */
 export function missingOptions(options: Readonly<Record<string, unknown>>): HiveError | undefined {
@@ -59,10 +72,26 @@ export async function textOf(value: string): Promise<string> {
   try {
     return await readFile(value.slice(1), 'utf8');
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new HiveError('INVALID_ARGUMENT', `cannot read ${quote(value.slice(1))}: ${why}`, { cause });
+    throw unreadable(value.slice(1), cause);
   }
 }
+
+/** What is told where a file or folder that is named cannot be read. */
+export function unreadable(path: string, cause: unknown): HiveError {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  const why = UNREADABLE[code] ?? message;
+  return new HiveError('INVALID_ARGUMENT', `cannot read ${quote(path)}: ${why}`, { cause });
+}
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'what stands before a / in it is a file, not a folder',
+  EISDIR: 'it is a folder; name a file',
+  EACCES: 'its permissions do not let you read it',
+  EPERM: 'its permissions do not let you read it',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+};
 
 /** JSON given as by `textOf`. */
 export const jsonOf = async (option: string, value: string): Promise<unknown> => jsonIn(option, await textOf(value));

@@ -48,27 +48,39 @@ const LOOK_MS = 5000;
 
 const HELP = `
 For each task the command runs in a process group of its own:
-  standard input   the task as one line of JSON: id, attempt, swarm, type, payload, labels, …
-  environment      HIVEBUS_TASK_ID, _ATTEMPT, _SWARM, _AGENT, _TYPE, _TITLE, _TIMEOUT_MS, _FEDERATION,
-                   _CORRELATION_ID, _HOPS and TRACEPARENT
-  output           goes to the task's log (hivebus task logs), lines cut at 8 KiB
+  standard input   the task as one line of JSON: id, attempt, swarm, type,
+                   payload, labels, …
+  environment      HIVEBUS_TASK_ID, _ATTEMPT, _SWARM, _AGENT, _TYPE, _TITLE,
+                   _TIMEOUT_MS, _FEDERATION, _CORRELATION_ID, _HOPS and
+                   TRACEPARENT
+  output           goes to the task's log (hivebus task logs), lines cut at 8
+                   KiB
   result           the last line of standard output that is JSON
-  checkpoints      of a task that resumes: HIVEBUS_CHECKPOINT has the last one, and each line of JSON that is written
-                   to descriptor 3 is the next (echo '{"done": 5}' >&3)
-  progress         a line of output such as ::progress 40% counting (hivebus task get)
-  artefacts        files that are left in the folder HIVEBUS_ARTEFACTS when it succeeds (hivebus task artefacts)
-  volumes          of a task that has some, with --data: HIVEBUS_VOLUME_<NAME> is the folder
+  checkpoints      of a task that resumes: HIVEBUS_CHECKPOINT has the last one,
+                   and each line of JSON that is written to descriptor 3 is the
+                   next (echo '{"done": 5}' >&3)
+  progress         a line of output such as ::progress 40% counting (hivebus
+                   task get)
+  artefacts        files that are left in the folder HIVEBUS_ARTEFACTS when it
+                   succeeds (hivebus task artefacts)
+  volumes          of a task that has some, with --data: HIVEBUS_VOLUME_<NAME>
+                   is the folder
   exit code        0 = succeeded; 64 (usage) or 65 (bad data) = failed for good;
-                   any other, 75 (try again) or death by a signal = this attempt failed, try again
-  cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time; SIGKILL at once when a claim is over
-Whatever it started ends with the task, and with the agent, even if that is killed.
-A name is one agent's at a time: a second of the same name is warned, takes its place, and the first one ends.
+                   any other, 75 (try again) or death by a signal = this attempt
+                   failed, try again
+  cancel, timeout  SIGTERM to the whole group, SIGKILL after the grace time;
+                   SIGKILL at once when a claim is over
+Whatever it started ends with the task, and with the agent, even if that is
+killed. A name is one agent's at a time: a second of the same name is warned,
+takes its place, and the first one ends.
 
 Examples:
-  hivebus agent run --swarm code --type linter --exec 'jq -r .payload.file | xargs eslint'
+  hivebus agent run --swarm code --type linter \\
+      --exec 'jq -r .payload.file | xargs eslint'
   hivebus agent run --swarm code --type coder --slots 2 -- ./agent.py --verbose
   hivebus agent run --swarm ops --type shell --allow-scripts
-  hivebus agent run --swarm lab --type trainer --label gpu=yes --specialisation vision --cost 40 --exec ./train.sh`;
+  hivebus agent run --swarm lab --type trainer --label gpu=yes \\
+      --specialisation vision --cost 40 --exec ./train.sh`;
 
 const DEFAULT_GRACE_MS = 5000;
 

@@ -13,14 +13,19 @@ import { colors, table } from '../output.ts';
 import { missingOptions } from '../values.ts';
 
 const HELP = `
-Manifests are YAML or JSON, any number of documents in a file, apiVersion swarm.claudeflow.io/v1alpha1:
+Manifests are YAML or JSON, any number of documents in a file, apiVersion
+swarm.claudeflow.io/v1alpha1:
   SwarmCluster   what a swarm shall be; stored, each change a generation
-  SwarmAgent     an agent that a swarm shall have; stored, each change a generation; nothing starts it yet
-  SwarmTask      a task; submitted once for its name, as long as the task of that name is remembered
-  SwarmTaskGroup tasks that belong together; submitted once for its name, as a task
+  SwarmAgent     an agent that a swarm shall have; stored, each change a
+                 generation; nothing starts it yet
+  SwarmTask      a task; submitted once for its name, as long as the task of
+                 that name is remembered
+  SwarmTaskGroup tasks that belong together; submitted once for its name, as a
+                 task
   SwarmMemory    is checked and refused: there is no memory service yet
-Every document is checked, here and by its service, before the first is applied: all faults are told at once, each with
-its file, line and column. Applying the same again changes nothing.
+Every document is checked, here and by its service, before the first is applied:
+all faults are told at once, each with its file, line and column. Applying the
+same again changes nothing.
 
 Examples:
   hivebus apply -f research.yaml

@@ -7,12 +7,14 @@ import { findKind } from '../kinds/index.ts';
 import { openTasks } from '../queries.ts';
 
 const HELP = `
-Names of swarms, agents, tasks and the like are asked for where they are wanted, and left out when nothing runs.
+Names of swarms, agents, tasks and the like are asked for where they are wanted,
+and left out when nothing runs. The line may stand in ~/.bashrc, or in ~/.zshrc
+after compinit; fish reads ~/.config/fish/completions/hivebus.fish.
 
 Examples:
-  bash   source <(hivebus completion bash)             or put the line into ~/.bashrc
-  zsh    source <(hivebus completion zsh)              or put the line into ~/.zshrc, after compinit
-  fish   hivebus completion fish | source              or > ~/.config/fish/completions/hivebus.fish`;
+  bash   source <(hivebus completion bash)
+  zsh    source <(hivebus completion zsh)
+  fish   hivebus completion fish | source`;
 
 /** What the scripts call; the words follow `--`. */
 const CALL = '__complete';

@@ -7,12 +7,15 @@ import { checkContext, contextNamed, contextsFile, readContexts, writeContexts }
 import { colors, table } from '../output.ts';
 
 const HELP = `
-A context is a name for a federation that is used often: --nats, --federation, --as and the folder of the keys. What is
-said by options goes before it; a context that is named (--context, HIVEBUS_CONTEXT) goes before the environment, and the
-current one after it. They lie in contexts.json in HIVEBUS_HOME (default: ~/.config/hivebus), which holds no secrets.
+A context is a name for a federation that is used often: --nats, --federation,
+--as and the folder of the keys. What is said by options goes before it; a
+context that is named (--context, HIVEBUS_CONTEXT) goes before the environment,
+and the current one after it. They lie in contexts.json in HIVEBUS_HOME
+(default: ~/.config/hivebus), which holds no secrets.
 
 Examples:
-  hivebus context set prod --nats nats://10.0.0.7:4222 --federation research --as operator:ada
+  hivebus context set prod --nats nats://10.0.0.7:4222 --federation research \\
+      --as operator:ada
   hivebus context set laptop --nats nats://127.0.0.1:4222 --home ~/work/.hivebus
   hivebus context use prod
   hivebus --context laptop get tasks

@@ -16,18 +16,21 @@ import { wholeNumber } from '../values.ts';
 import { wrappedTable } from '../wrapped-table.ts';
 
 const HELP = `
-Looks at the NATS server (version, JetStream and its room, whether it syncs, its disk and clock), at the journals of each
-federation (streams, copies, leaders, replicas and how far they are behind, clocks, dead letters), and at the keys. Says
-what is wrong and how to mend it.
+Looks at the NATS server (version, JetStream and its room, whether it syncs, its
+disk and clock), at the journals of each federation (streams, copies, leaders,
+replicas and how far they are behind, clocks, dead letters), and at the keys.
+Says what is wrong and how to mend it.
 
 Exit codes: 0 nothing is broken; 1 something is; 3 nothing can be reached.
 
 Examples:
   hivebus doctor
   hivebus doctor --nats nats://10.0.0.7:4222 --monitoring http://10.0.0.7:8222
-  hivebus doctor --nats nats://a:4222,nats://b:4222,nats://c:4222 --monitoring http://a:8222,http://b:8222,http://c:8222
+  hivebus doctor --nats nats://a:4222,nats://b:4222,nats://c:4222 \\
+      --monitoring http://a:8222,http://b:8222,http://c:8222
   hivebus doctor -o json
-  hivebus doctor skip-record 1234 --service pool --reason 'damaged disk, ticket 17'`;
+  hivebus doctor skip-record 1234 --service pool \\
+      --reason 'damaged disk, ticket 17'`;
 
 export function addDoctor(program: Command): void {
   const doctor = program

@@ -30,9 +30,10 @@ interface EventOptions {
 }
 
 const HELP = `
-With --since the journals are read: nothing is missing, whatever was restarted meanwhile. They reach back some minutes at
-least (as long as records are retained); what is older is COMPACTED, and that is said. Without it, what is announced is
-shown as it happens.
+With --since the journals are read: nothing is missing, whatever was restarted
+meanwhile. They reach back some minutes at least (as long as records are
+retained); what is older is COMPACTED, and that is said. Without it, what is
+announced is shown as it happens.
 
 Examples:
   hivebus events

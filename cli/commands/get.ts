@@ -4,6 +4,7 @@ import { nearest } from '../../libs/kernel/nearest.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { terms } from '../help.ts';
 import { KINDS, parseAsked, pluralsOf } from '../kinds/index.ts';
 import { type Filter, type Kind, kindTable } from '../kinds/kind.ts';
 import { colors } from '../output.ts';
@@ -12,7 +13,7 @@ import { countingNumber, keyValue } from '../values.ts';
 
 const KIND_HELP = `
 Kinds:
-${KINDS.map(({ plural, aliases, what }) => `  ${plural.padEnd(12)} ${what}${aliases.length > 0 ? ` (${aliases.join(', ')})` : ''}`).join('\n')}`;
+${terms(KINDS.map(({ plural, aliases, what }) => [plural, aliases.length > 0 ? `${what} (${aliases.join(', ')})` : what]))}`;
 
 const GET_EXAMPLES = `${KIND_HELP}
 
@@ -24,7 +25,8 @@ Examples:
   hivebus get all --swarm code
   hivebus get clusters -o yaml | hivebus apply -f -
 
-Of clusters, swarmagents, tasks and groups -o yaml writes manifests, as apply takes them; -o json is the services' own form.`;
+Of clusters, swarmagents, tasks and groups -o yaml writes manifests, as apply
+takes them; -o json is the services' own form.`;
 
 const DESCRIBE_EXAMPLES = `${KIND_HELP}
 
@@ -37,7 +39,7 @@ const REMOVABLE = KINDS.filter(({ remove }) => remove !== undefined);
 
 const DELETE_EXAMPLES = `
 What deleting means:
-${REMOVABLE.map(({ name, remove }) => `  ${name.padEnd(12)} ${remove?.means}`).join('\n')}
+${terms(REMOVABLE.map(({ name, remove }) => [name, remove?.means ?? '']))}
 
 Examples:
   hivebus delete cluster research

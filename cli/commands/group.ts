@@ -8,8 +8,9 @@ import { word } from '../values.ts';
 import { addList } from './list.ts';
 
 const HELP = `
-A group is submitted by a manifest of kind SwarmTaskGroup: hivebus apply -f FILE. Further tasks are added to one that has
-not ended by hivebus task submit --group ID. What of it waits, and for what, says hivebus explain ID.`;
+A group is submitted by a manifest of kind SwarmTaskGroup: hivebus apply -f
+FILE. Further tasks are added to one that has not ended by hivebus task submit
+--group ID. What of it waits, and for what, says hivebus explain ID.`;
 
 export function addGroup(program: Command): void {
   const group = program.command('group').description('tasks that belong together').addHelpText('after', HELP);

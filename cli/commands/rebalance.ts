@@ -27,8 +27,8 @@ interface Options {
 }
 
 const HELP = `
-By itself the pool does this as often as hivebus set policy --rebalance says, by default never. What it found and did then, and
-why, says --last.`;
+By itself the pool does this as often as hivebus set policy --rebalance says, by
+default never. What it found and did then, and why, says --last.`;
 
 export function addRebalance(program: Command): void {
   program

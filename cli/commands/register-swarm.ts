@@ -43,6 +43,10 @@ async function deregister(context: Context, name: string): Promise<void> {
   await withHive(context, work, { kind: 'swarm', swarm: name });
 }
 
+const HELP = `
+Of a swarm that is there, what is not named stays as it is; an empty value takes
+it away.`;
+
 export function registerOptions(command: Command): Command {
   return command
     .option('--project <text>', 'the project that it belongs to')
@@ -51,10 +55,7 @@ export function registerOptions(command: Command): Command {
     .option('--tag <tag>', 'a free tag; may be repeated', list)
     .option('--offer <type[:capacity[:skill,…]]>', 'agents that it has, e.g. coder:4:lint,fix; may be repeated', offer)
     .option('--stay', 'stay and send its heartbeats until interrupted')
-    .addHelpText(
-      'after',
-      '\nOf a swarm that is there, what is not named stays as it is; an empty value takes it away.',
-    );
+    .addHelpText('after', HELP);
 }
 
 /** The swarm itself registers: with its own key, which is made now if there is none. */

@@ -11,6 +11,7 @@ import type {
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { terms } from '../help.ts';
 import { type Kind, kindTable } from '../kinds/kind.ts';
 import { LENDING, lendingOf } from '../kinds/lending.ts';
 import { LIMITS, limitsOf } from '../kinds/limits.ts';
@@ -20,7 +21,7 @@ import { countingNumber, duration, list, someTime, wholeNumber } from '../values
 
 const POLICY_HELP = `
 Weights, in thousandths; together they must be 1000:
-${WEIGHTS.map(([, weight, what]) => `  ${weight.padEnd(15)} ${what}`).join('\n')}
+${terms(WEIGHTS.map(([, weight, what]) => [weight, what]))}
 
 Examples:
   hivebus set policy --weight locality=200 --weight cost=150
@@ -31,7 +32,7 @@ Examples:
 const LIMITS_HELP = `
 Examples:
   hivebus set limits code --max-running 20 --max-queued 1000
-  hivebus set limits code --weight 2000 --submits-per-second 50 --submit-burst 200
+  hivebus set limits code --weight 2000 --submits-per-second 50
   hivebus set limits code --max-running 0        no limit any more
   hivebus delete limits code                     none at all`;
 

@@ -10,7 +10,7 @@ import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
-import { countingNumber, keyValue, word } from '../values.ts';
+import { countingNumber, keyValue, listOf, word } from '../values.ts';
 import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
 import { addTaskSubmit } from './task-submit.ts';
@@ -29,7 +29,9 @@ export function addTask(program: Command): void {
     .command('list')
     .description('the newest tasks, oldest first')
     .option('--swarm <name>', 'only of this swarm', '')
-    .addOption(new Option('--state <state...>', 'only in one of these states').choices(STATES))
+    .addOption(
+      new Option('--state <state...>', 'only in one of these states').choices(STATES).argParser(listOf(STATES)),
+    )
     .option('--label <key=value>', 'only with this label; may be repeated', keyValue, {})
     .option('--group <id>', 'only of this group', '')
     .option('--limit <n>', 'at most so many, the newest', countingNumber, 100)

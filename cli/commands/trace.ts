@@ -10,15 +10,16 @@ import { waterfall } from '../waterfall.ts';
 
 const HELP = `
 Examples:
-  hivebus trace                                        the newest traces
-  hivebus trace --last                                 what the last command of hivebus brought about
-  hivebus trace 67927caabb53af544c5f7cdc66a66e88       one trace
-  hivebus trace task-fswx49mgdk4y                      the trace of a task
-  hivebus trace --last --all                           each span, where else "296 more like this" stands
+  hivebus trace                                   the newest traces
+  hivebus trace --last                            what the last command did
+  hivebus trace 67927caabb53af544c5f7cdc66a66e88  one trace
+  hivebus trace task-fswx49mgdk4y                 the trace of a task
+  hivebus trace --last --all                      each span, nothing folded
   hivebus trace --last -o json | jq '.spans[].name'
 
-hivebus up keeps the newest spans in its memory, HIVEBUS_TRACE_SPANS and HIVEBUS_TRACE_BYTES of them. Where spans go to
-a collector (OTEL_EXPORTER_OTLP_ENDPOINT) its viewer shows them, too.`;
+hivebus up keeps the newest spans in its memory, HIVEBUS_TRACE_SPANS and
+HIVEBUS_TRACE_BYTES of them. Where spans go to a collector
+(OTEL_EXPORTER_OTLP_ENDPOINT) its viewer shows them, too.`;
 
 interface TraceOptions {
   all?: boolean;

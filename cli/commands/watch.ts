@@ -13,8 +13,9 @@ import { grid } from '../output.ts';
 import { printable } from '../printable.ts';
 
 const HELP = `
-First what there is, then each thing again whenever it changes, as it is then; what is gone is said. Nothing is missed:
-after a break it goes on where it was, and when that is no longer kept everything is shown anew.
+First what there is, then each thing again whenever it changes, as it is then;
+what is gone is said. Nothing is missed: after a break it goes on where it was,
+and when that is no longer kept everything is shown anew.
 
 Examples:
   hivebus watch tasks --swarm code

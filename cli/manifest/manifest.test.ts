@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -234,8 +234,12 @@ describe('sources', () => {
   });
 
   test('what is not there is told, as is a folder without manifests', async () => {
-    await expect(read(join(folder, 'none.yaml'))).rejects.toThrow('ENOENT');
-    await expect(read(join(folder, 'notes.txt', 'x'))).rejects.toThrow('cannot read');
+    const none = join(folder, 'none.yaml');
+    await expect(read(none)).rejects.toThrow(`cannot read "${none}": there is no such file or folder`);
+    await expect(read(join(folder, 'notes.txt', 'x'))).rejects.toThrow('is a file, not a folder');
+    const empty = join(folder, 'empty');
+    mkdirSync(empty);
+    await expect(read(empty)).rejects.toThrow('holds no .yaml, .yml or .json file');
   });
 });
 

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
+import { unreadable } from '../values.ts';
 import { type Fault, fault } from './faults.ts';
 
 /** A text and where it comes from, as faults name it. */
@@ -45,7 +46,7 @@ async function filesOf(path: string, recursive: boolean): Promise<string[]> {
     if (files.length > MAX_FILES) throw tooMany(path, files.length);
     if (files.length > 0) return files.map((entry) => join(entry.parentPath, entry.name)).sort();
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw cause instanceof HiveError ? cause : unreadable(path, cause);
   }
   throw new HiveError('INVALID_ARGUMENT', `folder ${quote(path)} holds no .yaml, .yml or .json file`);
 }
@@ -100,12 +101,6 @@ function firstBadByte(bytes: Buffer): { line: number; column: number } {
     from = end + 1;
   }
   return { line: 1, column: 1 };
-}
-
-function unreadable(path: string, cause: unknown): HiveError {
-  if (cause instanceof HiveError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new HiveError('INVALID_ARGUMENT', `cannot read ${quote(path)}: ${why}`, { cause });
 }
 
 const tooMany = (path: string, count: number): HiveError =>

@@ -1,3 +1,5 @@
+import { offAbort, onAbort } from './aborts.ts';
+
 /** Time and scheduling, passed in so that tests and simulations own them. */
 export interface Clock {
   /** Wall clock, milliseconds since 1970. May jump. */
@@ -27,10 +29,10 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     if (signal?.aborted) return resolve();
     const done = () => {
       timer[Symbol.dispose]();
-      signal?.removeEventListener('abort', done);
+      if (signal) offAbort(signal, done);
       resolve();
     };
     const timer = clock.after(ms, done);
-    signal?.addEventListener('abort', done);
+    if (signal) onAbort(signal, done);
   });
 }

@@ -3,6 +3,7 @@ import { connectionLost, Link } from '../bus/link.ts';
 import { headerBytes, isNoResponders } from '../bus/message.ts';
 import { notPermitted } from '../bus/permission.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { decodeHeaders, encodeLines, HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
@@ -80,7 +81,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     const link = Link.of(peer.nc);
     this.#unlost = link.whenLost(() => this.#asked && this.#end(connectionLost()));
     this.#undenied = link.whenDenied((violation) => this.#onDenied(violation));
-    this.#signal?.addEventListener('abort', this.#onAbort);
+    if (this.#signal) onAbort(this.#signal, this.#onAbort);
     if (options.timeoutMs !== undefined) this.#deadline = peer.clock.after(options.timeoutMs, () => this.#onDeadline());
     if (this.#signal?.aborted) this.#onAbort();
     else this.#waiting = link.whenStanding(() => this.#send());
@@ -242,7 +243,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#undenied[Symbol.dispose]();
     this.#waiting?.[Symbol.dispose]();
     this.#deadline?.[Symbol.dispose]();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#signal) offAbort(this.#signal, this.#onAbort);
     if (!this.#peer.nc.isClosed()) this.#subscription?.unsubscribe();
     const waiter = this.#waiter;
     this.#waiter = undefined;

@@ -3,6 +3,7 @@ import { trace as tracing } from '@opentelemetry/api';
 import { isNoResponders } from '../bus/message.ts';
 import { notPermitted } from '../bus/permission.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import { HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
@@ -87,7 +88,7 @@ export class BusRequest implements Outgoing {
     peer.repeats.called();
     this.#requestId = peer.ids.take(); // from here on nothing throws: it must be released
     this.id = `${this.#requestId.client}:${this.#requestId.counter}`;
-    this.#signal?.addEventListener('abort', this.#onAbort);
+    if (this.#signal) onAbort(this.#signal, this.#onAbort);
   }
 
   get ended(): boolean {
@@ -208,7 +209,7 @@ export class BusRequest implements Outgoing {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#signal) offAbort(this.#signal, this.#onAbort);
     ReplyBox.of(this.#peer.nc).close(this.#replyTo);
     this.#bundle?.left();
     this.#outbox.left(this);

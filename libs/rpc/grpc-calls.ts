@@ -5,6 +5,7 @@ import type {
   Metadata,
   ServiceError,
 } from '@grpc/grpc-js';
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Definition } from './api.ts';
@@ -18,11 +19,14 @@ export type Types = Definition[string];
 
 /** Ties a call to the caller's signal; dispose it when the call is over. */
 function cancelling(call: { cancel(): void }, signal: AbortSignal | undefined): Disposable {
+  if (!signal) return FREE;
   const cancel = () => call.cancel();
-  if (signal?.aborted) cancel();
-  signal?.addEventListener('abort', cancel);
-  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', cancel) };
+  if (signal.aborted) cancel();
+  onAbort(signal, cancel);
+  return { [Symbol.dispose]: () => offAbort(signal, cancel) };
 }
+
+const FREE: Disposable = { [Symbol.dispose]() {} };
 
 const deadlineIn = (timeoutMs: number | undefined): { deadline?: number } =>
   timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };

@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { type Clock, pause } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 
@@ -38,7 +39,7 @@ export function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promi
   return new Promise((resolve, reject) => {
     const over = () => reject(new HiveError('CANCELLED', 'nobody waits for the answer any more'));
     if (signal.aborted) over();
-    signal.addEventListener('abort', over, { once: true });
-    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', over));
+    onAbort(signal, over);
+    answer.then(resolve, reject).finally(() => offAbort(signal, over));
   });
 }

@@ -1,4 +1,5 @@
 import { Informer } from '../journal/informer.ts';
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
@@ -69,13 +70,14 @@ export async function waitForTask(
     if (mayPass) options.onFault?.(error);
     else reject(error);
   };
-  const onAbort = () => reject(new HiveError('CANCELLED', `task ${id} is not waited for any longer`));
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const giveUp = () => reject(new HiveError('CANCELLED', `task ${id} is not waited for any longer`));
+  if (signal?.aborted) giveUp();
+  else if (signal) onAbort(signal, giveUp);
   const following = followTasks(hive, { id }, onTask, { onFault, onBack });
   try {
     return await promise;
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    if (signal) offAbort(signal, giveUp);
     await following[Symbol.asyncDispose]();
   }
 }
