@@ -6,6 +6,7 @@ import { HiveError, quote } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { type CallHeaders, decodeHeaders, HEADERS, readCallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
+import type { Principal } from '../protocol/principal.ts';
 import {
   federationOf,
   isReplySubject,
@@ -18,10 +19,11 @@ import { type Binding, invoke, type Method, type Methods, methodsOf } from './bi
 import { BusAnswers } from './bus-answers.ts';
 import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
 import { BusStream } from './bus-stream.ts';
-import { cameTooLate, holderOf, InFlight, type Running } from './in-flight.ts';
+import { cameTooLate, InFlight, type Running } from './in-flight.ts';
 import { correlated, type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
+import { aQuarter, type Share, twiceTheRest } from './shares.ts';
 import { SharedTerms, Term } from './term.ts';
 import { Turnstiles } from './turnstiles.ts';
 
@@ -83,6 +85,7 @@ interface Open {
   readonly call: ServerCall;
   readonly request: object;
   readonly term: Term;
+  readonly share: Share;
 }
 
 class BindingServer {
@@ -113,8 +116,8 @@ class BindingServer {
     this.#options = { ...DEFAULTS, ...options };
     this.#clock = options.clock ?? systemClock;
     this.#answers = new BusAnswers(options.nc, binding.name, randomId(), this.#clock.now);
-    this.#requests = new InFlight(this.#clock, this.#options.maxRequests);
-    this.#streams = new InFlight(this.#clock, this.#options.maxStreams);
+    this.#requests = new InFlight(this.#clock, this.#options.maxRequests, twiceTheRest);
+    this.#streams = new InFlight(this.#clock, this.#options.maxStreams, aQuarter);
     this.#turnstiles = new Turnstiles(this.#clock);
   }
 
@@ -181,12 +184,14 @@ class BindingServer {
   /** Throws when none of the calls would be let in, which are all of one method: what it costs to read them is most of it. */
   #refuseUnread(message: Msg): void {
     const federation = this.#federations.get(message.subject);
-    if (federation === undefined || !this.#turnstiles.areCounting) return;
+    if (federation === undefined || !(this.#turnstiles.areCounting || this.#requests.isCrowded)) return;
     const headers = decodeHeaders(headerBytes(message));
     const endpoint = this.#endpoints.get(headers.get(HEADERS.method) ?? '');
     if (!endpoint) return;
     const { token, trace } = readCallHeaders(headers);
-    const refusal = this.#turnstiles.foreseen(this.#options.authenticate(token, federation), endpoint.method.name);
+    const principal = this.#options.authenticate(token, federation);
+    const noPlace = this.#requests.refusal(principal, () => connectionOf(message.reply ?? ''));
+    const refusal = noPlace ?? this.#turnstiles.foreseen(principal, endpoint.method.name);
     if (!refusal) return;
     observeRefusal(this.#options.observe, this.#info(endpoint.method, federation, correlated(trace)), refusal);
     throw refusal;
@@ -216,15 +221,28 @@ class BindingServer {
     const api = this.#binding.apiOf(federation); // before the token, which is for a federation
     this.#federations.set(subject, federation);
     const principal = this.#options.authenticate(headers.token, federation);
-    if (method.kind === 'unary') this.#turnstiles.letIn(principal, method.name);
+    const isUnary = method.kind === 'unary';
+    const share = (isUnary ? this.#requests : this.#streams).room(principal, () => connectionOf(incoming.replyTo));
     if (headers.timeoutMs === 0) throw cameTooLate();
-    const term = this.#term(method, headers.timeoutMs);
-    const call = new ServerCall(federation, principal, headers, term);
     const limit = this.#options.maxRequestBytes;
     if (bytes > limit) {
       throw new HiveError('RESOURCE_EXHAUSTED', `the request has ${bytes} bytes, at most ${limit} are taken`);
     }
-    return { api, call, request: incoming.read(schema), term };
+    if (isUnary) this.#turnstiles.letIn(principal, method.name);
+    const request = this.#read({ method, schema }, incoming, principal);
+    const term = this.#term(method, headers.timeoutMs);
+    return { api, call: new ServerCall(federation, principal, headers, term), request, term, share };
+  }
+
+  /** What cannot be read has ended, as far as the turnstiles go. */
+  #read({ method, schema }: Endpoint, incoming: Incoming, principal: Principal): object {
+    try {
+      return incoming.read(schema);
+    } catch (cause) {
+      const error = HiveError.from(cause);
+      if (method.kind === 'unary') this.#turnstiles.ended(principal, method.name, error);
+      throw error;
+    }
   }
 
   #term({ kind }: Method, timeoutMs: number | undefined): Term {
@@ -233,7 +251,7 @@ class BindingServer {
     return new Term(timeoutMs === undefined ? undefined : now + timeoutMs);
   }
 
-  #unary(method: Method, { api, call, request, term }: Open, incoming: Incoming): void {
+  #unary(method: Method, { api, call, request, term, share }: Open, incoming: Incoming): void {
     const { key } = incoming;
     const finish = (error: HiveError | undefined, answer?: unknown) => {
       if (!this.#requests.remove(running)) return;
@@ -250,7 +268,7 @@ class BindingServer {
         call.abort(error);
       },
     };
-    this.#requests.add(running);
+    this.#requests.add(running, share);
     if (key !== '') this.#running.add(key);
     this.#observed(method, call, async () => invoke(api, method.key, request, call)).then(
       (answer) => finish(undefined, answer),
@@ -258,9 +276,9 @@ class BindingServer {
     );
   }
 
-  #stream(method: Method, { api, call, request, term }: Open, to: string): void {
+  #stream(method: Method, { api, call, request, term, share }: Open, to: string): void {
     const running: Running = { deadline: term.deadline, streams: true, end: (error) => call.abort(error) };
-    this.#streams.add(running, holderOf(call.principal, to.slice(0, to.lastIndexOf('.'))));
+    this.#streams.add(running, share);
     const stream = new BusStream(this.#options, this.#answers, to, call, this.#clock);
     this.#observed(method, call, async () => {
       const items = invoke(api, method.key, request, call);
@@ -284,6 +302,9 @@ class BindingServer {
     return { side: 'server', transport: 'bus', service, method, fullName: path.slice(1), federation, trace };
   }
 }
+
+/** As far as it can be told. */
+const connectionOf = (replyTo: string): string => replyTo.slice(0, replyTo.lastIndexOf('.'));
 
 /** Counted, and told to nobody: there is nowhere to say it. Nor is it done, since nobody would know of it. */
 const notForAnswers = (to: string): HiveError =>

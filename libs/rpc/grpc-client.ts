@@ -64,6 +64,7 @@ async function repeated(
   const startedAt = clock.monotonic();
   const id = peer.ids.take();
   let wasRepeated = false;
+  peer.repeats.called();
   try {
     for (let tries = 1; ; tries++) {
       try {
@@ -77,6 +78,7 @@ async function repeated(
           throw isOpen ? tooLate(method, timeoutMs, error) : error;
         }
         wasRepeated ||= !isForWantOfRoom(error);
+        if (!wasRepeated && !peer.repeats.take(clock.monotonic())) throw error; // others of ours wait for a place already
         await pause(clock, delayMs, signal);
       }
     }

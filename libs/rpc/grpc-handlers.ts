@@ -16,7 +16,7 @@ import { type Binding, invoke, type Method, type Methods, methodsOf } from './bi
 import { toGrpc } from './error-wire.ts';
 import { readable, readableItems } from './grpc-requests.ts';
 import type { Untaken } from './grpc-untaken.ts';
-import { cameTooLate, holderOf, type InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
+import { cameTooLate, type InFlight, type Running, takesNothing, tooLate } from './in-flight.ts';
 import { pump } from './interruptible.ts';
 import { type Observe, type Observed, observeRefusal } from './observe.ts';
 import { ServerCall } from './server-call.ts';
@@ -149,6 +149,7 @@ export class GrpcHandlers {
       const open = this.#open(incoming, headers);
       const { call } = open;
       const isUnary = method.kind === 'unary';
+      const share = calls.room(call.principal, () => incoming.getPeer());
       if (isUnary) this.#calls.turnstiles.letIn(call.principal, method.name);
       const ended = (error?: HiveError) => {
         if (isUnary) this.#calls.turnstiles.ended(call.principal, method.name, error);
@@ -159,7 +160,7 @@ export class GrpcHandlers {
         if (!isPumped(method) && calls.remove(running)) fail(error);
       };
       const running: Running = { deadline, streams: method.kind !== 'unary', end };
-      calls.add(running, method.kind === 'unary' ? undefined : holderOf(call.principal, incoming.getPeer()));
+      calls.add(running, share);
       // At the deadline too, and when all is over.
       incoming.on('cancelled', () => {
         if (calls.has(running)) call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp());

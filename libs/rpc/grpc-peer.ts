@@ -9,6 +9,7 @@ import type { CallOptions } from './api.ts';
 import type { Method } from './binding.ts';
 import { ERROR_KEY, fromGrpc } from './error-wire.ts';
 import { fromActiveSpan, type Observe, traceOfCall } from './observe.ts';
+import { RepeatBudget } from './repeat-budget.ts';
 import { RequestIds } from './request-ids.ts';
 
 export interface GrpcClientOptions {
@@ -37,6 +38,7 @@ export class GrpcPeer {
   readonly rng: Rng;
   readonly patienceMs: number;
   readonly ids: RequestIds;
+  readonly repeats: RepeatBudget;
 
   constructor(address: string, options: GrpcClientOptions) {
     const maxMessageBytes = options.maxMessageBytes ?? 4 << 20;
@@ -46,6 +48,7 @@ export class GrpcPeer {
     this.rng = options.rng ?? Math.random;
     this.patienceMs = options.patienceMs ?? 2000;
     this.ids = new RequestIds(options.clientId ?? 'client');
+    this.repeats = new RepeatBudget(this.clock.monotonic());
     this.channel = new Channel(address, credentials.createInsecure(), {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,

@@ -13,6 +13,7 @@ import { checked } from './grpc-requests.ts';
 import { Untaken } from './grpc-untaken.ts';
 import { InFlight } from './in-flight.ts';
 import type { Observe } from './observe.ts';
+import { aQuarter, twiceTheRest } from './shares.ts';
 import { Turnstiles } from './turnstiles.ts';
 
 export interface GrpcServerOptions {
@@ -78,8 +79,8 @@ export async function serveGrpc(options: GrpcServerOptions): Promise<GrpcServer>
     'grpc.max_concurrent_streams': maxCalls,
   });
   const calls: Calls = {
-    unary: new InFlight(clock, maxCalls),
-    streams: new InFlight(clock, maxStreams),
+    unary: new InFlight(clock, maxCalls, twiceTheRest),
+    streams: new InFlight(clock, maxStreams, aQuarter),
     untaken: new Untaken(clock, maxCalls),
     turnstiles: new Turnstiles(clock),
     clock,

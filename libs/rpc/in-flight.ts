@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
-import { describePrincipal, type Principal } from '../protocol/principal.ts';
+import type { Principal } from '../protocol/principal.ts';
+import { type MostOfOne, type Share, Shares } from './shares.ts';
 
 /** How often deadlines are looked at: a server's need not be exact, its client keeps its own. */
 const SWEEP_MS = 50;
@@ -14,40 +15,17 @@ export interface Running {
   end(error: HiveError): void;
 }
 
-/** Whose something is. */
-export interface Holder {
-  /** A principal; of callers without a token their connection, as far as it can be told. */
-  readonly name: string;
-  readonly isAnonymous: boolean;
-}
-
-/** `connection` tells callers without a token apart. */
-export function holderOf(principal: Principal, connection: string): Holder {
-  const isAnonymous = principal.kind === 'anonymous';
-  if (isAnonymous) return { name: `an anonymous caller (${connection})`, isAnonymous };
-  const key = 'key' in principal ? principal.key : '';
-  return { name: `${describePrincipal(principal)} ${key}`.trimEnd(), isAnonymous };
-}
-
-/** Of all places one holder may have this share, */
-const SHARE_OF_ONE = 1 / 4;
-/** and all who have no token together this one: names of connections are easily made up. */
-const SHARE_OF_ANONYMOUS = 1 / 2;
-
-/** What a server is working on: bounded, swept for deadlines by one timer, and waited for when it stops. */
+/** What a server is working on: bounded, shared out to callers, swept for deadlines by one timer, and waited for when it stops. */
 export class InFlight<R extends Running> {
-  readonly #running = new Map<R, Holder | undefined>();
-  /** Places by holder's name. */
-  readonly #held = new Map<string, number>();
-  #anonymous = 0;
+  readonly #running = new Map<R, Share>();
+  readonly #shares: Shares;
   readonly #clock: Clock;
-  readonly #limit: number;
   #sweeping = false;
   #idle: (() => void)[] = [];
 
-  constructor(clock: Clock, limit: number) {
+  constructor(clock: Clock, limit: number, mostOfOne: MostOfOne) {
     this.#clock = clock;
-    this.#limit = limit;
+    this.#shares = new Shares(limit, mostOfOne);
   }
 
   get size(): number {
@@ -58,21 +36,41 @@ export class InFlight<R extends Running> {
     return this.#running.has(entry);
   }
 
-  /** Throws RESOURCE_EXHAUSTED, retryable, when there is too much of it, or `holder` has its share already. */
-  add(entry: R, holder?: Holder): void {
-    if (this.#running.size >= this.#limit) throw overloaded(`${this.#limit} requests, which is its limit`);
-    if (holder) this.#hold(holder);
-    this.#running.set(entry, holder);
+  /** May somebody be refused now? While not, `refusal` need not be asked for. */
+  get isCrowded(): boolean {
+    return this.#shares.areShort;
+  }
+
+  /** What the caller would be refused with, if he would. */
+  refusal(caller: Principal, connection: () => string): HiveError | undefined {
+    return this.#shares.refusal(this.#shares.of(caller, connection));
+  }
+
+  /**
+   * Room for one more, to be added in the same turn. Throws RESOURCE_EXHAUSTED, retryable, when there is too much of it, or
+   * the caller has his share already. `connection` tells callers without a token apart.
+   */
+  room(caller: Principal, connection: () => string): Share {
+    const share = this.#shares.of(caller, connection);
+    const refusal = this.#shares.refusal(share);
+    if (refusal) throw refusal;
+    return share;
+  }
+
+  add(entry: R, share: Share): void {
+    this.#shares.take(share);
+    this.#running.set(entry, share);
     if (!this.#sweeping && entry.deadline !== Number.POSITIVE_INFINITY) this.#sweepLater();
   }
 
   /** False when it was taken out already: somebody else answers it. */
   remove(entry: R): boolean {
-    const holder = this.#running.get(entry);
-    const removed = this.#running.delete(entry);
-    if (holder) this.#letGo(holder);
-    if (removed && this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
-    return removed;
+    const share = this.#running.get(entry);
+    if (!share) return false;
+    this.#running.delete(entry);
+    this.#shares.giveBack(share);
+    if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    return true;
   }
 
   /** Resolves when nothing is running; what still is after `graceMs` is ended with `error`. */
@@ -86,28 +84,6 @@ export class InFlight<R extends Running> {
 
   endStreams(error: HiveError): void {
     for (const entry of [...this.#running.keys()]) if (entry.streams) entry.end(error);
-  }
-
-  #hold({ name, isAnonymous }: Holder): void {
-    const held = this.#held.get(name) ?? 0;
-    const [mine, theirs] = [this.#share(SHARE_OF_ONE), this.#share(SHARE_OF_ANONYMOUS)];
-    if (held >= mine) throw overloaded(`${held} requests of ${name}, which is the limit of one caller`);
-    if (isAnonymous && this.#anonymous >= theirs) {
-      throw overloaded(`${theirs} requests without a token, which is the limit of all of them; send a token`);
-    }
-    this.#held.set(name, held + 1);
-    if (isAnonymous) this.#anonymous++;
-  }
-
-  #letGo({ name, isAnonymous }: Holder): void {
-    const held = this.#held.get(name) ?? 0;
-    if (held > 1) this.#held.set(name, held - 1);
-    else this.#held.delete(name);
-    if (isAnonymous) this.#anonymous--;
-  }
-
-  #share(of: number): number {
-    return Math.max(1, Math.floor(this.#limit * of));
   }
 
   #sweepLater(): void {
@@ -124,13 +100,6 @@ export class InFlight<R extends Running> {
     });
   }
 }
-
-const overloaded = (what: string): HiveError =>
-  new HiveError('RESOURCE_EXHAUSTED', `this server is working on ${what}: try again`, {
-    retryable: true,
-    retryAfterMs: 20,
-    reason: 'OVERLOADED',
-  });
 
 /** For a request whose deadline passed on the way. */
 export const cameTooLate = (): HiveError =>

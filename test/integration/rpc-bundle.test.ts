@@ -1,8 +1,10 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
+import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import { HiveError, notFound } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
+import { encodeHeaders } from '../../libs/protocol/envelope.ts';
 import type { Api } from '../../libs/rpc/api.ts';
 import { bind } from '../../libs/rpc/binding.ts';
 import { type BundledCall, readCalls } from '../../libs/rpc/bundle.ts';
@@ -123,6 +125,28 @@ test('who is told that there is no room and goes on is told so again at the door
   for (let round = 0; round < 50; round++) await ask(1);
   expect([...told]).toEqual([60_000]);
   expect(asked).toBeLessThan(3000);
+});
+
+test('what ends before it runs, too late or unreadable, costs its caller no place at the door', async () => {
+  let isFull = true;
+  await using _ = await serve({
+    getSwarm: async ({ name }) => {
+      if (isFull) throw noRoom();
+      return answerOf(name);
+    },
+  });
+  expect(await outcomes([clientOf(PATIENT).getSwarm({ name: 'a' })])).toEqual(['RESOURCE_EXHAUSTED']);
+  isFull = false;
+  const byHand = async (body: string, lines: Record<string, string>) => {
+    const options = { timeout: 10_000, headers: rawHeaders(encodeHeaders(lines)) };
+    const answers = Array.from({ length: 600 }, () => clientSide.request(`${BUNDLES}.GetSwarm`, body, options));
+    return new Set((await Promise.all(answers)).map((answer) => answer.json<{ code?: string }>().code));
+  };
+  expect(await byHand('{"nothing": "known"}', {})).toEqual(new Set(['INVALID_ARGUMENT']));
+  expect(await byHand('{}', { 'hive-timeout-ms': '0' })).toEqual(new Set(['DEADLINE_EXCEEDED']));
+  const names = Array.from({ length: 100 }, (_, i) => `a${i}`);
+  const calls = names.map((name) => clientOf(PATIENT).getSwarm({ name }));
+  expect(await outcomes(calls)).toEqual(names.map(answerOf));
 });
 
 test('that there is no room settles nothing while another copy of the call is under way', async () => {
