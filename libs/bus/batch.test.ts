@@ -10,14 +10,14 @@ test('messages are written as the protocol has them, with lengths in bytes', () 
     sendCommand: (bytes: Uint8Array) => void written.push(Buffer.from(bytes).toString()),
     ...{ outMsgs: 0, outBytes: 0 },
   };
-  const batch = new Batch({ info: INFO, protocol } as unknown as NatsConnection);
+  const batch = new Batch({ info: INFO, protocol } as unknown as NatsConnection, 's: 1\r\n');
   batch.add('a.b', 'k: v\r\n', '"ü"', 4);
   batch.add('c', '', '{}', 2);
   expect(written).toEqual([]);
   batch.flush();
   batch.flush();
-  const first = 'HPUB a.b 18 22\r\nNATS/1.0\r\nk: v\r\n\r\n"ü"\r\n';
-  expect(written).toEqual([`${first}HPUB c 12 14\r\nNATS/1.0\r\n\r\n{}\r\n`]);
+  const first = 'HPUB a.b 24 28\r\nNATS/1.0\r\ns: 1\r\nk: v\r\n\r\n"ü"\r\n';
+  expect(written).toEqual([`${first}HPUB c 18 20\r\nNATS/1.0\r\ns: 1\r\n\r\n{}\r\n`]);
   expect(protocol).toMatchObject({ outMsgs: 2, outBytes: Buffer.byteLength(written[0] as string) });
 });
 
@@ -25,13 +25,16 @@ test('a client of another make publishes one by one; what does not fit is left f
   const sent: string[] = [];
   const publish = (subject: string, body: string, { headers }: { headers: { encode(): Uint8Array } }) =>
     void sent.push(`${subject} ${Buffer.from(headers.encode())}${body}`);
-  const other = new Batch({ info: INFO, publish, protocol: { sendCommand: 1 } } as unknown as NatsConnection);
+  const other = new Batch(
+    { info: INFO, publish, protocol: { sendCommand: 1 } } as unknown as NatsConnection,
+    's: 1\r\n',
+  );
   other.add('a', 'k: v\r\n', '{}', 2);
   other.flush();
-  expect(sent).toEqual(['a NATS/1.0\r\nk: v\r\n\r\n{}']);
+  expect(sent).toEqual(['a NATS/1.0\r\ns: 1\r\nk: v\r\n\r\n{}']);
 
   const protocol = { sendCommand: () => void sent.push('batch'), outMsgs: 0, outBytes: 0 };
-  const batch = new Batch({ info: INFO, publish, protocol } as unknown as NatsConnection);
+  const batch = new Batch({ info: INFO, publish, protocol } as unknown as NatsConnection, '');
   batch.add('a', '', '{}', 2);
   batch.add('b', '', 'x'.repeat(1000), 1000);
   expect(sent.slice(1)).toEqual(['batch', `b NATS/1.0\r\n\r\n${'x'.repeat(1000)}`]);

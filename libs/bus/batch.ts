@@ -19,24 +19,30 @@ const MAX_LENGTH = 64 * 1024;
 export class Batch {
   readonly #nc: NatsConnection;
   readonly #writer: Writer | undefined;
+  readonly #shared: string;
+  /** Of the head with what all messages share, and of the empty line after it. */
+  readonly #sharedBytes: number;
   #text = '';
   #messages = 0;
 
-  constructor(nc: NatsConnection) {
+  /** `shared`: headers of all messages, as lines that CR LF ends. */
+  constructor(nc: NatsConnection, shared: string) {
     this.#nc = nc;
     this.#writer = writerOf(nc);
+    this.#shared = `${HEAD}${shared}`;
+    this.#sharedBytes = Buffer.byteLength(this.#shared) + 2;
   }
 
   /** `lines`: headers, each ended by CR LF. `bytes`: of the body as UTF-8. Subject and lines must be ours or checked. */
   add(subject: string, lines: string, body: string, bytes: number): void {
-    const headBytes = HEAD.length + Buffer.byteLength(lines) + 2;
+    const headBytes = this.#sharedBytes + Buffer.byteLength(lines);
     const whole = headBytes + bytes;
     if (!this.#writer || whole > (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY)) {
       this.flush(); // what is sent first arrives first
-      this.#nc.publish(subject, body, { headers: rawHeaders(Buffer.from(`${HEAD}${lines}\r\n`)) });
+      this.#nc.publish(subject, body, { headers: rawHeaders(Buffer.from(`${this.#shared}${lines}\r\n`)) });
       return;
     }
-    this.#text += `HPUB ${subject} ${headBytes} ${whole}\r\n${HEAD}${lines}\r\n${body}\r\n`;
+    this.#text += `HPUB ${subject} ${headBytes} ${whole}\r\n${this.#shared}${lines}\r\n${body}\r\n`;
     this.#messages++;
     if (this.#text.length > MAX_LENGTH) this.flush();
   }

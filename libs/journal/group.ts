@@ -7,7 +7,7 @@ import { contentDigest } from './content-digest.ts';
 import type { Announcement } from './ports.ts';
 import { encodeDecided, encodeGroup } from './record.ts';
 import type { Replica } from './replica.ts';
-import type { Answered, Asking } from './sessions.ts';
+import { type Answered, sessionKey } from './sessions.ts';
 
 /** What waits for the leader's next group. */
 export interface Waiting {
@@ -18,8 +18,11 @@ export interface Waiting {
   settle(outcome: Outcome): void;
 }
 
-/** A request id with what its command's input is known by. */
-type Digested = RequestId & { readonly digest: string };
+/** A request id, what its command's input is known by, and whose it is. */
+interface Asked extends RequestId {
+  readonly digest: string;
+  readonly session: string;
+}
 
 export type Outcome = { readonly reply: unknown } | { readonly error: HiveError };
 
@@ -45,6 +48,9 @@ export class Group<M extends Shape, Soft> {
   readonly #settlements: [waiting: Waiting, outcome: Outcome][] = [];
   readonly #queries: Waiting[] = [];
   #bytes = 0;
+  /** Who was named last: a crowd of commands has few callers. */
+  #principal: Principal | undefined;
+  #by = '';
 
   constructor(replica: Replica<M>, soft: Soft, time: number, limits: GroupLimits) {
     this.#replica = replica;
@@ -117,16 +123,26 @@ export class Group<M extends Shape, Soft> {
   }
 
   #command(waiting: Waiting): boolean {
-    const { call, name, input } = waiting;
+    const { call, input } = waiting;
     if (!call.request) return this.#decide(waiting, undefined);
     const { client, counter } = call.request;
-    const request = { client, counter, digest: contentDigest(input) };
-    return this.#repeated(waiting, request, { name, digest: request.digest }) || this.#decide(waiting, request);
+    const session = sessionKey(this.#nameOf(call.principal), client);
+    const request = { client, counter, digest: contentDigest(input), session };
+    return this.#repeated(waiting, request) || this.#decide(waiting, request);
   }
 
-  #repeated(waiting: Waiting, request: RequestId, asking: Asking): boolean {
+  #nameOf(principal: Principal): string {
+    if (principal !== this.#principal) {
+      this.#principal = principal;
+      this.#by = describePrincipal(principal);
+    }
+    return this.#by;
+  }
+
+  #repeated(waiting: Waiting, request: Asked): boolean {
+    const asking = { name: waiting.name, digest: request.digest };
     try {
-      const before = this.#replica.sessions.lookup(describePrincipal(waiting.call.principal), request, asking);
+      const before = this.#replica.sessions.lookup(request.session, request, asking);
       if (!before) return false;
       this.#answer(waiting, before.x ? { error: HiveError.fromJSON(before.x) } : { reply: before.y });
     } catch (error) {
@@ -148,7 +164,7 @@ export class Group<M extends Shape, Soft> {
     }
   }
 
-  #decide(waiting: Waiting, request: Digested | undefined): boolean {
+  #decide(waiting: Waiting, request: Asked | undefined): boolean {
     const { principal } = waiting.call;
     let decision: Decision<M, unknown>;
     const texts: Text[] = [];
@@ -174,10 +190,10 @@ export class Group<M extends Shape, Soft> {
     for (const [i, { type }] of decision.events.entries()) {
       events += `${i === 0 ? '' : ','}{"type":"${type}","data":${texts[i]?.json}}`;
     }
-    const { name: n } = waiting;
-    const kept = request && { n, h: request.digest, y: reply };
+    const kept = request && { n: waiting.name, h: request.digest, y: reply };
     const replied = request ? (JSON.stringify(reply) ?? 'null') : '';
-    this.#keep(principal, { events, bytes, outcome: request ? `"y":${replied}` : '' }, request, kept);
+    const decided = { events, bytes: bytes + Buffer.byteLength(replied), outcome: request ? `"y":${replied}` : '' };
+    this.#keep(principal, decided, request, kept);
     this.#answer(waiting, { reply });
     return true;
   }
@@ -192,7 +208,7 @@ export class Group<M extends Shape, Soft> {
       epochStart: epoch.time,
       principal: waiting.call.principal,
       trace: waiting.call.trace,
-      id: (prefix) => `${prefix}-${randomId(12)}`,
+      id: newId,
     };
     if (waiting.kind === 'tick') {
       return { events: machine.tick(state, ctx as Ctx<M['soft']>), reply: () => undefined };
@@ -219,12 +235,14 @@ export class Group<M extends Shape, Soft> {
    * A refusal is an answer that rests on the state, and is kept. One that only says that there is no room now promises
    * nothing: it is told at once and costs no record, so that what is too much does not keep the rest from being done.
    */
-  #refuse(waiting: Waiting, principal: Principal, request: Digested | undefined, error: HiveError): void {
+  #refuse(waiting: Waiting, principal: Principal, request: Asked | undefined, error: HiveError): void {
     if (isForWantOfRoom(error)) return waiting.settle({ error });
     if (request) {
       const x = error.toJSON();
       const kept = { n: waiting.name, h: request.digest, x };
-      this.#keep(principal, { events: '', bytes: 0, outcome: `"x":${JSON.stringify(x)}` }, request, kept);
+      const refused = JSON.stringify(x);
+      const decided = { events: '', bytes: Buffer.byteLength(refused), outcome: `"x":${refused}` };
+      this.#keep(principal, decided, request, kept);
     }
     this.#answer(waiting, { error });
   }
@@ -232,16 +250,18 @@ export class Group<M extends Shape, Soft> {
   #keep(
     principal: Principal,
     { events, bytes, outcome }: Decided,
-    request: Digested | undefined,
+    request: Asked | undefined,
     answered: Answered | undefined,
   ): void {
-    const by = describePrincipal(principal);
-    if (request && answered) this.#replica.sessions.remember(by, request.client, request.counter, answered);
+    if (request && answered) this.#replica.sessions.remember(request.session, request.counter, answered);
     else if (events === '') return;
+    const by = this.#nameOf(principal);
     this.#decided.push(encodeDecided(by, events, request, answered?.n ?? '', outcome, request?.digest));
-    this.#bytes += bytes + Buffer.byteLength(outcome) + COMMAND_BYTES;
+    this.#bytes += bytes + COMMAND_BYTES;
   }
 }
+
+const newId = (prefix: string): string => `${prefix}-${randomId(12)}`;
 
 /** An event's data as JSON. */
 interface Text {
@@ -252,7 +272,7 @@ interface Text {
 /** What a command became, as JSON: its events, and of one with a request id the reply or the refusal. */
 interface Decided {
   readonly events: string;
-  /** Of the events' data. */
+  /** Of the events' data and the outcome. */
   readonly bytes: number;
   readonly outcome: string;
 }

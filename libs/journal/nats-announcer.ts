@@ -15,8 +15,7 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
     announce(announcements) {
       const [first] = announcements;
       if (!first || nc.isClosed() || nc.isDraining()) return;
-      const shared = sharedLines(first, source);
-      const batch = new Batch(nc);
+      const batch = new Batch(nc, sharedLines(first, source));
       for (const announcement of announcements) {
         const { type, key, json, bytes, at } = announcement;
         const { revision, index } = at;
@@ -28,8 +27,7 @@ export function natsAnnouncer(nc: NatsConnection, federation: string, service: s
         const trace = span ? { ...announcement.trace, traceparent: traceparentOf(span, '') } : announcement.trace;
         const about = key === '' ? '' : `ce-subject: ${key}\r\n`;
         const own = `hive-index: ${index}\r\nce-id: ${revision}.${index}\r\nce-type: hivebus.${service}.${type}\r\n${about}`;
-        const lines = `${shared}${own}${traceLines(trace)}`;
-        batch.add(subject, lines, json, bytes);
+        batch.add(subject, own + traceLines(trace), json, bytes);
         span?.end();
       }
       batch.flush();

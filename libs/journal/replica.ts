@@ -4,7 +4,7 @@ import type { EventOf, Machine, Shape, Stamp } from '../protocol/machine.ts';
 import type { Committed } from './journal.ts';
 import type { Entry } from './ports.ts';
 import { corrupt, type DecidedJson, decodeEpoch, decodeGroup, decodeSkip, type SkipJson } from './record.ts';
-import { Sessions } from './sessions.ts';
+import { Sessions, sessionKey } from './sessions.ts';
 
 /** Where an epoch began. */
 export interface EpochMark {
@@ -145,7 +145,7 @@ export class Replica<M extends Shape> {
       this.apply(event, { revision: entry.seq, index, time: group.t });
     });
     for (const { r, n, h, p, y, x } of group.c) {
-      if (r) this.sessions.remember(p, r[0], r[1], { n, ...(h ? { h } : {}), ...(x ? { x } : { y }) });
+      if (r) this.sessions.remember(sessionKey(p, r[0]), r[1], { n, ...(h ? { h } : {}), ...(x ? { x } : { y }) });
     }
     this.time = Math.max(this.time, group.t);
     this.seq = entry.seq;

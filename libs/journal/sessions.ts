@@ -39,11 +39,11 @@ export class Sessions {
   #newest = '';
 
   /**
-   * The first answer to this request; undefined when it is new.
+   * The first answer to this request; undefined when it is new. `key`: whose it is, see `sessionKey`.
    * Refuses a counter older than all that are kept: whether it was done before is not known any more.
    */
-  lookup(principal: string, request: RequestId, asking: Asking): Answered | undefined {
-    const answers = this.table.get(keyOf(principal, request.client))?.answers;
+  lookup(key: string, request: RequestId, asking: Asking): Answered | undefined {
+    const answers = this.table.get(key)?.answers;
     if (!answers) return undefined;
     let oldest = Number.POSITIVE_INFINITY;
     for (const [counter, outcome] of answers) {
@@ -58,8 +58,7 @@ export class Sessions {
     );
   }
 
-  remember(principal: string, client: string, counter: number, outcome: Answered): void {
-    const key = keyOf(principal, client);
+  remember(key: string, counter: number, outcome: Answered): void {
     const answers = followedBy(this.table.get(key)?.answers ?? [], [counter, outcome]);
     const isNewest = key === this.#newest;
     if (!isNewest) this.#forget(key); // to the end of the order of insertion: heard of last
@@ -113,6 +112,6 @@ function sameCommand({ client, counter }: RequestId, outcome: Answered, { name, 
   throw new HiveError('INVALID_ARGUMENT', message, { reason: 'REQUEST_ID_REUSED' });
 }
 
-/** Neither part has a space. */
-const keyOf = (principal: string, client: string): string => `${principal} ${client}`;
+/** One client of one principal. Neither part has a space. */
+export const sessionKey = (principal: string, client: string): string => `${principal} ${client}`;
 const principalOf = (key: string): string => key.slice(0, key.indexOf(' '));

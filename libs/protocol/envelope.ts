@@ -145,6 +145,33 @@ export function readCallHeaders(headers: HeaderSource): CallHeaders {
     timeoutMs: wholeNumber(HEADERS.timeout, headers.get(HEADERS.timeout), MAX_TIMEOUT_MS, faults),
   };
   checkContentType(headers.get(CONTENT_TYPE), faults);
+  return sound(call, faults);
+}
+
+/**
+ * The same of a call that came with others in one message, whose headers were read before: `own` are the call's, by
+ * lower-case name, and what it leaves out is as `shared` says.
+ */
+export function readOwnHeaders(own: Readonly<Record<string, string>>, shared: CallHeaders): CallHeaders {
+  const faults: Violation[] = [];
+  const { trace } = shared;
+  const token = own[HEADERS.authorization];
+  const call = {
+    token: token === undefined ? shared.token : bearer(token, faults),
+    trace: {
+      traceparent: HEADERS.traceparent in own ? traceparent(own[HEADERS.traceparent]) : trace.traceparent,
+      correlationId: HEADERS.correlation in own ? correlationId(own[HEADERS.correlation], faults) : trace.correlationId,
+      hops: wholeNumber(HEADERS.hops, own[HEADERS.hops], 1e9, faults) ?? trace.hops,
+    },
+    request: requestId(own[HEADERS.requestId], faults) ?? shared.request,
+    timeoutMs: wholeNumber(HEADERS.timeout, own[HEADERS.timeout], MAX_TIMEOUT_MS, faults) ?? shared.timeoutMs,
+  };
+  checkContentType(own[CONTENT_TYPE], faults);
+  return sound(call, faults);
+}
+
+/** Headers in which nothing is wrong. */
+function sound(call: CallHeaders, faults: readonly Violation[]): CallHeaders {
   if (faults.length > 0) {
     const text = faults.map((each) => `header ${each.field}: ${each.value} ${each.rule}`).join('; ');
     throw new HiveError('INVALID_ARGUMENT', text, { violations: faults });

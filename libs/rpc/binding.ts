@@ -57,3 +57,12 @@ export function invoke(api: Methods, key: string, input: unknown, call: Call): u
   const close = nearest(key, Object.keys(api));
   throw new HiveError('UNIMPLEMENTED', `method ${key} is not implemented here${close ? `; there is ${close}` : ''}`);
 }
+
+/** The same for one that answers once; what it throws at once is a rejection. */
+export function promised(api: Methods, key: string, input: unknown, call: Call): Promise<unknown> {
+  try {
+    return Promise.resolve(invoke(api, key, input, call));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

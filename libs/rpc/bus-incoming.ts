@@ -1,7 +1,7 @@
 import type { Msg } from '@nats-io/nats-core';
 import { headerBytes } from '../bus/message.ts';
 import type { HiveError } from '../kernel/errors.ts';
-import { decodeHeaders, type HeaderSource } from '../protocol/envelope.ts';
+import { type CallHeaders, decodeHeaders, readCallHeaders, readOwnHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { type BundledCall, readCalls } from './bundle.ts';
 import { BundledAnswers } from './bundled-answers.ts';
@@ -11,12 +11,13 @@ import type { Schema } from './schema.ts';
 /** A request as it came, in a message of its own or as a part of one, and where it is answered. */
 export interface Incoming {
   readonly subject: string;
-  readonly headers: HeaderSource;
   /** Of the whole message. */
   readonly bytes: number;
   readonly replyTo: string;
   /** By which a repeat of it is known; empty = not at all. */
   readonly key: string;
+  /** What it says of the call. Throws INVALID_ARGUMENT, or FAILED_PRECONDITION for too many hops. */
+  headers(): CallHeaders;
   /** The request. Throws INVALID_ARGUMENT when it is none of the schema's type. */
   read(schema: Schema): object;
   /** Answers with a message of `type`. */
@@ -25,14 +26,12 @@ export interface Incoming {
 }
 
 export class LoneRequest implements Incoming {
-  readonly headers: HeaderSource;
   readonly #message: Msg;
   readonly #answers: BusAnswers;
 
   constructor(message: Msg, answers: BusAnswers) {
     this.#message = message;
     this.#answers = answers;
-    this.headers = decodeHeaders(headerBytes(message));
   }
 
   get subject(): string {
@@ -51,6 +50,10 @@ export class LoneRequest implements Incoming {
     return this.replyTo;
   }
 
+  headers(): CallHeaders {
+    return readCallHeaders(decodeHeaders(headerBytes(this.#message)));
+  }
+
   read(schema: Schema): object {
     return schema.decode(this.#message.data);
   }
@@ -67,25 +70,25 @@ export class LoneRequest implements Incoming {
 /** What calls in one message share. */
 interface Envelope {
   readonly subject: string;
-  readonly headers: HeaderSource;
+  readonly headers: CallHeaders;
   readonly bytes: number;
   readonly replyTo: string;
   readonly answers: BundledAnswers;
 }
 
 /** One of several calls in a message; its own headers count before the message's. */
-export class BundledRequest implements Incoming, HeaderSource {
+export class BundledRequest implements Incoming {
   readonly method: string;
   readonly #shared: Envelope;
   readonly #index: number;
   readonly #call: BundledCall;
 
-  /** Throws INVALID_ARGUMENT or RESOURCE_EXHAUSTED when the message holds no such calls, or too many. */
+  /** Throws INVALID_ARGUMENT for wrong headers and what holds no such calls, RESOURCE_EXHAUSTED for too many of them. */
   static allOf(message: Msg, answers: BusAnswers): BundledRequest[] {
     const { subject, data, reply: replyTo = '' } = message;
     const shared: Envelope = {
       subject,
-      headers: decodeHeaders(headerBytes(message)),
+      headers: readCallHeaders(decodeHeaders(headerBytes(message))),
       bytes: data.length,
       replyTo,
       answers: new BundledAnswers(answers, replyTo),
@@ -104,10 +107,6 @@ export class BundledRequest implements Incoming, HeaderSource {
     return this.#shared.subject;
   }
 
-  get headers(): HeaderSource {
-    return this;
-  }
-
   get bytes(): number {
     return this.#shared.bytes;
   }
@@ -120,9 +119,8 @@ export class BundledRequest implements Incoming, HeaderSource {
     return this.#call.reply ?? '';
   }
 
-  get(header: string): string | undefined {
-    const own = this.#call.headers;
-    return Object.hasOwn(own, header) ? own[header] : this.#shared.headers.get(header);
+  headers(): CallHeaders {
+    return readOwnHeaders(this.#call.headers, this.#shared.headers);
   }
 
   read(schema: Schema): object {

@@ -15,10 +15,11 @@ import {
   rpcSubjectOfAll,
 } from '../protocol/subjects.ts';
 import type { Authenticate } from './authenticate.ts';
-import { type Binding, invoke, type Method, type Methods, methodsOf } from './binding.ts';
+import { type Binding, invoke, type Method, type Methods, methodsOf, promised } from './binding.ts';
 import { BusAnswers } from './bus-answers.ts';
 import { BundledRequest, type Incoming, LoneRequest } from './bus-incoming.ts';
 import { BusStream } from './bus-stream.ts';
+import { type Finish, Unary } from './bus-unary.ts';
 import { cameTooLate, InFlight, type Running } from './in-flight.ts';
 import { correlated, type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
@@ -93,7 +94,7 @@ class BindingServer {
   readonly #options: BusServerOptions & typeof DEFAULTS;
   readonly #clock: Clock;
   readonly #answers: BusAnswers;
-  readonly #requests: InFlight<Running>;
+  readonly #requests: InFlight<Unary>;
   readonly #streams: InFlight<Running>;
   readonly #turnstiles: Turnstiles;
   readonly #terms = new SharedTerms();
@@ -201,7 +202,7 @@ class BindingServer {
     let trace = NO_TRACE;
     try {
       if (incoming.replyTo === '' || !isReplySubject(incoming.replyTo)) throw notForAnswers(incoming.replyTo);
-      const headers = readCallHeaders(incoming.headers);
+      const headers = incoming.headers();
       trace = headers.trace;
       const open = this.#open(endpoint, incoming, headers);
       if (endpoint.method.kind === 'serverStream') this.#stream(endpoint.method, open, incoming.replyTo);
@@ -251,34 +252,30 @@ class BindingServer {
     return new Term(timeoutMs === undefined ? undefined : now + timeoutMs);
   }
 
-  #unary(method: Method, { api, call, request, term, share }: Open, incoming: Incoming): void {
-    const { key } = incoming;
-    const finish = (error: HiveError | undefined, answer?: unknown) => {
-      if (!this.#requests.remove(running)) return;
-      this.#running.delete(key);
-      this.#turnstiles.ended(call.principal, method.name, error);
-      if (error) incoming.fail(error, call.trace);
-      else incoming.send(method.responseType, answer, call.trace);
-    };
-    const running: Running = {
-      deadline: term.deadline,
-      streams: false,
-      end: (error) => {
-        finish(error);
-        call.abort(error);
-      },
-    };
-    this.#requests.add(running, share);
-    if (key !== '') this.#running.add(key);
-    this.#observed(method, call, async () => invoke(api, method.key, request, call)).then(
-      (answer) => finish(undefined, answer),
-      (error: unknown) => finish(HiveError.from(error)),
+  #unary(method: Method, open: Open, incoming: Incoming): void {
+    const { api, call, request } = open;
+    const unary = new Unary(method, open, incoming, this.#finish);
+    this.#requests.add(unary);
+    if (incoming.key !== '') this.#running.add(incoming.key);
+    this.#observed(method, call, () => promised(api, method.key, request, call)).then(
+      (answer) => this.#finish(unary, undefined, answer),
+      (error: unknown) => this.#finish(unary, HiveError.from(error)),
     );
   }
 
+  readonly #finish: Finish = (unary, error, answer) => {
+    if (!this.#requests.remove(unary)) return;
+    const { method, call, incoming } = unary;
+    this.#running.delete(incoming.key);
+    this.#turnstiles.ended(call.principal, method.name, error);
+    if (error) incoming.fail(error, call.trace);
+    else incoming.send(method.responseType, answer, call.trace);
+  };
+
   #stream(method: Method, { api, call, request, term, share }: Open, to: string): void {
-    const running: Running = { deadline: term.deadline, streams: true, end: (error) => call.abort(error) };
-    this.#streams.add(running, share);
+    const end = (error: HiveError) => call.abort(error);
+    const running: Running = { deadline: term.deadline, streams: true, share, slot: -1, end };
+    this.#streams.add(running);
     const stream = new BusStream(this.#options, this.#answers, to, call, this.#clock);
     this.#observed(method, call, async () => {
       const items = invoke(api, method.key, request, call);

@@ -159,8 +159,8 @@ export class GrpcHandlers {
         // A method that does not listen is answered over its head; a stream out is ended by its pump.
         if (!isPumped(method) && calls.remove(running)) fail(error);
       };
-      const running: Running = { deadline, streams: method.kind !== 'unary', end };
-      calls.add(running, share);
+      const running: Running = { deadline, streams: !isUnary, share, slot: -1, end };
+      calls.add(running);
       // At the deadline too, and when all is over.
       incoming.on('cancelled', () => {
         if (calls.has(running)) call.abort(leftMs(incoming) <= 0 ? tooLate() : gaveUp());

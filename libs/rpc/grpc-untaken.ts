@@ -10,8 +10,8 @@ const SWEEP_MS = 250;
  * waited longest when there are too many.
  */
 export class Untaken {
-  /** By when each must be over, by the clock's `monotonic`; the oldest first. */
-  readonly #calls = new Map<object, number>();
+  /** By when each must be over, by the clock's `monotonic`; the oldest first. A new one whenever it is empty: see SlotSet. */
+  #calls = new Map<object, number>();
   readonly #clock: Clock;
   readonly #limit: number;
   #sweeping = false;
@@ -36,7 +36,7 @@ export class Untaken {
 
   /** It is over: taken, or given up. */
   remove(call: object): void {
-    this.#calls.delete(call);
+    if (this.#calls.delete(call) && this.#calls.size === 0) this.#calls = new Map();
   }
 
   #drop(call: object): void {

@@ -2,14 +2,20 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import { ANONYMOUS, type Principal } from '../protocol/principal.ts';
 import { InFlight, type Running } from './in-flight.ts';
-import { aQuarter, twiceTheRest } from './shares.ts';
+import { aQuarter, type Share, twiceTheRest } from './shares.ts';
 
 interface Caller {
   readonly principal: Principal;
   readonly connection: string;
 }
 
-const running = (): Running => ({ deadline: Number.POSITIVE_INFINITY, streams: true, end: () => {} });
+const running = (share: Share): Running => ({
+  deadline: Number.POSITIVE_INFINITY,
+  streams: true,
+  share,
+  slot: -1,
+  end: () => {},
+});
 const stranger = (connection: string): Caller => ({ principal: ANONYMOUS, connection });
 /** A new object each time, as each new token makes one. */
 const swarm = (key: string): Caller => ({ principal: { kind: 'swarm', swarm: 'code', key }, connection: 'x' });
@@ -18,13 +24,10 @@ const swarm = (key: string): Caller => ({ principal: { kind: 'swarm', swarm: 'co
 function fill(inFlight: InFlight<Running>, callers: (i: number) => Caller): { taken: Running[]; refusal: unknown } {
   const taken: Running[] = [];
   for (;;) {
-    const entry = running();
     const { principal, connection } = callers(taken.length);
     try {
-      inFlight.add(
-        entry,
-        inFlight.room(principal, () => connection),
-      );
+      const entry = running(inFlight.room(principal, () => connection));
+      inFlight.add(entry);
       taken.push(entry);
     } catch (refusal) {
       expect(inFlight.refusal(principal, () => connection)).toEqual(refusal);
@@ -54,10 +57,7 @@ test('who is alone may have two thirds of what is soon over, and leaves places f
   for (const other of ['greedy-2', 'greedy-3']) fill(inFlight, () => swarm(other));
   for (let polite = 0; polite < 50; polite++) {
     const { principal, connection } = swarm(`polite-${polite}`);
-    inFlight.add(
-      running(),
-      inFlight.room(principal, () => connection),
-    );
+    inFlight.add(running(inFlight.room(principal, () => connection)));
   }
   expect(inFlight.size).toBeLessThan(4096);
 });

@@ -1,23 +1,26 @@
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { SlotSet, type Slotted } from '../kernel/slot-set.ts';
 import type { Principal } from '../protocol/principal.ts';
 import { type MostOfOne, type Share, Shares } from './shares.ts';
 
 /** How often deadlines are looked at: a server's need not be exact, its client keeps its own. */
 const SWEEP_MS = 50;
 
-export interface Running {
+export interface Running extends Slotted {
   /** By the clock's `monotonic`. */
   readonly deadline: number;
   /** Goes on until somebody ends it. */
   readonly streams: boolean;
+  /** Whose place it has. */
+  readonly share: Share;
   /** Must see to it that it is answered and taken out. */
   end(error: HiveError): void;
 }
 
 /** What a server is working on: bounded, shared out to callers, swept for deadlines by one timer, and waited for when it stops. */
 export class InFlight<R extends Running> {
-  readonly #running = new Map<R, Share>();
+  readonly #running = new SlotSet<R>();
   readonly #shares: Shares;
   readonly #clock: Clock;
   #sweeping = false;
@@ -57,19 +60,17 @@ export class InFlight<R extends Running> {
     return share;
   }
 
-  add(entry: R, share: Share): void {
-    this.#shares.take(share);
-    this.#running.set(entry, share);
+  add(entry: R): void {
+    this.#shares.take(entry.share);
+    this.#running.add(entry);
     if (!this.#sweeping && entry.deadline !== Number.POSITIVE_INFINITY) this.#sweepLater();
   }
 
   /** False when it was taken out already: somebody else answers it. */
   remove(entry: R): boolean {
-    const share = this.#running.get(entry);
-    if (!share) return false;
-    this.#running.delete(entry);
-    this.#shares.giveBack(share);
-    if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (!this.#running.delete(entry)) return false;
+    this.#shares.giveBack(entry.share);
+    if (this.#running.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
     return true;
   }
 
@@ -77,13 +78,13 @@ export class InFlight<R extends Running> {
   async drain(graceMs: number, error: HiveError): Promise<void> {
     if (this.#running.size === 0) return;
     using _ = this.#clock.after(graceMs, () => {
-      for (const entry of [...this.#running.keys()]) entry.end(error);
+      for (const entry of this.#running.all()) entry.end(error);
     });
     await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   endStreams(error: HiveError): void {
-    for (const entry of [...this.#running.keys()]) if (entry.streams) entry.end(error);
+    for (const entry of this.#running.all()) if (entry.streams) entry.end(error);
   }
 
   #sweepLater(): void {
@@ -92,7 +93,7 @@ export class InFlight<R extends Running> {
       this.#sweeping = false;
       const now = this.#clock.monotonic();
       let some = false;
-      for (const entry of [...this.#running.keys()]) {
+      for (const entry of this.#running.all()) {
         if (entry.deadline <= now) entry.end(tooLate());
         else some ||= entry.deadline !== Number.POSITIVE_INFINITY;
       }

@@ -44,12 +44,19 @@ export class Faults {
     return value === 0 || this.range(field, value, min, max);
   }
 
-  /** At most `max` items, each checked by `check` under its path. */
+  /**
+   * At most `max` items, each checked by `check`, which gets the beginning of the paths of its faults: an empty one, and the
+   * item's own path is put before what it has found, since there is seldom anything.
+   */
   list<T>(field: string, items: readonly T[], max: number, check?: (path: string, item: T) => unknown): boolean {
     if (items.length > max) return this.add(field, `${items.length} items`, `must have at most ${max} items`);
     if (!check) return true;
     const before = this.#violations.length;
-    items.forEach((item, i) => void check(`${field}[${i}]`, item));
+    for (let i = 0; i < items.length; i++) {
+      const start = this.#violations.length;
+      check('', items[i] as T);
+      if (this.#violations.length > start) this.#prefix(start, `${field}[${i}]`);
+    }
     return this.#violations.length === before;
   }
 
@@ -65,6 +72,12 @@ export class Faults {
     if (entries.length > max) return this.add(field, `${entries.length} entries`, `must have at most ${max} entries`);
     for (const [key, value] of entries) check(`${field}[${quote(key)}]`, key, value);
     return this.#violations.length === before;
+  }
+
+  #prefix(start: number, path: string): void {
+    for (const [i, violation] of this.#violations.entries()) {
+      if (i >= start) this.#violations[i] = { ...violation, field: path + violation.field };
+    }
   }
 
   /** No value twice. */

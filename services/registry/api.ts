@@ -21,6 +21,9 @@ import * as check from './validation.ts';
 
 export type RegistryApi = Api<typeof RegistryServiceService>;
 
+/** Commands that clients have. */
+type Command = keyof typeof check.COMMAND_RULES & keyof RegistryShape['commands'];
+
 export interface ApiDeps {
   /** The journal of the federation that is served. */
   readonly journal: Journal<RegistryShape>;
@@ -47,6 +50,18 @@ export function registryApi(deps: ApiDeps): RegistryApi {
     return { liveness, intervalMs };
   };
 
+  /** The method that is the command of its name. Not async, which would take as long as the check. */
+  const command =
+    <N extends Command>(name: N) =>
+    (request: RegistryShape['commands'][N]['input'], call: Call): Promise<RegistryShape['commands'][N]['reply']> => {
+      try {
+        (check.COMMAND_RULES[name] as (request: object) => void)(request);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return journal.execute(name, request, call);
+    };
+
   return {
     async initFederation(request, call) {
       check.checkFederation(request);
@@ -54,10 +69,7 @@ export function registryApi(deps: ApiDeps): RegistryApi {
       await deps.opened(request.name, call.signal);
       return response;
     },
-    async updateFederation(request, call) {
-      check.checkFederation(request);
-      return journal.execute('updateFederation', request, call);
-    },
+    updateFederation: command('updateFederation'),
     async getFederation(request, call) {
       const name = request.name || journal.federation;
       check.checkName(name);
@@ -66,14 +78,8 @@ export function registryApi(deps: ApiDeps): RegistryApi {
     },
     listFederations: (request, call) => journalOf(MAIN).query('listFederations', request, call),
 
-    async registerSwarm(request, call) {
-      check.checkRegistration(request);
-      return journal.execute('registerSwarm', request, call);
-    },
-    async deregisterSwarm(request, call) {
-      check.checkName(request.name);
-      return journal.execute('deregisterSwarm', request, call);
-    },
+    registerSwarm: command('registerSwarm'),
+    deregisterSwarm: command('deregisterSwarm'),
     async getSwarm(request, call) {
       check.checkName(request.name);
       check.checkRevision('minRevision', request.minRevision);
@@ -116,10 +122,7 @@ export function registryApi(deps: ApiDeps): RegistryApi {
       return journal.query('recommendFallbacks', request, call);
     },
 
-    async putCluster(request, call) {
-      check.checkCluster(request);
-      return journal.execute('putCluster', request, call);
-    },
+    putCluster: command('putCluster'),
     async getCluster(request, call) {
       check.checkName(request.name);
       return journal.query('getCluster', request, call);
@@ -128,15 +131,9 @@ export function registryApi(deps: ApiDeps): RegistryApi {
       check.checkClusterList(request);
       return journal.query('listClusters', request, call);
     },
-    async deleteCluster(request, call) {
-      check.checkName(request.name);
-      return journal.execute('deleteCluster', request, call);
-    },
+    deleteCluster: command('deleteCluster'),
 
-    async putDeclaredAgent(request, call) {
-      check.checkDeclaredAgent(request);
-      return journal.execute('putDeclaredAgent', request, call);
-    },
+    putDeclaredAgent: command('putDeclaredAgent'),
     async getDeclaredAgent(request, call) {
       check.checkDeclaredName(request);
       return journal.query('getDeclaredAgent', request, call);
@@ -145,10 +142,7 @@ export function registryApi(deps: ApiDeps): RegistryApi {
       check.checkDeclaredList(request);
       return journal.query('listDeclaredAgents', request, call);
     },
-    async deleteDeclaredAgent(request, call) {
-      check.checkDeclaredName(request);
-      return journal.execute('deleteDeclaredAgent', request, call);
-    },
+    deleteDeclaredAgent: command('deleteDeclaredAgent'),
 
     watchEvents(request, call) {
       check.checkEvents(request);

@@ -34,7 +34,7 @@ export function checkFederation(request: rpc.InitFederationRequest): void {
   });
 }
 
-export function checkRegistration(request: rpc.RegisterSwarmRequest): void {
+function checkRegistration(request: rpc.RegisterSwarmRequest): void {
   check((faults) => {
     faults.name('name', request.name);
     faults.length('project', request.project, 128);
@@ -139,7 +139,7 @@ export function checkFallbacks(request: rpc.RecommendFallbacksRequest): void {
   });
 }
 
-export function checkCluster(request: rpc.PutClusterRequest): void {
+function checkCluster(request: rpc.PutClusterRequest): void {
   check((faults) => {
     faults.name('name', request.name);
     faults.optionalName('swarm', request.swarm);
@@ -156,7 +156,7 @@ export function checkClusterList(request: rpc.ListClustersRequest): void {
   });
 }
 
-export function checkDeclaredAgent(request: rpc.PutDeclaredAgentRequest): void {
+function checkDeclaredAgent(request: rpc.PutDeclaredAgentRequest): void {
   check((faults) => {
     faults.name('swarm', request.swarm);
     faults.name('name', request.name);
