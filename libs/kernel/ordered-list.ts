@@ -25,14 +25,17 @@ export class OrderedList<T> {
 
   /** False when it is there already. */
   add(item: T): boolean {
-    const c = Math.min(this.#chunkOf(item), this.#chunks.length - 1);
-    const chunk = this.#chunks[c];
-    if (!chunk) {
+    const last = this.#chunks.at(-1);
+    if (!last) {
       this.#chunks.push([item]);
       this.#size = 1;
       return true;
     }
-    const i = this.#position(chunk, item);
+    // Told at once, since what is added is often what comes last.
+    const isLast = this.#compare(last[last.length - 1] as T, item) < 0;
+    const c = isLast ? this.#chunks.length - 1 : this.#chunkOf(item);
+    const chunk = this.#chunks[c] as T[];
+    const i = isLast ? chunk.length : this.#position(chunk, item);
     if (i < chunk.length && this.#compare(chunk[i] as T, item) === 0) return false;
     chunk.splice(i, 0, item);
     if (chunk.length > MAX_CHUNK) this.#chunks.splice(c + 1, 0, chunk.splice(MAX_CHUNK / 2));

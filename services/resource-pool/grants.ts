@@ -46,9 +46,13 @@ export class Grants implements Disposable {
   }
 
   /** Refuses with RESOURCE_EXHAUSTED, retryable, when too many wait already: in the journal the request goes on waiting. */
-  async awaited(answer: RequestAgentResponse, call: Call): Promise<RequestAgentResponse> {
+  awaited(answer: RequestAgentResponse, call: Call): RequestAgentResponse | Promise<RequestAgentResponse> {
     const { request, lease } = answer;
-    if (lease || request === '') return answer;
+    return lease || request === '' ? answer : this.#granted(answer, call);
+  }
+
+  async #granted(answer: RequestAgentResponse, call: Call): Promise<RequestAgentResponse> {
+    const { request } = answer;
     using _ = this.#place(describePrincipal(call.principal));
     const end = await this.#end(request, Number(answer.revision), call.signal);
     if (end instanceof HiveError) throw end;

@@ -16,6 +16,8 @@ const PAGE = 1000;
 /** A command for which the registry must be known waits so long, in milliseconds, for it to be heard for the first time. */
 const HEAR_MS = 2000;
 
+const KNOWN = Promise.resolve();
+
 interface Known {
   readonly name: string;
   readonly publicKey: string;
@@ -99,7 +101,11 @@ export class RegistryFollower implements PoolSoft, AsyncDisposable {
    * Resolves when a swarm is known here if it is registered: it may have registered a moment ago, so the registry is
    * asked. A registry that was not heard yet is waited for a little; then the machine says that it was not heard.
    */
-  async lookUp(swarm: string, call: Pick<Call, 'trace' | 'signal'>): Promise<void> {
+  lookUp(swarm: string, call: Pick<Call, 'trace' | 'signal'>): Promise<void> {
+    return this.synced && this.#informer.get(swarm) ? KNOWN : this.#lookUp(swarm, call);
+  }
+
+  async #lookUp(swarm: string, call: Pick<Call, 'trace' | 'signal'>): Promise<void> {
     if (!this.synced) await this.#firstHeard(call.signal);
     if (!this.synced || this.#informer.get(swarm)) return;
     const found = await this.#ask(swarm, call);

@@ -7,16 +7,17 @@ import { BACKGROUND, fromActiveSpan, type Observe } from '../../libs/rpc/observe
 import { ownRequest } from '../../libs/rpc/server-call.ts';
 import {
   PoolSessionServiceService,
+  type SessionAnswer,
   type SessionCall,
   type SessionRequest,
   type SessionResponse,
 } from '../../libs/wire/hivebus/pool/v1/session.ts';
 import { refusalOf } from './refusal.ts';
 import { SessionAgent, type SessionAgentDeps } from './session-agent.ts';
-import { type Asked, answerCall, kindOf } from './session-calls.ts';
+import { type Answerer, type Asked, answerCall } from './session-calls.ts';
 import { SessionOutbox } from './session-outbox.ts';
 import { requireToken } from './validation/bulk.ts';
-import { CALLS, checkMessage, checkOpening } from './validation/session.ts';
+import { CALLS, checkMessage, checkOpening, kindOf } from './validation/session.ts';
 
 export type SessionApi = Api<typeof PoolSessionServiceService>;
 
@@ -56,9 +57,13 @@ class Session implements Disposable {
   /** Numbers of calls that are not answered. */
   readonly #unanswered = new Set<number>();
   #token: string;
-  #client = '';
+  /** A call with this token, in no trace of its own. */
+  #own: Call | undefined;
+  /** Clients of request ids: numbers go round them, so that of those that are unanswered none has more than its answers. */
+  #lanes: readonly string[] = [];
   #window = 0;
   #agent: SessionAgent | undefined;
+  #answerer: Answerer;
   /** The client has closed its side. */
   #saidAll = false;
   #answered: (() => void) | undefined;
@@ -69,6 +74,7 @@ class Session implements Disposable {
     this.#call = call;
     this.#token = call.token;
     this.#outbox = new SessionOutbox(deps.clock);
+    this.#answerer = { api: deps.api, agent: undefined };
     const { signal } = call;
     const broken = () => this.#outbox.fail(HiveError.from(signal.reason));
     if (signal.aborted) broken();
@@ -118,12 +124,13 @@ class Session implements Disposable {
   async #open(request: SessionRequest): Promise<void> {
     const open = checkOpening(request);
     checkMessage(request, false, open.agent !== undefined);
-    this.#client = open.client;
     this.#window = open.window || DEFAULT_WINDOW;
+    this.#lanes = lanesOf(open.client, this.#window, this.#call.principal);
     const opened = { heartbeatMs: 0, window: this.#window };
     if (!open.agent) return this.#outbox.opened(opened);
     const agent = new SessionAgent(this.#deps, open.agent, open.logSeed, this.#outbox, () => this.#callOf(''));
     this.#agent = agent;
+    this.#answerer = { api: this.#deps.api, agent };
     const registered = await agent.register();
     this.#outbox.opened({ ...opened, ...registered });
     await agent.compare();
@@ -135,20 +142,23 @@ class Session implements Disposable {
     for (const call of calls) void this.#ask(call);
   }
 
-  async #ask(call: SessionCall): Promise<void> {
+  #ask(call: SessionCall): void {
     const number = Number(call.number);
     if (this.#unanswered.has(number)) return; // it will be answered
     if (this.#unanswered.size >= this.#window) {
       return this.#outbox.answer({ number: call.number, refusal: refusalOf(tooMany(this.#window)) });
     }
     this.#unanswered.add(number);
-    const asked: Asked = { call, own: this.#callOf(call.traceparent), request: this.#requestOf(number) };
-    try {
-      const answer = await this.#observed(asked, (own) => answerCall(this.#deps.api, { ...asked, own }, this.#agent));
-      this.#outbox.answer({ number: call.number, ...answer });
-    } catch (error) {
-      this.#outbox.answer({ number: call.number, refusal: refusalOf(error) });
-    }
+    const kind = kindOf(call);
+    const asked: Asked = { call, kind, own: this.#callOf(call.traceparent), request: this.#requestOf(number) };
+    this.#observed(asked).then(
+      (answer) => this.#answer(number, { number: call.number, [kind]: answer }),
+      (error: unknown) => this.#answer(number, { number: call.number, refusal: refusalOf(error) }),
+    );
+  }
+
+  #answer(number: number, answer: SessionAnswer): void {
+    this.#outbox.answer(answer);
     this.#unanswered.delete(number);
     if (this.#unanswered.size === 0) this.#answered?.();
   }
@@ -157,26 +167,30 @@ class Session implements Disposable {
    * Each call is counted and timed by its kind. One that names a trace has its span there; all others would hang below the
    * stream, which may live for days, so they have none.
    */
-  #observed<T>({ call, own }: Asked, run: (own: Call) => Promise<T>): Promise<T> {
+  #observed(asked: Asked): Promise<object> {
     const { observe } = this.#deps;
-    if (!observe) return run(own);
+    if (!observe) return answerCall(this.#answerer, asked);
+    const { call, kind, own } = asked;
     const isTraced = call.traceparent !== '';
-    const info = { ...CALL, ...namesOf(call), federation: own.federation, trace: isTraced ? own.trace : BACKGROUND };
-    return observe(info, () => run(isTraced ? { ...own, trace: fromActiveSpan(own.trace) } : own));
+    const trace = isTraced ? own.trace : BACKGROUND;
+    const info = { ...CALL, ...NAMES[kind], federation: own.federation, trace };
+    return observe(info, () => {
+      const within = isTraced ? { ...own, trace: fromActiveSpan(own.trace) } : own;
+      return answerCall(this.#answerer, { ...asked, own: within });
+    });
   }
 
   /** A call as the one who is there now. */
   #callOf(traceparent: string): Call {
     const { federation, principal, trace } = this.#call;
-    const own = traceparent === '' ? trace : { ...trace, traceparent };
-    return { federation, principal, token: this.#token, trace: own, signal: this.#closing.signal };
+    const { signal } = this.#closing;
+    this.#own ??= { federation, principal, token: this.#token, trace, signal };
+    return traceparent === '' ? this.#own : { ...this.#own, trace: { ...trace, traceparent } };
   }
 
-  /** Numbers go round lanes, so that of those that are unanswered no lane has more than its answers. */
   #requestOf(number: number): RequestId {
-    const lanes = Math.ceil(this.#window / LANE);
-    const client = `${this.#client}-${lanes}-${(number - 1) % lanes}`;
-    return ownRequest({ client, counter: Math.floor((number - 1) / lanes) + 1 }, this.#call.principal);
+    const count = this.#lanes.length;
+    return { client: this.#lanes[(number - 1) % count] as string, counter: Math.floor((number - 1) / count) + 1 };
   }
 
   /** Takes over a newer token; throws when the one in use is not good any more, or the new one is somebody else's. */
@@ -184,7 +198,9 @@ class Session implements Disposable {
     const { federation, principal } = this.#call;
     const now = this.#deps.authenticate(newer || this.#token, federation);
     if (!isSame(now, principal)) throw another(now, principal);
-    if (newer !== '') this.#token = newer;
+    if (newer === '') return;
+    this.#token = newer;
+    this.#own = undefined;
   }
 
   #lookLater(): void {
@@ -202,7 +218,7 @@ class Session implements Disposable {
 const CALL = { side: 'server', transport: 'grpc', service: 'pool' } as const;
 
 /** Of a call in spans and metrics, as if each kind were a method, e.g. `Session.ReportTask`. */
-const NAMES = new Map(
+const NAMES = Object.fromEntries(
   CALLS.map((kind) => {
     const method = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
     return [
@@ -210,8 +226,14 @@ const NAMES = new Map(
       { method: `Session.${method}`, fullName: `${PoolSessionServiceService.session.path.slice(1)}/${method}` },
     ];
   }),
-);
-const namesOf = (call: SessionCall) => NAMES.get(kindOf(call)) as { method: string; fullName: string };
+) as Record<(typeof CALLS)[number], { method: string; fullName: string }>;
+
+function lanesOf(client: string, window: number, principal: Principal): readonly string[] {
+  const count = Math.ceil(window / LANE);
+  return Array.from({ length: count }, (_, i) => {
+    return ownRequest({ client: `${client}-${count}-${i}`, counter: 1 }, principal).client;
+  });
+}
 
 const keyOf = (principal: Principal): string => ('key' in principal ? principal.key : '');
 const isSame = (a: Principal, b: Principal): boolean =>

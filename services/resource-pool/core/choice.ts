@@ -21,6 +21,7 @@ interface Candidate {
  */
 export class Shortlist {
   readonly #size: number;
+  readonly #wish: Wish;
   readonly #avoid: string;
   /** Best first; at most `#size`. */
   readonly #best: Candidate[] = [];
@@ -29,8 +30,9 @@ export class Shortlist {
   least = 0;
 
   /** `avoid`: the agent that all others go before; empty = none. */
-  constructor(size: number, avoid = '') {
+  constructor(size: number, wish: Wish, avoid = '') {
     this.#size = size;
+    this.#wish = wish;
     this.#avoid = avoid;
   }
 
@@ -69,11 +71,11 @@ export class Shortlist {
   }
 
   /** What is kept of it, with `chosen` first. */
-  choice(state: PoolState, wish: Wish, chosen: Spot, waiting = 0): Choice {
-    const best = [this.#candidate(chosen, state, wish)];
+  choice(state: PoolState, chosen: Spot, waiting = 0): Choice {
+    const best = [this.#candidate(chosen, state)];
     for (const { spot } of this.#best) {
       if (best.length === this.#size) break;
-      if (spot.row.key !== chosen.row.key) best.push(this.#candidate(spot, state, wish));
+      if (spot !== chosen && spot.row.key !== chosen.row.key) best.push(this.#candidate(spot, state));
     }
     return { candidates: this.#candidates, best, policyVersion: state.scoring.version, waiting };
   }
@@ -85,9 +87,9 @@ export class Shortlist {
     return !second || score - first.rank + second.rank < this.least;
   }
 
-  #candidate(spot: Spot, { scoring, measures }: PoolState, wish: Wish): Choice['best'][number] {
+  #candidate(spot: Spot, { scoring, measures }: PoolState): Choice['best'][number] {
     const { key } = spot.row;
-    return { agent: key, points: scoring.points(spot, wish, measures.get(key)), avoided: this.#isAvoided(spot) };
+    return { agent: key, points: scoring.points(spot, this.#wish, measures.get(key)), avoided: this.#isAvoided(spot) };
   }
 
   #isAvoided({ row }: Spot): boolean {

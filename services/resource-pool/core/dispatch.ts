@@ -10,7 +10,7 @@ import type { Ranked } from './ranked.ts';
 import { type AgentRow, currentAttempt, type TaskRow } from './rows.ts';
 import type { PoolEvent, PoolState } from './state.ts';
 import { Stealer } from './stealing.ts';
-import { isFree, offerOf, type Spot, type Worker } from './workers.ts';
+import { isFree, isSameOffer, offerOf, type Spot, type Worker } from './workers.ts';
 
 /**
  * Which waiting task goes to which agent.
@@ -31,8 +31,8 @@ export class Plan {
   #opened: Set<string> | undefined;
   /** Tasks that this decision queues. */
   readonly #queued: Waiting[] = [];
-  /** Waiting tasks that this plan has given out. */
-  readonly #taken = new Set<string>();
+  /** Waiting tasks that this plan has given out, or that will not wait any more. */
+  #taken: Set<string> | undefined;
   /** Tasks whose attempts end. */
   #vacated: Set<string> | undefined;
   /** Leases under which this plan has given out tasks. */
@@ -76,8 +76,10 @@ export class Plan {
   /** The agent's row will be as given; slots in use stay what they are in this plan. */
   changeRow(row: AgentRow): void {
     const { scoring, measures } = this.#state;
+    const before = this.spot(row.key);
+    const offer = before && isSameOffer(before.row, row) ? before.offer : offerOf(row);
     const merit = scoring.merit(row, measures.get(row.key));
-    this.#change(this.#loaded({ row, offer: offerOf(row), merit }, this.spot(row.key)?.busy ?? 0));
+    this.#change(this.#loaded({ row, offer, merit }, before?.busy ?? 0));
   }
 
   /** The agent will be gone. */
@@ -117,6 +119,7 @@ export class Plan {
 
   /** The task will no longer wait. */
   unqueue(id: string): void {
+    this.#taken ??= new Set();
     this.#taken.add(id);
   }
 
@@ -138,7 +141,7 @@ export class Plan {
 
   /** Waiting tasks that will not wait any more. */
   get taken(): ReadonlySet<string> {
-    return this.#taken;
+    return this.#taken ?? NO_KEYS;
   }
 
   /** The agent as it will be. */
@@ -161,6 +164,7 @@ export class Plan {
   /** The assignments and grants that follow from the changes, after the events that bring these about. */
   assignments(): PoolEvent[] {
     const events: PoolEvent[] = [];
+    if (!this.#isAwaited) return events;
     this.#stealer?.tryAgain();
     let tasks = [...this.#queued];
     this.#addWaiting(tasks);
@@ -183,6 +187,12 @@ export class Plan {
     return events;
   }
 
+  /** Does anything wait that this decision may help? Mostly nothing does where agents are only borrowed. */
+  get #isAwaited(): boolean {
+    const { queue, asking } = this.#state;
+    return this.#queued.length > 0 || queue.size > 0 || asking.size > 0 || this.#isStealing;
+  }
+
   /** Adds the tasks that wait in the queue and may be given out now. */
   #addWaiting(tasks: Waiting[]): void {
     if (this.#state.queue.size > 0) tasks.push(...this.#forOpened(), ...this.#forWoken());
@@ -190,14 +200,14 @@ export class Plan {
 
   /** The tasks that this decision queues and that wait. */
   unplaced(): Waiting[] {
-    return this.#queued.filter(({ id }) => !this.#taken.has(id));
+    return this.#queued.filter(({ id }) => !this.taken.has(id));
   }
 
   /** What waited for its swarm's limit and not for an agent: it may find one that was free all the time. */
   #forWoken(): Waiting[] {
     if (!this.#quotas || this.#quotas.woken.size === 0) return [];
     const { queue } = this.#state;
-    return [...this.#quotas.woken].flatMap((swarm) => queue.heads(swarm, this.#taken));
+    return [...this.#quotas.woken].flatMap((swarm) => queue.heads(swarm, this.taken));
   }
 
   #loaded({ row, offer, merit }: Omit<Spot, 'busy' | 'rank'>, busy: number): Spot {
@@ -212,15 +222,15 @@ export class Plan {
 
   #assign(task: Waiting, events: PoolEvent[]): void {
     const { swarm } = task.wish;
-    if (this.#taken.has(task.id)) return;
+    if (this.#taken?.has(task.id)) return;
     const isLimited = this.#quotas !== undefined || this.#state.limits.size > 0;
     const list = isLimited && !this.quotas.mayRun(swarm) ? undefined : this.#candidatesFor(task);
     const spot = list?.first;
     if (!list || !spot) return;
     if (isLimited) this.quotas.count('running', swarm, 1);
-    this.#taken.add(task.id);
+    this.unqueue(task.id);
     if (task.ballot !== '') this.#vote(task.ballot, task.id, spot.row.key);
-    const choice = this.#state.keptScores > 0 ? list.choice(this.#state, task.wish, spot) : undefined;
+    const choice = this.#state.keptScores > 0 ? list.choice(this.#state, spot) : undefined;
     this.#changed.set(spot.row.key, this.#loaded(spot, spot.busy + 1));
     const { key, instance, lease } = spot.row;
     if (lease !== '') {
@@ -243,7 +253,7 @@ export class Plan {
       const { serving, type, slots } = spot.row;
       const isBarred = (vote: Waiting) => this.#barredFrom(vote).has(key);
       const room = slots - spot.busy;
-      for (const task of this.#state.queue.first(serving, type, spot.offer, room, this.#taken, isBarred))
+      for (const task of this.#state.queue.first(serving, type, spot.offer, room, this.taken, isBarred))
         found.set(task.id, task);
     }
     return [...found.values()];
@@ -255,7 +265,7 @@ export class Plan {
     const barred = task.ballot === '' ? undefined : this.#barredFrom(task);
     if (avoid !== '') this.#setApart(avoid);
     for (const agent of barred ?? []) this.#setApart(agent);
-    const list = new Shortlist(Math.max(1, keptScores), avoid);
+    const list = new Shortlist(Math.max(1, keptScores), wish, avoid);
     let candidates = 0;
     const { need } = wish;
     const isFresh = this.#changed.size === 0;

@@ -245,7 +245,7 @@ function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft
       ? `${fitting} of ${agents} agents could be lent to ${swarm} now`
       : [`no agent of type ${type} can be lent to ${swarm} now`, ...keepersOf(state, demand).texts].join('; ');
   const list = fitting > 0 ? new Plan(state).lender.candidatesFor(wish) : undefined;
-  const choice = list?.first && explainedChoice(list.choice(state, wishOf(wish), list.first));
+  const choice = list?.first && explainedChoice(list.choice(state, list.first));
   return { summary, history: [], placement, choice, revision: String(view.revision) };
 }
 

@@ -30,7 +30,7 @@ export class Lender {
   readonly #state: PoolState;
   readonly #plan: LendingPlan;
   /** Waiting requests that this plan has granted, or that end. */
-  readonly #answered = new Set<string>();
+  #answered: Set<string> | undefined;
   #policies: Map<string, LendingPolicy> | undefined;
   #fair: FairShare | undefined;
 
@@ -46,6 +46,7 @@ export class Lender {
 
   /** The request will no longer wait. */
   dropRequest(id: string): void {
+    this.#answered ??= new Set();
     this.#answered.add(id);
   }
 
@@ -68,7 +69,7 @@ export class Lender {
   candidatesFor(wish: Asks['wish']): Shortlist {
     const { workers, scoring, keptScores } = this.#state;
     const asked = wishOf(wish);
-    const list = new Shortlist(Math.max(1, keptScores));
+    const list = new Shortlist(Math.max(1, keptScores), asked);
     const mayHave = ({ row, offer }: Spot) =>
       row.type === wish.type && isFrom(row.home, wish) && meets(offer, asked.need) && this.mayLend(row, wish.swarm);
     let candidates = 0;
@@ -113,14 +114,15 @@ export class Lender {
     if (!spot || !this.isLendable(spot)) return false;
     const { asking } = this.#state;
     const may = (swarm: string) => this.#plan.quotas.mayBorrow(swarm) && this.mayLend(spot.row, swarm);
-    const request = asking.next(spot.row.type, spot.offer, this.fair, may, this.#answered);
-    if (request) this.#lend(request, spot, events, asking.size - this.#answered.size);
+    const answered = this.#answered ?? NONE;
+    const request = asking.next(spot.row.type, spot.offer, this.fair, may, answered);
+    if (request) this.#lend(request, spot, events, asking.size - answered.size);
     return request !== undefined;
   }
 
   /** A swarm that was at its limit may find agents that were free all the time. */
   #serve(swarm: string, events: PoolEvent[]): void {
-    for (const request of this.#state.asking.heads(swarm, this.#answered)) {
+    for (const request of this.#state.asking.heads(swarm, this.#answered ?? NONE)) {
       const spot = this.#plan.quotas.mayBorrow(swarm) ? this.candidatesFor(request.wish).first : undefined;
       if (spot) this.#lend(request, spot, events, 0);
     }
@@ -151,7 +153,7 @@ export class Lender {
     const { row } = spot;
     const granted = { choice: this.choiceOf(request.wish, spot, waiting), ...grantOf(request, row) };
     events.push({ type: 'lease.granted', data: granted });
-    this.#answered.add(request.id);
+    this.dropRequest(request.id);
     this.count(granted);
     this.#plan.changeRow(agentWith(row, { lease: granted.lease, serving: granted.borrower }));
   }
@@ -159,7 +161,7 @@ export class Lender {
   /** Why this agent; undefined when that is not kept. */
   choiceOf(wish: Asks['wish'], spot: Spot, waiting: number): Choice | undefined {
     if (this.#state.keptScores === 0) return undefined;
-    return this.candidatesFor(wish).choice(this.#state, wishOf(wish), spot, waiting);
+    return this.candidatesFor(wish).choice(this.#state, spot, waiting);
   }
 
   /** A lease that the plan grants counts for whoever comes after. */
@@ -201,6 +203,8 @@ export class Lender {
     return { reachable, lent };
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 const isLent = (row: AgentRow | undefined): boolean => row !== undefined && row.lease !== '';
 

@@ -7,7 +7,6 @@ import { Plan } from './dispatch.ts';
 import { answer } from './lease.ts';
 import { noneToLend } from './lending.ts';
 import { noMoreLeases, requireRoomToAsk } from './limits.ts';
-import { wishOf } from './need.ts';
 import { orderOf, type RequestRow, registered } from './rows.ts';
 import { DEFAULT_LEASE_TERM_MS, type PoolSettings } from './settings.ts';
 import type { PoolEvent, PoolShape, PoolState } from './state.ts';
@@ -19,26 +18,27 @@ type Commands = Pick<Machine<PoolShape>['commands'], 'requestAgent' | 'withdrawA
 /** Asking for an agent of another swarm: it is lent at once, or refused, or waited for. */
 export const requestCommands = (settings: PoolSettings): Commands => ({
   requestAgent(state, input, ctx) {
-    requireSwarm(ctx, [input.swarm], 'borrow an agent');
-    keyOfSwarm(ctx, input.swarm);
-    const registration = registrationOf(ctx, input.swarm);
-    const wish: RequestAgentRequest = { ...input, termMs: input.termMs || DEFAULT_LEASE_TERM_MS };
+    const { swarm: borrower } = input;
+    requireSwarm(ctx, [borrower], 'borrow an agent');
+    keyOfSwarm(ctx, borrower);
+    const registration = registrationOf(ctx, borrower);
+    const termMs = input.termMs || DEFAULT_LEASE_TERM_MS;
     const plan = new Plan(state);
-    const mayBorrow = plan.quotas.mayBorrow(wish.swarm);
-    const list = mayBorrow ? plan.lender.candidatesFor(wish) : undefined;
+    const mayBorrow = plan.quotas.mayBorrow(borrower);
+    const list = mayBorrow ? plan.lender.candidatesFor(input) : undefined;
     const spot = list?.first;
     if (!list || !spot) {
-      if (!(wish.waitMs > 0)) throw mayBorrow ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
-      requireRoomToAsk(state, wish.swarm);
+      if (!(input.waitMs > 0)) throw mayBorrow ? noneToLend(state, input) : noMoreLeases(state, borrower);
+      requireRoomToAsk(state, borrower);
       if (state.asking.size >= settings.maxRequests) throw tooManyWait(settings.maxRequests);
       const request = ctx.id('request');
+      const wish: RequestAgentRequest = { ...input, termMs };
       const queued: PoolEvent = { type: 'request.queued', data: { request, wish, registration } };
       return { events: [queued], reply: () => ({ request, revision: String(ctx.revision) }) };
     }
     const lease = ctx.id('lease');
-    const { termMs, swarm: borrower } = wish;
     const agent = spot.row;
-    const choice = state.keptScores > 0 ? list.choice(state, wishOf(wish), spot) : undefined;
+    const choice = state.keptScores > 0 ? list.choice(state, spot) : undefined;
     const data = {
       lease,
       agent: agent.key,

@@ -32,7 +32,11 @@ export function putAgent(state: PoolState, row: AgentRow, settings: PoolSettings
   state.agents.set(row.key, row);
   state.workers.put(row, state.scoring.merit(row, state.measures.get(row.key)));
   if (before && before.type !== row.type) dropNorm(state, before.type);
-  schedule(state.due, `agent/${row.key}`, agentDue(row, 0, settings));
+  const due = agentDue(row, 0, settings);
+  // Mostly nothing is due, and was not: then it is not in the queue.
+  if (due !== undefined || (before && agentDue(before, 0, settings) !== undefined)) {
+    schedule(state.due, `agent/${row.key}`, due);
+  }
 }
 
 export function deleteAgent(state: PoolState, key: string): void {

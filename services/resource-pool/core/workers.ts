@@ -25,6 +25,8 @@ export interface WorkerClass extends Offer {
   readonly key: string;
   readonly type: string;
   readonly counts: Counts;
+  /** That of its home and type, which it shares with their other classes. */
+  readonly stock: { -readonly [Field in keyof Stock]: Stock[Field] };
   /** The free ones at home: those that can be lent. */
   readonly own: Ranked<Worker>;
   /** All free ones, by the swarm that they serve. */
@@ -83,7 +85,7 @@ export class Workers {
   readonly #byType = new Map<string, Set<WorkerClass>>();
   readonly #byHome = new Map<string, Set<WorkerClass>>();
   /** By home and type. */
-  readonly #stock = new Map<string, Stock>();
+  readonly #stock = new Map<string, WorkerClass['stock']>();
   /** By serving swarm and type: the stands that are not empty, in no order. Lists, since every decision walks one. */
   readonly #serving = new Map<string, Stand[]>();
 
@@ -97,8 +99,8 @@ export class Workers {
 
   /** Takes in an agent's new row, and its merit as it is now. */
   put(row: AgentRow, merit: number): void {
-    const offer = this.#classOf(row);
     const worker = this.#workers.get(row.key);
+    const offer = worker && isSameOffer(worker.row, row) ? worker.offer : this.#classOf(row);
     if (!worker) {
       const standing = standingOf(row, 0);
       const fresh: Worker = { row, offer, busy: 0, merit, rank: 0, standing, tasks: undefined, place: -1 };
@@ -167,16 +169,17 @@ export class Workers {
   #count({ offer, row, standing }: Worker, by: 1 | -1): void {
     offer.counts[standing] += by;
     if (standing === 'unreachable') return;
-    const key = poolKey(row.home, row.type);
-    const { reachable, lent } = this.#stock.get(key) ?? NO_STOCK;
-    if (reachable + by === 0) this.#stock.delete(key);
-    else this.#stock.set(key, { reachable: reachable + by, lent: lent + (row.lease === '' ? 0 : by) });
+    offer.stock.reachable += by;
+    if (row.lease !== '') offer.stock.lent += by;
   }
 
   #classOf(row: AgentRow): WorkerClass {
     const key = classKey(row);
     const known = this.#classes.get(key);
     if (known) return known;
+    const pool = poolKey(row.home, row.type);
+    const stock = this.#stock.get(pool) ?? { reachable: 0, lent: 0 };
+    this.#stock.set(pool, stock);
     const made: WorkerClass = {
       key,
       type: row.type,
@@ -187,6 +190,7 @@ export class Workers {
       specialisations: new NameSet(row.specialisations),
       allowScripts: row.allowScripts,
       counts: { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0 },
+      stock,
       own: new Ranked<Worker>(isBetter),
       stands: new Map(),
     };
@@ -201,6 +205,8 @@ export class Workers {
     this.#classes.delete(offer.key);
     removeFrom(this.#byType, offer.type, offer);
     removeFrom(this.#byHome, offer.home, offer);
+    for (const { stock } of this.ofHome(offer.home)) if (stock === offer.stock) return;
+    this.#stock.delete(poolKey(offer.home, offer.type));
   }
 
   #enter(worker: Worker): void {
@@ -280,6 +286,19 @@ export const offerOf = (row: AgentRow): Offer => ({
   specialisations: new NameSet(row.specialisations),
   allowScripts: row.allowScripts,
 });
+
+/**
+ * Do both rows belong to the same class? False when it is not plain to see: rows of one agent share their lists, until it
+ * registers again, and then its class is looked for.
+ */
+export const isSameOffer = (a: AgentRow, b: AgentRow): boolean =>
+  a.capabilities === b.capabilities &&
+  a.labels === b.labels &&
+  a.specialisations === b.specialisations &&
+  a.type === b.type &&
+  a.home === b.home &&
+  a.region === b.region &&
+  a.allowScripts === b.allowScripts;
 
 function classKey({ home, type, region, allowScripts, capabilities, specialisations, labels }: AgentRow): string {
   const lists = [capabilities, specialisations].map((list) => [...list].sort().join());

@@ -43,19 +43,39 @@ export function checkMessage(request: SessionRequest, isOpened: boolean, hasAgen
   checks.rule(hasAgent || lines.length === 0, 'lines', lines.length, "must come in an agent's session only");
   checks.rule(calls.length <= MAX_WINDOW, 'calls', calls.length, `must be at most ${MAX_WINDOW}`);
   checks.rule(lines.length <= MAX_LINES, 'lines', lines.length, `must be at most ${MAX_LINES}`);
-  for (const [i, call] of calls.slice(0, MAX_WINDOW).entries()) checkCall(checks, `calls[${i}]`, call);
+  for (const [i, call] of calls.slice(0, MAX_WINDOW).entries())
+    if (!isCall(call)) checkCall(checks, `calls[${i}]`, call);
   for (const [i, line] of lines.slice(0, MAX_LINES).entries()) checkLine(checks, `lines[${i}]`, line);
   checks.done();
 }
 
+/** Which request a checked call has. */
+export const kindOf = (call: SessionCall): (typeof CALLS)[number] =>
+  CALLS.find((name) => call[name] !== undefined) as (typeof CALLS)[number];
+
 /** Without a number there is nothing to answer to. */
+function hasNumber({ number }: SessionCall): boolean {
+  const value = Number(number);
+  return Number.isSafeInteger(value) && value >= 1;
+}
+
+function hasOneRequest(call: SessionCall): boolean {
+  let count = 0;
+  for (const name of CALLS) if (call[name] !== undefined) count++;
+  return count === 1;
+}
+
+const isTrace = (text: string): boolean => text === '' || /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(text);
+
+/** Nothing is wrong with it: most calls are asked no more, since what a fault is told with costs more than to look for it. */
+const isCall = (call: SessionCall): boolean => hasNumber(call) && hasOneRequest(call) && isTrace(call.traceparent);
+
 function checkCall(checks: Checks, at: string, call: SessionCall): void {
-  const number = Number(call.number);
-  checks.rule(Number.isSafeInteger(number) && number >= 1, `${at}.number`, call.number, 'must be 1 or more');
+  checks.rule(hasNumber(call), `${at}.number`, call.number, 'must be 1 or more');
   const given = CALLS.filter((name) => call[name] !== undefined);
   checks.rule(given.length === 1, at, given, `must have exactly one of ${CALLS.join(', ')}`);
-  const isTrace = call.traceparent === '' || /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(call.traceparent);
-  checks.rule(isTrace, `${at}.traceparent`, call.traceparent, 'must be a W3C traceparent of version 00, or empty');
+  const rule = 'must be a W3C traceparent of version 00, or empty';
+  checks.rule(isTrace(call.traceparent), `${at}.traceparent`, call.traceparent, rule);
 }
 
 function checkLine(checks: Checks, at: string, { task, attempt, number, stream }: LogLine): void {
