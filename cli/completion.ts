@@ -39,6 +39,8 @@ const ARGUMENT_NAMES: Readonly<Record<string, string>> = {
   'group approve': 'group',
   'group reject': 'group',
   explain: 'task',
+  'request get': 'request',
+  'request withdraw': 'request',
   'release-resource': 'lease',
   'deregister-swarm': 'swarm',
   'set limits': 'swarm',

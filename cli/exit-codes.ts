@@ -34,5 +34,7 @@ const BY_CODE: Partial<Record<Code, number>> = {
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  // Others took it back: nobody here has interrupted anything.
+  if (error instanceof HiveError && error.reason === 'REQUEST_WITHDRAWN') return EXIT.failed;
   return error instanceof HiveError ? (BY_CODE[error.code] ?? EXIT.failed) : EXIT.failed;
 }

@@ -16,16 +16,23 @@ export function terms(rows: readonly (readonly [word: string, meaning: string])[
     .join('\n');
 }
 
-/** A call as an example; one that is too long goes on in further lines, before an option, as a shell takes it. */
-export function exampleText(call: string): string {
+/** A call as an example. */
+export const exampleText = (call: string): string =>
+  callLines(call, HELP_WIDTH - 2)
+    .map((line) => `  ${line}`)
+    .join('\n');
+
+/** A call that is too long for `width` goes on in further lines, before an option, as a shell takes it. */
+export function callLines(call: string, width: number): string[] {
+  if (call.length <= width) return [call];
   const [first = '', ...options] = call.split(UNQUOTED_OPTION);
-  const lines = [`  ${first}`];
+  const lines = [first];
   for (const option of options) {
     const longer = `${lines.at(-1)} ${option}`;
-    if (longer.length + 2 <= HELP_WIDTH || `  ${call}`.length <= HELP_WIDTH) lines[lines.length - 1] = longer;
-    else lines.push(`      ${option}`);
+    if (longer.length + 2 <= width) lines[lines.length - 1] = longer;
+    else lines.push(`    ${option}`);
   }
-  return lines.join(' \\\n');
+  return lines.map((line, i) => (i < lines.length - 1 ? `${line} \\` : line));
 }
 
 /** The space before `--option`, where an even number of quotes follows. */

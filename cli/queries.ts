@@ -2,7 +2,9 @@ import type { Hive } from '../libs/sdk/hive.ts';
 import type { Group } from '../libs/wire/hivebus/pool/v1/group.ts';
 import type {
   Agent,
+  AgentRequest,
   Lease,
+  ListAgentRequestsRequest,
   ListAgentsRequest,
   ListGroupsRequest,
   ListLeasesRequest,
@@ -41,6 +43,13 @@ export async function allLeases(hive: Hive, filter: Partial<ListLeasesRequest> =
   return pages(async (pageToken) => {
     const page = await hive.pool.listLeases({ ...filter, pageSize: PAGE, pageToken });
     return { items: page.leases, next: page.nextPageToken };
+  });
+}
+
+export async function allRequests(hive: Hive, filter: Partial<ListAgentRequestsRequest> = {}): Promise<AgentRequest[]> {
+  return pages(async (pageToken) => {
+    const page = await hive.pool.listAgentRequests({ ...filter, pageSize: PAGE, pageToken });
+    return { items: page.requests, next: page.nextPageToken };
   });
 }
 

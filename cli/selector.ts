@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { AgentSelector } from '../libs/wire/hivebus/pool/v1/pool.ts';
-import { keyValue, list } from './values.ts';
+import { keyValue, list, shellWord } from './values.ts';
 
 /** The options that say which agent is wanted, beyond its type and capabilities. */
 export interface SelectorOptions {
@@ -24,6 +24,17 @@ export function selectorOf(options: SelectorOptions, given?: AgentSelector): Age
   };
   const { labels, specialisations, region } = selector;
   return Object.keys(labels).length > 0 || specialisations.length > 0 || region !== '' ? selector : undefined;
+}
+
+/** The same as options of a call, each value as a shell takes it. */
+export function selectorOptions(selector: AgentSelector | undefined): string[] {
+  if (!selector) return [];
+  const { labels, specialisations, region } = selector;
+  return [
+    ...Object.entries(labels).map(([key, value]) => `--agent-label ${shellWord(`${key}=${value}`)}`),
+    ...specialisations.map((name) => `--specialisation ${shellWord(name)}`),
+    ...(region === '' ? [] : [`--region ${shellWord(region)}`]),
+  ];
 }
 
 /** `gpu=yes, best at sql, in eu-west`; empty when nothing is asked for. */

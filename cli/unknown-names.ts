@@ -1,4 +1,4 @@
-import { HiveError } from '../libs/kernel/errors.ts';
+import { HiveError, notFound } from '../libs/kernel/errors.ts';
 import { nearest } from '../libs/kernel/nearest.ts';
 import type { Hive } from '../libs/sdk/hive.ts';
 import type { Output } from './output.ts';
@@ -15,6 +15,22 @@ export async function warnOfUnregistered(hive: Hive, swarms: readonly string[], 
     const close = nearest(swarm, names);
     output.note(`swarm ${swarm} is not registered (yet)${close ? `; did you mean ${close}?` : ''}`);
   }
+}
+
+/** NOT_FOUND, with what was meant, for a swarm that is not registered; nothing when nobody can say. */
+export async function requireRegistered(hive: Hive, swarms: readonly string[]): Promise<void> {
+  const names = await allSwarms(hive).then(
+    (all) => all.map(({ name }) => name),
+    () => swarms,
+  );
+  const [unknown] = swarms.filter((each) => !names.includes(each));
+  if (unknown === undefined) return;
+  const close = nearest(unknown, names);
+  throw notFound(
+    'swarm',
+    unknown,
+    close ? `did you mean ${close}?` : 'hivebus get swarms lists those that are registered',
+  );
 }
 
 /** A name in a filter that nobody has may be a slip, or come later: it is told and waited for. Never rejects. */

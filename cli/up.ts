@@ -19,6 +19,7 @@ import { requireNoneUp } from './already-up.ts';
 import type { Context } from './context.ts';
 import { colors, fields } from './output.ts';
 import { findRun, type RunFile, removeRun, writeRun } from './run-file.ts';
+import { shellWord } from './values.ts';
 
 export interface UpOptions {
   readonly data: string;
@@ -158,5 +159,3 @@ function wayThere(run: RunFile): string[] {
   const operator = run.operator === OPERATOR ? '' : ` HIVEBUS_OPERATOR=${run.operator}`;
   return [`export HIVEBUS_NATS=${run.nats} HIVEBUS_HOME=${shellWord(run.home)}${operator}`];
 }
-
-const shellWord = (text: string): string => (/^[-\w./:@%+]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

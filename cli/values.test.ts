@@ -9,6 +9,7 @@ import {
   listOf,
   missingOptions,
   port,
+  shellWord,
   someTime,
   textOf,
   unreadable,
@@ -51,6 +52,10 @@ test('a file that cannot be read is told by its name and what is wrong with it',
     ...{ code: 'INVALID_ARGUMENT', message: 'cannot read "/root/x": its permissions do not let you read it' },
   });
   expect(unreadable('x', new Error('EIO: i/o error')).message).toBe('cannot read "x": EIO: i/o error');
+});
+
+test('a word for a shell is in quotes where it must be', () => {
+  expect(['gpu=yes', 'a b', "it's", ''].map(shellWord)).toEqual(['gpu=yes', "'a b'", "'it'\\''s'", "''"]);
 });
 
 test('JSON that is none is told with its option and value', async () => {

@@ -162,6 +162,10 @@ export function between(from: string | undefined, to: string | undefined, now = 
   return formatDuration(Math.max(0, (to === undefined ? now : Date.parse(to)) - Date.parse(from)));
 }
 
+/** A word as a shell takes it: in quotes where it must be. */
+export const shellWord = (text: string): string =>
+  /^[-\w./:@%+=,]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
 export function port(value: string): number {
   const number = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
   if (number <= 65_535) return number;

@@ -24,6 +24,7 @@ const waiting: ExplainResponse = {
       condition('is of type counter', 100, 20, ['code/linter-1', 'code/linter-2', 'quality/a-tester-of-everything-1']),
       condition('belongs to swarm code, or is lent to it', 16, 4, ['docs/wc-1', 'docs/wc-2', 'docs/wc-3']),
       condition('can wc', 0, 4),
+      { ...condition('is not taken out of service', 1, 3, ['docs/wc-4']), name: 'drained' },
       condition('has a free slot', 4, 0, ['code/wc-1', 'code/wc-2', 'code/wc-3']),
     ],
     fitting: 0,
@@ -35,6 +36,20 @@ const waiting: ExplainResponse = {
         text: 'an agent comes home from a lease',
         agents: 1,
         at: '2026-03-01T12:00:41.000Z',
+        swarm: '',
+      },
+      {
+        kind: 'borrow',
+        text: 'swarm code borrows an agent of type counter that is free elsewhere',
+        agents: 3,
+        at: undefined,
+        swarm: '',
+      },
+      {
+        kind: 'resume',
+        text: 'an agent that was taken out of service is resumed',
+        agents: 1,
+        at: undefined,
         swarm: '',
       },
       {

@@ -6,14 +6,17 @@ import type {
   ExplainResponse,
   Placement,
   ScoreParts,
+  TaskSpec,
   Unblocker,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
+import { callLines } from '../help.ts';
 import { colors, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
-import { type SelectorOptions, selectorOf, withSelector } from '../selector.ts';
+import { type SelectorOptions, selectorOf, selectorOptions, withSelector } from '../selector.ts';
+import { requireRegistered } from '../unknown-names.ts';
 import { between, list, missingOptions } from '../values.ts';
 import { wrapped, wrappedFacts, wrappedTable } from '../wrapped-table.ts';
 
@@ -58,6 +61,11 @@ export function addExplain(program: Command): void {
 async function explain(context: Context, id: string | undefined, options: ExplainOptions): Promise<void> {
   const request = requestOf(id, options);
   await withHive(context, async (hive) => {
+    const { swarm, lender } = request.wish ?? {};
+    await requireRegistered(
+      hive,
+      [swarm, lender].filter((name): name is string => Boolean(name)),
+    );
     const answer = await hive.pool.explain(request);
     context.output.data(answer, () => explanation(printable(answer)));
   });
@@ -76,7 +84,7 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   const missing = missingOptions({ '--swarm <name>': swarm, '--type <type>': type });
   if (missing) throw missing;
   const selector = selectorOf(options);
-  const wish = { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0 };
+  const wish = { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0, id: '' };
   return { wish: selector ? { ...wish, selector } : wish };
 }
 
@@ -110,7 +118,7 @@ export function explanation(answer: ExplainResponse, width?: number): string {
     ),
   ];
   if (choice) parts.push(choiceText(choice, width));
-  if (placement) parts.push(placementText(placement, width), unblockersText(placement.unblockers, width));
+  if (placement) parts.push(placementText(placement, width), unblockersText(placement, wanted, width));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -176,14 +184,30 @@ const LENDING_OPTIONS: Readonly<Partial<Record<string, string>>> = {
   'keep-less': '--keep ...',
 };
 
-function unblockersText(unblockers: readonly Unblocker[], width?: number): string {
-  const lines = unblockers.flatMap(({ kind, text, agents, at, swarm }) => {
+/** What somebody is looked for, for. */
+type Wanted = Pick<TaskSpec, 'swarm' | 'type' | 'capabilities' | 'selector'>;
+
+/** The call that brings it about; empty = none does. */
+function callFor({ kind, swarm }: Unblocker, { conditions }: Placement, wanted: Wanted | undefined): string {
+  const option = LENDING_OPTIONS[kind];
+  if (option) return `hivebus set lending ${swarm} ${option}`;
+  const [drained] = conditions.find(({ name }) => name === 'drained')?.examples ?? [];
+  if (kind === 'resume' && drained) return `hivebus agent resume ${drained}`;
+  if (kind !== 'borrow' || !wanted) return '';
+  const capabilities = wanted.capabilities.map((name) => `--capability ${name}`);
+  const options = [`--swarm ${wanted.swarm}`, `--type ${wanted.type}`, ...capabilities];
+  return ['hivebus request-resource', ...options, ...selectorOptions(wanted.selector)].join(' ');
+}
+
+function unblockersText(placement: Placement, wanted: Wanted | undefined, width = terminalWidth()): string {
+  const lines = placement.unblockers.flatMap((unblocker) => {
+    const { kind, text, agents, at } = unblocker;
     const renewed = kind === 'return' ? ' unless it is renewed' : '';
     const when = at ? `, in ${between(new Date().toISOString(), at)}${renewed}` : '';
-    const option = LENDING_OPTIONS[kind];
-    const how = option ? `, by hivebus set lending ${swarm} ${option}` : '';
-    const line = `${text}${agents > 0 ? ` (${agents})` : ''}${when}${how}`;
-    return wrapped(line, (width ?? terminalWidth()) - 4).map(indented);
+    const call = callFor(unblocker, placement, wanted);
+    const line = `${text}${agents > 0 ? ` (${agents})` : ''}${when}${call && ':'}`;
+    const calls = call === '' ? [] : callLines(call, width - 4).map((each) => `    ${each}`);
+    return [...wrapped(line, width - 4).map(indented), ...calls];
   });
   return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
 }

@@ -1,5 +1,5 @@
 import type { Group } from '../../libs/wire/hivebus/pool/v1/group.ts';
-import type { Agent, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent, AgentRequest, Lease, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { Cluster, DeclaredAgent, Federation, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import type { Lending } from './lending.ts';
 import type { LimitsAndUsage } from './limits.ts';
@@ -145,6 +145,31 @@ const leases: Lease[] = [
     endedAt: at('11:01:00.000'),
     reason: 'given back by swarm quality',
     task: '',
+  },
+];
+
+const requests: AgentRequest[] = [
+  {
+    id: 'request-8h2kq0s7mz4x',
+    wish: {
+      ...{ swarm: 'code', type: 'counter', capabilities: [], termMs: 60_000, lender: '', selector: undefined },
+      ...{ waitMs: 300_000, priority: 0, id: '' },
+    },
+    queuedAt: at('11:59:48.000'),
+    expiresAt: at('12:04:48.000'),
+    revision: '44',
+  },
+  {
+    id: 'request-of-somebody-who-chose-a-long-name',
+    wish: {
+      ...{ swarm: 'quality', type: 'static-analyser-of-everything', capabilities: ['one', 'two', 'three', 'four'] },
+      selector: { labels: { gpu: 'yes' }, specialisations: ['vision'], region: 'eu-west' },
+      ...{ termMs: 600_000, lender: 'docs', waitMs: 3_600_000, priority: 1000 },
+      id: 'request-of-somebody-who-chose-a-long-name',
+    },
+    queuedAt: at('11:10:00.000'),
+    expiresAt: at('12:10:00.000'),
+    revision: '12',
   },
 ];
 
@@ -403,6 +428,7 @@ export const SAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   swarm: swarms,
   agent: agents,
   lease: leases,
+  request: requests,
   group: groups,
   task: [task, waiting],
   cluster: clusters,

@@ -9,6 +9,7 @@ import { LEASES } from './leases.ts';
 import { LENDING } from './lending.ts';
 import { LIMITS } from './limits.ts';
 import { POLICIES } from './policies.ts';
+import { REQUESTS } from './requests.ts';
 import { SWARM_AGENTS } from './swarm-agents.ts';
 import { SWARMS } from './swarms.ts';
 import { TASKS } from './tasks.ts';
@@ -21,6 +22,7 @@ export const KINDS: readonly Kind<unknown>[] = [
   SWARMS,
   AGENTS,
   LEASES,
+  REQUESTS,
   GROUPS,
   TASKS,
   POLICIES,

@@ -32,6 +32,7 @@ function fixture() {
       if (state.error) throw state.error;
       return { lease, revision: '1' };
     },
+    withdrawAgentRequest: async () => ({ revision: '1' }),
     releaseLease: async () => {
       state.released++;
       return { lease, revision: '1' };

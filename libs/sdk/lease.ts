@@ -1,7 +1,8 @@
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
-import type { Lease, RequestAgentRequest } from '../wire/hivebus/pool/v1/pool.ts';
+import type { Lease, RequestAgentRequest, RequestAgentResponse } from '../wire/hivebus/pool/v1/pool.ts';
+import { type Asked, Asking } from './asking.ts';
 import type { Hive } from './hive.ts';
 import { renewAfterMs, usableUntil } from './lease-time.ts';
 
@@ -15,30 +16,36 @@ export interface BorrowedAgent extends AsyncDisposable {
 }
 
 /** What a lease needs of a connection. */
-type Lender = { readonly pool: Pick<Hive['pool'], 'requestAgent' | 'renewLease' | 'releaseLease'> };
-
-/** Besides `waitMs`, for the call itself, in milliseconds. */
-const CALL_MS = 10_000;
-
-/** How a request that may wait is called: its call ends after it. */
-export const waitingCall = (waitMs: number | undefined): { timeoutMs?: number } =>
-  waitMs ? { timeoutMs: waitMs + CALL_MS } : {};
+interface Lender {
+  readonly pool: Pick<Hive['pool'], 'renewLease' | 'releaseLease'>;
+}
 
 /**
  * Borrows an agent and renews its lease. Rejects with RESOURCE_EXHAUSTED when none is free, at once or after `waitMs`.
- * An abort of `signal` ends only the waiting here: the request waits on until `waitMs` are over.
+ * When `signal` aborts first, the request is taken back, and then this rejects with CANCELLED.
  */
 export async function borrow(
-  hive: Lender,
+  hive: Asked & Lender,
   request: Partial<RequestAgentRequest>,
   clock: Clock,
   signal?: AbortSignal,
 ): Promise<BorrowedAgent> {
   const sentAt = clock.monotonic();
-  const { lease, request: waited } = await hive.pool.requestAgent(request, {
-    ...waitingCall(request.waitMs),
-    ...(signal ? { signal } : {}),
-  });
+  const asking = new Asking(hive, request, clock);
+  if (signal && (await asking.isAborted(signal))) {
+    await asking.giveUp();
+    throw new HiveError('CANCELLED', `${asking.id} is not wanted any longer`);
+  }
+  return hold(hive, await asking.answer, sentAt, clock);
+}
+
+/** Renews a lease that was asked for at `sentAt`, on the monotonic clock. */
+export async function hold(
+  hive: Lender,
+  { lease, request: waited }: RequestAgentResponse,
+  sentAt: number,
+  clock: Clock,
+): Promise<BorrowedAgent> {
   if (!lease) throw new HiveError('INTERNAL', 'the pool answered without a lease');
   if (waited === '') return new HeldLease(hive, lease, sentAt, clock);
   // Nobody here knows when it was granted; when a renewal was sent is known.

@@ -43,8 +43,14 @@ export interface Swarm extends AsyncDisposable {
    * repeat of an id with the same spec is answered by what is there.
    */
   submitSoon(spec: Partial<Omit<TaskSpec, 'swarm'>> & Pick<TaskSpec, 'type'>, id?: string): Promise<Submitted>;
-  /** Borrows an agent of another swarm. RESOURCE_EXHAUSTED when none is free. */
-  requestAgent(request: Partial<Omit<RequestAgentRequest, 'swarm'>> & { type: string }): Promise<BorrowedAgent>;
+  /**
+   * Borrows an agent of another swarm. RESOURCE_EXHAUSTED when none is free, at once or after `waitMs`. When `signal` aborts
+   * before, the request is taken back.
+   */
+  requestAgent(
+    request: Partial<Omit<RequestAgentRequest, 'swarm'>> & { type: string },
+    options?: { signal?: AbortSignal },
+  ): Promise<BorrowedAgent>;
   /** Starts an agent of this swarm in this process. */
   createAgent(options: Omit<AgentOptions, 'hive' | 'swarm'>): Promise<Agent>;
   /** Stops the heartbeats. The swarm stays registered, and is shown as unreachable, unless `deregister`. */
@@ -90,7 +96,7 @@ export async function createSwarm(options: SwarmOptions): Promise<Swarm> {
     submitTask: (spec, id = '') => submitTask(hive, merged(spec, { swarm: name }), id),
     submitTasks,
     submitSoon: (spec, id = '') => soon.call({ ...delegatedHere(hive.federation), spec, id }),
-    requestAgent: (request) => borrow(hive, { ...request, swarm: name }, clock),
+    requestAgent: (request, given) => borrow(hive, { ...request, swarm: name }, clock, given?.signal),
     createAgent: (agent) => createAgent({ clock, ...agent, hive, swarm: name }),
     close,
     [Symbol.asyncDispose]: () => close(),

@@ -176,6 +176,7 @@ function poolOf(jobs: readonly Job[]): Allocator {
         termMs: HOUR_MS,
         waitMs: HOUR_MS,
         priority: 0,
+        id: '',
       };
       const { request, lease } = run.execute('requestAgent', wish, { now: now + 1 });
       jobOf.set(lease?.id ?? request.replace('request', 'lease'), job);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../libs/kernel/clock.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
+import { Asking } from '../../libs/sdk/asking.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { until } from '../../libs/testkit/until.ts';
@@ -38,7 +40,10 @@ test('a request waits for an agent to come, is refused when its time runs out, a
   const type = `t-${randomId(6)}`;
   const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
   const ask = (waitMs: number) => poor.hive.pool.requestAgent({ swarm: poor.name, type, waitMs });
-  expect(await refusal(ask(1))).toMatchObject({ reason: 'NO_AGENT_FREE', message: /^waited 1ms; no agent/ });
+  expect(await refusal(ask(1))).toMatchObject({
+    reason: 'NO_AGENT_FREE',
+    message: expect.stringMatching(/^waited 1ms; no agent/),
+  });
 
   const taken = refusal(ask(60_000));
   const [waiting] = await until(async () => ((await requests()).length > 0 ? requests() : undefined));
@@ -52,6 +57,43 @@ test('a request waits for an agent to come, is refused when its time runs out, a
   expect(borrowed.lease.agent).toBe(`${rich.name}/x`);
   const { id } = await poor.submitTask({ type });
   await inState(id, 'SUCCEEDED');
+});
+
+test('who gives up a request leaves neither it nor a lease behind', async () => {
+  await using closing = new Closing();
+  const [poor, rich] = [await swarm(closing), await swarm(closing)];
+  const type = `t-${randomId(6)}`;
+  const wish = { swarm: poor.name, type, waitMs: 60_000 };
+  const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
+  const abort = new AbortController();
+  const borrowing = refusal(poor.requestAgent(wish, { signal: abort.signal }));
+  await until(async () => (await requests()).length > 0);
+  abort.abort();
+  expect(await borrowing).toMatchObject({
+    code: 'CANCELLED',
+    message: expect.stringMatching(/^request-.* is not wanted any longer/),
+  });
+  expect(await requests()).toEqual([]);
+
+  const early = new Asking(poor.hive, wish, systemClock);
+  early.answer.catch(() => {});
+  expect(await early.giveUp()).toEqual({ kind: 'withdrawn' }); // before anybody can have answered
+  expect(await requests()).toEqual([]);
+
+  closing.use(await rich.createAgent({ name: 'x', type, handler: work }));
+  for (const waitMs of [0, 60_000]) {
+    const asking = new Asking(poor.hive, { ...wish, waitMs }, systemClock);
+    const { lease } = await asking.answer;
+    expect(lease?.id).toBe(asking.id.replace('request', 'lease'));
+    expect(await asking.giveUp()).toMatchObject({ kind: 'released', lease: { agent: `${rich.name}/x` } });
+    const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
+    expect(agent).toMatchObject({ serving: rich.name, lease: '' });
+  }
+  const odd = await refusal(poor.hive.pool.requestAgent({ ...wish, id: 'mine' }));
+  expect(odd).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(/id: "mine" must begin with request-/),
+  });
 });
 
 test('a lent agent is taken back: it is told to stop, and the task moves to another', async () => {

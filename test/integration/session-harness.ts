@@ -138,7 +138,17 @@ const REGISTRATION = {
 };
 
 export const WISH = {
-  ...{ swarm: '', type: '', capabilities: [], termMs: 0, lender: '', selector: undefined, waitMs: 0, priority: 0 },
+  ...{
+    swarm: '',
+    type: '',
+    capabilities: [],
+    termMs: 0,
+    lender: '',
+    selector: undefined,
+    waitMs: 0,
+    priority: 0,
+    id: '',
+  },
 };
 
 export const submission = (spec: { swarm: string; type: string }) => ({

@@ -139,6 +139,7 @@ test('only who has a part in a task uses its budget: its swarm, or an agent that
     lender: '',
     waitMs: 0,
     priority: 0,
+    id: '',
   });
   pool.submit('t0', budget(9));
   const worker = agentPrincipal('b', 'x');

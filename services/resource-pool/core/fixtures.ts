@@ -77,6 +77,7 @@ export const wanted = (change: Partial<RequestAgentRequest> = {}): RequestAgentR
   lender: '',
   waitMs: 0,
   priority: 0,
+  id: '',
   ...change,
 });
 

@@ -141,7 +141,16 @@ describe('a task whose agent moves', () => {
   test('is the other swarm’s own: it needs no lease there', () => {
     const pool = new Pool();
     pool.register('x');
-    const wish = { swarm: 'b', type: 'lint', capabilities: [], termMs: 60_000, lender: '', waitMs: 0, priority: 0 };
+    const wish = {
+      swarm: 'b',
+      type: 'lint',
+      capabilities: [],
+      termMs: 60_000,
+      lender: '',
+      waitMs: 0,
+      priority: 0,
+      id: '',
+    };
     pool.run.execute('requestAgent', wish);
     pool.submit('t1', { swarm: 'b' });
     pool.confirm('t1');

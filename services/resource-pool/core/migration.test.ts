@@ -65,7 +65,7 @@ describe('a migration', () => {
     const pool = new Pool();
     pool.register('x');
     pool.run.execute('requestAgent', {
-      ...{ swarm: 'c', type: 'lint', capabilities: [], termMs: 0, lender: '', waitMs: 0, priority: 0 },
+      ...{ swarm: 'c', type: 'lint', capabilities: [], termMs: 0, lender: '', waitMs: 0, priority: 0, id: '' },
     });
     const { id } = migrate(pool);
     expect(stateOf(pool, id)).toBe('TRANSFERRING');

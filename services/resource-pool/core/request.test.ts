@@ -14,6 +14,23 @@ const leases = (pool: Pool): Lease[] =>
   pool.run.query('listLeases', { swarm: '', includeEnded: true, pageSize: 0, pageToken: '', minRevision: '0' }).leases;
 const release = (pool: Pool, lease: string) => pool.run.execute('releaseLease', { lease }, { now: pool.now });
 
+test('a request has the id that its client chose, and its lease is named after it, whether or not it waited', () => {
+  const pool = new Pool();
+  expect(ask(pool, { id: 'request-mine' })).toBe('request-mine');
+  const again = () => ask(pool, { id: 'request-mine' });
+  expect(again).toThrow(expect.objectContaining({ code: 'ALREADY_EXISTS', reason: 'ID_TAKEN' }));
+  expect(again).toThrow('request "request-mine" waits already');
+  pool.run.execute('withdrawAgentRequest', { id: 'request-mine' });
+  expect([waiting(pool), leases(pool)]).toEqual([[], []]);
+  pool.register('x', { swarm: 'b' });
+  expect(ask(pool, { id: 'request-mine' })).toBe('');
+  expect(leases(pool)).toMatchObject([{ id: 'lease-mine', agent: 'b/x' }]);
+  expect(again).toThrow('was granted before, as lease-mine');
+  pool.register('y', { swarm: 'b' });
+  ask(pool);
+  expect(leases(pool)).toMatchObject([{ id: 'lease-mine' }, { id: expect.stringMatching(/^lease-(?!mine)/) }]);
+});
+
 describe('a request that cannot be served', () => {
   test('is refused at once unless it says that it waits', () => {
     const pool = new Pool();

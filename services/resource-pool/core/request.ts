@@ -1,10 +1,11 @@
 import { formatDuration } from '../../../libs/kernel/durations.ts';
-import { HiveError, notFound } from '../../../libs/kernel/errors.ts';
+import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { RequestAgentRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { keyOfSwarm, registrationOf, requireSwarm } from './access.ts';
 import { Plan } from './dispatch.ts';
 import { answer } from './lease.ts';
+import { leaseOf } from './lender.ts';
 import { noneToLend } from './lending.ts';
 import { noMoreLeases, requireRoomToAsk } from './limits.ts';
 import { orderOf, type RequestRow, registered } from './rows.ts';
@@ -23,6 +24,7 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
     keyOfSwarm(ctx, borrower);
     const registration = registrationOf(ctx, borrower);
     const termMs = input.termMs || DEFAULT_LEASE_TERM_MS;
+    requireFree(state, input.id);
     const plan = new Plan(state);
     const mayBorrow = plan.quotas.mayBorrow(borrower);
     const list = mayBorrow ? plan.lender.candidatesFor(input) : undefined;
@@ -31,12 +33,12 @@ export const requestCommands = (settings: PoolSettings): Commands => ({
       if (!(input.waitMs > 0)) throw mayBorrow ? noneToLend(state, input) : noMoreLeases(state, borrower);
       requireRoomToAsk(state, borrower);
       if (state.asking.size >= settings.maxRequests) throw tooManyWait(settings.maxRequests);
-      const request = ctx.id('request');
+      const request = input.id || ctx.id('request');
       const wish: RequestAgentRequest = { ...input, termMs };
       const queued: PoolEvent = { type: 'request.queued', data: { request, wish, registration } };
       return { events: [queued], reply: () => ({ request, revision: String(ctx.revision) }) };
     }
-    const lease = ctx.id('lease');
+    const lease = input.id ? leaseOf(input.id) : ctx.id('lease');
     const agent = spot.row;
     const choice = state.keptScores > 0 ? list.choice(state, spot) : undefined;
     const data = {
@@ -101,6 +103,15 @@ export function outOfTime(state: PoolState, { id, wish }: RequestRow, plan: Plan
   const why = plan.quotas.mayBorrow(wish.swarm) ? noneToLend(state, wish) : noMoreLeases(state, wish.swarm);
   const reason = `waited ${formatDuration(wish.waitMs)}; ${why.message}`;
   return { type: 'request.ended', data: { request: id, withdrawn: false, reason, borrower: wish.swarm } };
+}
+
+/** The id of a request says how its lease is called, too. */
+function requireFree(state: PoolState, id: string): void {
+  if (id === '' || !(state.requests.has(id) || state.leases.has(leaseOf(id)))) return;
+  const how = state.requests.has(id) ? 'waits already' : `was granted before, as ${leaseOf(id)}`;
+  throw new HiveError('ALREADY_EXISTS', `request ${quote(id)} ${how}; choose another id, or leave it out`, {
+    reason: 'ID_TAKEN',
+  });
 }
 
 const tooManyWait = (limit: number): HiveError =>

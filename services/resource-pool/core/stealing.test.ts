@@ -113,7 +113,16 @@ describe('a task that waits', () => {
     const pool = stealing();
     pool.register('own', { type: 'test' });
     pool.register('x', { swarm: 'b' });
-    const wish = { swarm: 'c', type: 'test', capabilities: [], termMs: 0, lender: '', waitMs: 60_000, priority: 0 };
+    const wish = {
+      swarm: 'c',
+      type: 'test',
+      capabilities: [],
+      termMs: 0,
+      lender: '',
+      waitMs: 60_000,
+      priority: 0,
+      id: '',
+    };
     pool.submit('busy', { type: 'test', maxAttempts: 1 });
     pool.run.execute('requestAgent', wish, { now: pool.now });
     pool.submit('t1');
@@ -236,7 +245,16 @@ describe('stealing keeps to what holds for lending', () => {
     const pool = stealing();
     pool.submit('t1');
     pool.pass(AFTER_MS);
-    const asked = { swarm: 'd', type: 'lint', capabilities: [], termMs: 0, lender: '', waitMs: 60_000, priority: 0 };
+    const asked = {
+      swarm: 'd',
+      type: 'lint',
+      capabilities: [],
+      termMs: 0,
+      lender: '',
+      waitMs: 60_000,
+      priority: 0,
+      id: '',
+    };
     pool.run.execute('requestAgent', asked, { now: pool.now });
     pool.register('x', { swarm: 'b' });
     expect(pool.run.state.agents.get('b/x')?.serving).toBe('d');

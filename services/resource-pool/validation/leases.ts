@@ -26,6 +26,9 @@ export function borrowing(checks: Checks, request: rpc.RequestAgentRequest): voi
   if (request.selector) selector(checks, 'selector', request.selector);
   checks.range('waitMs', request.waitMs, 0, MAX_WAIT_MS);
   checks.range('priority', request.priority, 0, 1000);
+  if (request.id === '') return;
+  checks.name('id', request.id);
+  checks.rule(request.id.startsWith('request-'), 'id', request.id, 'must begin with request-, or be left out');
 }
 
 export function checkLeaseList(

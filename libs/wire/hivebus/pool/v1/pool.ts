@@ -1464,6 +1464,12 @@ export interface RequestAgentRequest {
   waitMs: number;
   /** Of the swarm's waiting requests the higher goes first, 0 to 1000. Other swarms' requests do not suffer from it. */
   priority: number;
+  /**
+   * The request's id, chosen by the client so that it can be withdrawn before it is answered: `request-` and more, following
+   * the rule for names; empty = the pool chooses. The lease that it leads to has the same id with `lease-` in front instead.
+   * ALREADY_EXISTS when it waits already, or that lease is still known.
+   */
+  id: string;
 }
 
 export interface RequestAgentResponse {
@@ -9365,7 +9371,17 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
 };
 
 function createBaseRequestAgentRequest(): RequestAgentRequest {
-  return { swarm: "", type: "", capabilities: [], termMs: 0, lender: "", selector: undefined, waitMs: 0, priority: 0 };
+  return {
+    swarm: "",
+    type: "",
+    capabilities: [],
+    termMs: 0,
+    lender: "",
+    selector: undefined,
+    waitMs: 0,
+    priority: 0,
+    id: "",
+  };
 }
 
 export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
@@ -9393,6 +9409,9 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     }
     if (message.priority !== 0) {
       writer.uint32(64).uint32(message.priority);
+    }
+    if (message.id !== "") {
+      writer.uint32(74).string(message.id);
     }
     return writer;
   },
@@ -9474,6 +9493,14 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
             message.priority = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9506,6 +9533,7 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
         ? globalThis.Number(object.wait_ms)
         : 0,
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
     };
   },
 
@@ -9534,6 +9562,9 @@ export const RequestAgentRequest: MessageFns<RequestAgentRequest> = {
     }
     if (message.priority !== 0) {
       obj.priority = Math.round(message.priority);
+    }
+    if (message.id !== "") {
+      obj.id = message.id;
     }
     return obj;
   },
