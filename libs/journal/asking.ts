@@ -1,5 +1,5 @@
 import { type Clock, pause } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Call } from '../protocol/call.ts';
 import type { Shape } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
@@ -42,6 +42,8 @@ const mayAskAgain = (error: HiveError): boolean => ASK_AGAIN.has(error.reason ??
 const mayRepeat = ({ call, kind }: Asked): boolean => call.request !== undefined || kind === 'query';
 const isRepeatable = (asked: Asked, error: HiveError): boolean =>
   mayRepeat(asked) && OUTCOME_OPEN.has(error.reason ?? '');
+const leavesOpen = ({ kind }: Asked, error: HiveError): boolean =>
+  kind === 'command' && OUTCOME_OPEN.has(error.reason ?? '');
 
 /** Asks this replica's leader without a detour where it leads, else whoever does. */
 export function ask<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<unknown> {
@@ -50,7 +52,8 @@ export function ask<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise
   return new Promise((resolve, reject) => {
     const settle = (outcome: Outcome) => {
       if ('reply' in outcome) resolve(outcome.reply);
-      else if (mayAskAgain(outcome.error) || isRepeatable(asked, outcome.error)) resolve(askAround(deps, asked));
+      else if (mayAskAgain(outcome.error) || isRepeatable(asked, outcome.error))
+        resolve(askAround(deps, asked, outcome.error));
       else reject(outcome.error);
     };
     const { kind, name, input, call } = asked;
@@ -59,18 +62,24 @@ export function ask<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise
 }
 
 /** Asks whoever leads, wherever that is, until somebody has answered or it has taken too long. */
-async function askAround<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<unknown> {
+async function askAround<M extends Shape>(deps: AskingDeps<M>, asked: Asked, first?: HiveError): Promise<unknown> {
   const { clock, forwardMs } = deps;
+  let open = first && leavesOpen(asked, first) ? first : undefined;
   const giveUpAt = clock.monotonic() + forwardMs;
   for (let attempt = 0; ; attempt++) {
     const outcome = await askOnce(deps, asked);
     if ('reply' in outcome) return outcome.reply;
     const { error } = outcome;
+    if (leavesOpen(asked, error)) open = error;
     const again = mayAskAgain(error) || isRepeatable(asked, error);
-    if (!again || asked.call.signal.aborted || clock.monotonic() > giveUpAt) throw error;
+    if (!again || asked.call.signal.aborted || clock.monotonic() > giveUpAt)
+      throw (isOfOneCopy(error) && open) || error;
     await pause(clock, Math.min(5 * 2 ** attempt, 50), asked.call.signal);
   }
 }
+
+/** Does it say only that this copy of what is asked was not done? Another one, asked before, may have been. */
+const isOfOneCopy = (error: HiveError): boolean => mayAskAgain(error) || isForWantOfRoom(error);
 
 async function askOnce<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<Outcome> {
   deps.check();
@@ -96,7 +105,7 @@ async function forward<M extends Shape>(
   if (!repeatable) return answer;
   const over = new AbortController();
   const leads = deps.leads(over.signal).then(
-    () => ({ error: leaderChanged().toJSON() }),
+    () => ({ error: notAwaited().toJSON() }),
     () => answer,
   );
   return Promise.race([answer, leads]).finally(() => over.abort());
@@ -144,6 +153,10 @@ export async function answerForwarded<M extends Shape>(
     return { error: HiveError.from(error).toJSON() };
   }
 }
+
+/** The other one may do it, or have done it. */
+const notAwaited = (): HiveError =>
+  new HiveError('UNAVAILABLE', 'this replica leads now, and who led before has not answered', { reason: 'NO_ANSWER' });
 
 const notLeader = (): HiveError =>
   new HiveError('FAILED_PRECONDITION', 'only the leader takes commands of its own service', { reason: 'NOT_LEADER' });

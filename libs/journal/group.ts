@@ -104,9 +104,11 @@ export class Group<M extends Shape, Soft> {
     for (const [waiting, outcome] of this.#settlements.splice(0)) waiting.settle(outcome);
   }
 
-  /** Tells everybody who was not answered yet that it went wrong. */
-  fail(error: HiveError): void {
-    for (const [waiting] of this.#settlements.splice(0)) waiting.settle({ error });
+  /** Tells everybody who was not answered yet that it went wrong; reads, of which nothing is kept, what is said `ofReads`. */
+  fail(error: HiveError, ofReads = error): void {
+    for (const [waiting] of this.#settlements.splice(0)) {
+      waiting.settle({ error: waiting.kind === 'query' ? ofReads : error });
+    }
   }
 
   traces(): readonly Announcement['trace'][] {

@@ -234,7 +234,8 @@ export class Leader<M extends Shape> {
   /**
    * The outcome of an append is not known. What stands at its sequence decides: our record, or another. While nothing
    * does, a barrier is appended that expects the same sequence: once it stands, the lost record cannot arrive any more.
-   * Callers wait meanwhile, unless the store is full: that may last, so they are told.
+   * Callers wait meanwhile, unless the store is full: that may last, so they are told, those of this record that its outcome
+   * is not known.
    */
   async #lookUp(group: Group<M, M['soft']>, id: string, why: HiveError): Promise<void> {
     const { observer, clock } = this.#deps;
@@ -264,9 +265,10 @@ export class Leader<M extends Shape> {
     }
   }
 
+  /** Of what waits, and of reads, nothing was done. What the record in flight holds may be kept all the same. */
   #refuseAll(error: HiveError): void {
     this.#full = error;
-    this.#inFlight?.fail(error);
+    this.#inFlight?.fail(outcomeUnknown(error), error);
     for (const one of [...this.#lanes.takeAll(), ...this.#anonymous.takeAll()]) one.settle({ error });
   }
 
@@ -298,10 +300,15 @@ export class Leader<M extends Shape> {
 }
 
 /** It may have been done, and nobody here can tell. */
-export const outcomeUnknown = (): HiveError =>
-  new HiveError('UNAVAILABLE', 'it is not known whether this was kept; repeat it with the same request id', {
-    reason: 'OUTCOME_UNKNOWN',
+export function outcomeUnknown(cause?: HiveError): HiveError {
+  const unknown = 'it is not known whether this was kept; repeat it with the same request id';
+  const message = cause ? `${cause.message}: ${unknown}` : unknown;
+  const { retryAfterMs } = cause ?? {};
+  return new HiveError('UNAVAILABLE', message, {
+    ...{ reason: 'OUTCOME_UNKNOWN', cause },
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
+}
 
 /** Nothing was done: whoever leads next may be asked the same. */
 export const leaderChanged = (): HiveError =>

@@ -14,7 +14,7 @@ import { DEFAULT_SETTINGS } from './settings.ts';
 interface DeskShape extends Shape {
   state: { jobs: Table<true> };
   commands: { submit: { input: { job: string }; reply: object }; report: { input: { job: string }; reply: object } };
-  queries: Record<string, never>;
+  queries: { count: { input: object; reply: number } };
   events: { 'job.submitted': { job: string }; 'job.done': { job: string } };
   soft: undefined;
 }
@@ -33,7 +33,7 @@ const desk: Machine<DeskShape> = {
     },
     report: (_, { job }) => ({ events: [{ type: 'job.done', data: { job } }], reply: () => ({}) }),
   },
-  queries: {},
+  queries: { count: ({ jobs }) => jobs.size },
   events: {
     'job.submitted': { apply: ({ jobs }, { job }) => jobs.set(job, true), key: ({ job }) => job },
     'job.done': { apply: ({ jobs }, { job }) => void jobs.delete(job), key: ({ job }) => job },
@@ -45,16 +45,17 @@ const desk: Machine<DeskShape> = {
 /** A leader whose records are committed when the test says so. */
 function lead() {
   const records: string[] = [];
-  let commit = () => {};
+  let acknowledge: (appended: Appended) => void = () => {};
   const deps: Partial<LeaderDeps<DeskShape>> = {
     ...{ clock: systemClock, settings: DEFAULT_SETTINGS, soft: undefined },
     log: {
       append: (_: number, __: unknown, body: string) => {
         records.push(body);
         return new Promise<Appended>((resolve) => {
-          commit = () => resolve({ outcome: 'committed' });
+          acknowledge = resolve;
         });
       },
+      entryAt: () => new Promise(() => {}), // nobody knows yet what stands there
     } as never,
     announcer: { announce: () => {} },
     observer: { appending: () => undefined, count: () => {}, log: () => {} },
@@ -64,7 +65,7 @@ function lead() {
   };
   const leader = new Leader(new Replica(desk), deps as LeaderDeps<DeskShape>);
   const told: string[] = [];
-  const ask = async (name: 'submit' | 'report', job: string, request?: RequestId) => {
+  const ask = async (name: 'submit' | 'report' | 'count', job: string, request?: RequestId) => {
     const settle = (outcome: Outcome) => {
       told.push(`${name} ${job}: ${'error' in outcome ? (outcome.error.reason ?? outcome.error.code) : 'done'}`);
     };
@@ -74,14 +75,14 @@ function lead() {
       request,
       signal: new AbortController().signal,
     };
-    leader.submit({ kind: 'command', name, input: { job }, call, settle });
+    leader.submit({ kind: name === 'count' ? 'query' : 'command', name, input: { job }, call, settle });
     await settled();
   };
-  const commitNow = async () => {
-    commit();
+  const end = async (appended: Appended) => {
+    acknowledge(appended);
     await settled();
   };
-  return { ask, told, records, commit: commitNow };
+  return { ask, told, records, end, commit: () => end({ outcome: 'committed' }) };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -125,4 +126,19 @@ test('that there is no room is said at once, costs no record, and is not what a 
   await commit();
   expect(told.at(-1)).toBe('submit c: ALREADY_EXISTS');
   expect(records.at(-1)).toContain('"x":{"code":"ALREADY_EXISTS"');
+});
+
+test('when the store is full nothing was done of what waits; of what is in flight it is not known', async () => {
+  const { ask, told, end, commit } = lead();
+  await ask('submit', 'a');
+  await ask('report', 'b', id(1));
+  await ask('count', '');
+  await commit();
+  await ask('submit', 'c', id(2));
+  told.length = 0;
+  const error = new HiveError('RESOURCE_EXHAUSTED', 'full', { retryable: true, reason: 'STORE_FULL' });
+  await end({ outcome: 'unknown', error });
+  expect(told).toEqual(['report b: OUTCOME_UNKNOWN', 'count : STORE_FULL', 'submit c: STORE_FULL']);
+  await ask('submit', 'd', id(3));
+  expect(told.at(-1)).toBe('submit d: STORE_FULL');
 });

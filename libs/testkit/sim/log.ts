@@ -141,7 +141,10 @@ export class SimStream {
       const leaderlessMs = Math.max(0, this.#leaderlessUntil - this.#time.now);
       if (node.cutOff || this.#chance(leaderlessMs > 0 ? 0.5 : faults.lost)) return;
       const answer = (run: () => void) => this.#after(node, 0.5 + this.#rng() * 3, run);
-      if (this.#chance(faults.full)) return answer(() => unknown('no room', 'RESOURCE_EXHAUSTED'));
+      if (this.#chance(faults.full)) {
+        answer(() => unknown('no room', 'RESOURCE_EXHAUSTED'));
+        if (this.#rng() < 0.5) return; // it said so, and may have kept it
+      }
       const late = this.#chance(faults.late);
       const travelMs = leaderlessMs + (late ? APPEND_TIMEOUT_MS + this.#rng() * 300 : 0.5 + this.#rng() * 3);
       // What is on the wire arrives even when its sender is dead by then.

@@ -23,6 +23,7 @@ const SETTINGS = {
 };
 const FAULTY_MS = 2500;
 const CLIENTS = 5;
+const NO_ROOM = Symbol('no room');
 
 interface Contender {
   node: Node;
@@ -41,6 +42,8 @@ export class World {
   readonly #contenders: Contender[] = [];
   readonly #violations: string[] = [];
   readonly #acked = new Map<string, unknown>();
+  /** Requests of callers who were told that there is no room, by whomever they asked, and let it be. */
+  readonly #dropped: string[] = [];
   readonly #paid = new Set<string>();
   #highestTotal = 0;
   #epochAtTarget = 0;
@@ -215,23 +218,30 @@ export class World {
     this.#running--;
   }
 
-  /** Repeats one request until it is answered; a caller that hears nothing from a dead process asks another. */
+  /**
+   * Repeats one request until it is answered; a caller that hears nothing from a dead process asks another. Some let it be
+   * when they have heard nothing but that there is no room.
+   */
   async #write(client: string, counter: number): Promise<void> {
     const kind = this.#rng();
     const tag = `${kind < 0.1 ? 'bad' : 'tag'}-${client}-${counter}`;
     const name = kind < 0.85 ? 'append' : 'owe';
-    for (;;) {
+    const isBrief = this.#rng() < 0.3;
+    for (let isOpen = false; ; ) {
       const answer = this.#anyRunner()
         .execute(name, { tag }, this.#call({ client, counter }))
         .then(
           (reply): unknown => reply,
           (error: HiveError) => {
-            if (isForWantOfRoom(error)) this.stats.noRoom++;
-            return error.retryable ? undefined : { code: error.code };
+            if (!isForWantOfRoom(error)) return error.retryable ? undefined : { code: error.code };
+            this.stats.noRoom++;
+            return NO_ROOM;
           },
         );
       const outcome = await Promise.race([answer, this.#pause(800).then(() => undefined)]);
-      if (outcome !== undefined) return this.#heard(`${client}:${counter}`, outcome);
+      isOpen ||= outcome === undefined;
+      if (outcome === NO_ROOM && isBrief && !isOpen) return void this.#dropped.push(`${client}:${counter}`);
+      if (outcome !== undefined && outcome !== NO_ROOM) return this.#heard(`${client}:${counter}`, outcome);
       await this.#pause(20);
     }
   }
@@ -349,6 +359,10 @@ export class World {
       if (times !== 1) this.#violate(`${request} is in the log ${times} times`);
     }
     for (const request of this.#truth.keptForWantOfRoom) this.#violate(`${request} was kept though there was no room`);
+    for (const request of this.#dropped) {
+      if (this.#truth.requests.has(request))
+        this.#violate(`of ${request} nothing was done, it was said, and it is in the log`);
+    }
     for (const request of this.#acked.keys()) {
       if (!this.#truth.requests.has(request)) this.#violate(`${request} was acked and is not in the log`);
     }
