@@ -27,8 +27,13 @@ export class ReplyBox {
     return box;
   }
 
-  /** A subject for answers; `close` it when none is wanted any more. */
-  open(onReply: OnReply): string {
+  /** A subject for answers that nobody listens to yet. */
+  subject(): string {
+    return this.#prefix + (++this.#count).toString(36);
+  }
+
+  /** Listens to a subject for answers, and gives it; `close` it when none is wanted any more. */
+  open(onReply: OnReply, subject = this.subject()): string {
     this.#subscription ??= this.#nc.subscribe(`${this.#prefix}*`, {
       callback: (error, message) => {
         if (error)
@@ -36,7 +41,6 @@ export class ReplyBox {
         else this.#waiting.get(message.subject)?.(message);
       },
     });
-    const subject = this.#prefix + (++this.#count).toString(36);
     this.#waiting.set(subject, onReply);
     return subject;
   }

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford's base 32, lower case: valid in NATS tokens
+const ALPHABET = Buffer.from('0123456789abcdefghjkmnpqrstvwxyz'); // Crockford's base 32, lower case: valid in NATS tokens
 const pool = Buffer.allocUnsafe(4096);
 let used = pool.length;
 
@@ -14,9 +14,10 @@ function fill(count: number): void {
 /** `length` random characters of 5 bits each, valid as (a part of) a name: 16 make 80 bits. */
 export function randomId(length = 16): string {
   fill(length);
-  let id = '';
-  for (let i = 0; i < length; i++) id += ALPHABET[(pool[used++] as number) & 31];
-  return id;
+  const start = used;
+  used += length;
+  for (let i = start; i < used; i++) pool[i] = ALPHABET[(pool[i] as number) & 31] as number;
+  return pool.toString('latin1', start, used);
 }
 
 /** `bytes` random bytes in hexadecimal. */

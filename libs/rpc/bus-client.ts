@@ -8,7 +8,7 @@ import { type Method, methodsOf } from './binding.ts';
 import { BusItems } from './bus-items.ts';
 import { BusOutbox } from './bus-outbox.ts';
 import type { Answer, BusPeer } from './bus-peer.ts';
-import { BusRequest } from './bus-request.ts';
+import { type BusMethod, BusRequest } from './bus-request.ts';
 import { type Observe, type Observed, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
 import { RequestIds } from './request-ids.ts';
@@ -68,11 +68,7 @@ function callerOf(peer: BusPeer, outbox: BusOutbox, method: Method, observe: Obs
   const schema = responseSchema(method.responseType);
   switch (method.kind) {
     case 'unary':
-      return async (request, options = {}) => {
-        const trace = traceOfCall(options.trace ?? peer.trace());
-        const run = async () => decode(schema, await BusRequest.send(peer, outbox, method, request, options, trace));
-        return observe ? observe(infoOf(peer, method, trace), run) : run();
-      };
+      return callerOnce({ peer, outbox, method, decode: (answer) => decode(schema, answer) }, observe);
     case 'serverStream':
       return (request, options = {}) => items(peer, method, schema, request, options, observe);
     default: {
@@ -80,6 +76,20 @@ function callerOf(peer: BusPeer, outbox: BusOutbox, method: Method, observe: Obs
       return () => Promise.reject(new HiveError('UNIMPLEMENTED', message));
     }
   }
+}
+
+/** Not async, and nor is what it calls: each promise more would cost a call as much as its request id. */
+function callerOnce(to: BusMethod, observe: Observe | undefined): Caller {
+  const { peer, method } = to;
+  return (request, options = {}) => {
+    try {
+      const trace = traceOfCall(options.trace ?? peer.trace());
+      const run = () => BusRequest.send(to, request, options, trace);
+      return observe ? observe(infoOf(peer, method, trace), run) : run();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
 }
 
 async function* items(

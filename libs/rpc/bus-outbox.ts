@@ -4,6 +4,7 @@ import { isNoResponders } from '../bus/message.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { SlotSet, type Slotted } from '../kernel/slot-set.ts';
 import { encodeLines, HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { rpcBundleSubject } from '../protocol/subjects.ts';
@@ -21,16 +22,18 @@ const CALL_LENGTH = 512;
 const PAYLOAD_PARTS = 4;
 
 /** A call that may travel alone or with others. */
-export interface Outgoing {
+export interface Outgoing extends Slotted {
   readonly id: string;
   readonly trace: Trace;
   readonly json: string;
   /** Nobody waits for its answer any more. */
   readonly ended: boolean;
-  /** Goes as a message of its own. */
+  /** Goes as a message of its own, and waits for its answer. */
   sendAlone(): void;
   /** Goes with others: what it has to say, and who must know when it is over. */
   joined(bundle: Bundle): CallText;
+  /** It went with others, and there was time enough for an answer. */
+  unanswered(): void;
   onAnswer(answer: Answer | HiveError): void;
   fail(error: HiveError): void;
   /** The NATS server refuses something to this connection: is it what this call needs? */
@@ -45,7 +48,7 @@ export class BusOutbox {
   readonly #peer: BusPeer;
   #requests: Outgoing[] = [];
   /** Those that wait for an answer; while there are any, refusals of the NATS server are listened to. */
-  readonly #waiting = new Set<Outgoing>();
+  readonly #waiting = new SlotSet<Outgoing>();
   #undenied: Disposable | undefined;
 
   constructor(peer: BusPeer) {
@@ -55,7 +58,7 @@ export class BusOutbox {
   add(request: Outgoing): void {
     this.#waiting.add(request);
     this.#undenied ??= Link.of(this.#peer.nc).whenDenied((violation) => {
-      for (const each of [...this.#waiting]) each.denied(violation);
+      for (const each of this.#waiting.all()) each.denied(violation);
     });
     if (this.#requests.push(request) === 1) queueMicrotask(() => this.#flush());
   }
@@ -101,7 +104,12 @@ export class BusOutbox {
     const { nc, service, federation, token } = this.#peer;
     const [first] = requests;
     if (!first) return;
-    const bundle = new Bundle(this.#peer, requests);
+    let bundle: Bundle;
+    try {
+      bundle = new Bundle(this.#peer, requests);
+    } catch (error) {
+      return failAll(requests, error);
+    }
     const calls = requests.map((request) => request.joined(bundle));
     const timeoutMs = calls[0]?.timeoutMs ?? 0;
     const texts = calls.map((call) => callText(call, timeoutMs));
@@ -113,9 +121,13 @@ export class BusOutbox {
     try {
       sending(() => nc.publish(rpcBundleSubject(federation, service), Buffer.from(callsText(texts)), options));
     } catch (error) {
-      for (const request of requests) request.fail(HiveError.from(error));
+      failAll(requests, error);
     }
   }
+}
+
+function failAll(requests: readonly Outgoing[], error: unknown): void {
+  for (const request of requests) request.fail(HiveError.from(error));
 }
 
 const methodLine = (calls: readonly CallText[]): string => {
@@ -123,23 +135,30 @@ const methodLine = (calls: readonly CallText[]): string => {
   return calls.every((call) => call.method === method) ? `${HEADERS.method}: ${method}\r\n` : '';
 };
 
-/** Calls that were sent together, and where their answers come. */
+/** Calls that were sent together, and where their answers come; those that get none in time are told together, too. */
 export class Bundle {
   readonly replyTo: string;
   readonly #peer: BusPeer;
   readonly #requests: readonly Outgoing[];
+  readonly #timer: Disposable;
   #waiting: number;
 
+  /** Throws UNAVAILABLE when the connection is closed. */
   constructor(peer: BusPeer, requests: readonly Outgoing[]) {
     this.#peer = peer;
     this.#requests = requests;
     this.#waiting = requests.length;
-    this.replyTo = ReplyBox.of(peer.nc).open((message) => this.#onMessage(message));
+    this.replyTo = sending(() => ReplyBox.of(peer.nc).open((message) => this.#onMessage(message)));
+    this.#timer = peer.clock.after(peer.attemptMs, () => {
+      for (const request of requests) request.unanswered();
+    });
   }
 
   /** One of the calls is over, whatever answered it. */
   left(): void {
-    if (--this.#waiting === 0) ReplyBox.of(this.#peer.nc).close(this.replyTo);
+    if (--this.#waiting > 0) return;
+    this.#timer[Symbol.dispose]();
+    ReplyBox.of(this.#peer.nc).close(this.replyTo);
   }
 
   #onMessage(message: Msg): void {

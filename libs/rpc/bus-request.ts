@@ -20,75 +20,80 @@ import { requestJson } from './request-json.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
+/** A method as it is called over the bus. */
+export interface BusMethod {
+  readonly peer: BusPeer;
+  readonly outbox: BusOutbox;
+  readonly method: Method;
+  /** Throws INTERNAL for what is no answer of its type. */
+  readonly decode: (answer: Answer) => object;
+}
+
 /**
  * One unary call. It has one request id, however often it is sent: it is sent again when the answer is late (a request
  * delivered to a process that dies is never answered) and after errors that may pass. First it goes with whatever else
- * is called in this tick, then alone. The first answer that settles it counts, whichever attempt it belongs to.
+ * is called in this tick, then alone. The first answer that settles it counts, whichever attempt it belongs to. What only
+ * a call alone needs (an ear, a timer) it has when it goes alone.
  */
 export class BusRequest implements Outgoing {
   readonly id: string;
   readonly trace: Trace;
   readonly json: string;
+  slot = -1;
+  readonly #to: BusMethod;
   readonly #peer: BusPeer;
-  readonly #method: Method;
-  readonly #outbox: BusOutbox;
-  readonly #replyTo: string;
   readonly #requestId;
   readonly #startedAt: number;
   readonly #patience: Patience;
   readonly #signal: AbortSignal | undefined;
-  readonly #settle: (error: HiveError | undefined, answer?: Answer) => void;
+  readonly #onAbort: (() => void) | undefined;
+  readonly #resolve: (answer: object) => void;
+  readonly #reject: (error: HiveError) => void;
+  /** Where it is answered when it goes alone; empty = it has not been said yet. */
+  #replyTo = '';
+  #listens = false;
   #bundle: Bundle | undefined;
   #sent = 0;
   /** More than one message asks for it, as far as is known. */
   #wasRepeated = false;
   #refused = 0;
   #lastError: HiveError | undefined;
-  /** Waits for an answer or, `#backingOff`, to be sent again. */
+  /** Waits for an answer or, `#backingOff`, to be sent again. Undefined while its bundle waits for it. */
   #timer: Disposable | undefined;
   #backingOff = false;
   #ended = false;
 
-  static send(
-    peer: BusPeer,
-    outbox: BusOutbox,
-    method: Method,
-    request: unknown,
-    options: CallOptions,
-    trace: Trace,
-  ): Promise<Answer> {
+  static send(to: BusMethod, request: unknown, options: CallOptions, trace: Trace): Promise<object> {
     return new Promise((resolve, reject) => {
-      new BusRequest(peer, outbox, method, request, options, trace, (error, answer) => {
-        if (answer) resolve(answer);
-        else reject(error);
-      }).#attempt();
+      new BusRequest(to, request, options, trace, resolve, reject).#begin();
     });
   }
 
   private constructor(
-    peer: BusPeer,
-    outbox: BusOutbox,
-    method: Method,
+    to: BusMethod,
     request: unknown,
-    options: CallOptions,
+    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
     trace: Trace,
-    settle: (error: HiveError | undefined, answer?: Answer) => void,
+    resolve: (answer: object) => void,
+    reject: (error: HiveError) => void,
   ) {
-    if (options.signal?.aborted) throw gaveUp();
+    if (signal?.aborted) throw gaveUp();
+    const { peer } = to;
+    this.#to = to;
     this.#peer = peer;
-    this.#outbox = outbox;
-    this.#method = method;
-    this.#settle = settle;
-    this.#signal = options.signal;
-    this.#patience = { timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS, briefMs: peer.patienceMs };
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+    this.#patience = { timeoutMs, briefMs: peer.patienceMs };
     this.#startedAt = peer.clock.monotonic();
     this.json = requestJson(request);
     this.trace = fromActiveSpan(trace);
-    this.#replyTo = sending(() => ReplyBox.of(peer.nc).open((message) => this.#onMessage(message)));
     peer.repeats.called();
     this.#requestId = peer.ids.take(); // from here on nothing throws: it must be released
     this.id = `${this.#requestId.client}:${this.#requestId.counter}`;
-    if (this.#signal) onAbort(this.#signal, this.#onAbort);
+    if (!signal) return;
+    this.#onAbort = () => this.fail(gaveUp());
+    onAbort(signal, this.#onAbort);
   }
 
   get ended(): boolean {
@@ -99,14 +104,21 @@ export class BusRequest implements Outgoing {
     return this.#patience.timeoutMs - (this.#peer.clock.monotonic() - this.#startedAt);
   }
 
-  #attempt(): void {
-    const remainingMs = this.#remainingMs();
-    if (remainingMs < 1) return this.fail(this.#lastError ?? this.#tooLate());
+  #begin(): void {
+    if (this.#remainingMs() < 1) this.fail(this.#tooLate());
+    else this.#to.outbox.add(this);
+  }
+
+  #attemptAgain(): void {
+    if (this.#remainingMs() < 1) return this.fail(this.#lastError ?? this.#tooLate());
     this.#backingOff = false;
-    if (this.#sent === 0) this.#outbox.add(this);
-    else if (this.#peer.repeats.take(this.#peer.clock.monotonic())) this.#sendAgain();
+    if (this.#peer.repeats.take(this.#peer.clock.monotonic())) this.#sendAgain();
     else if (this.#isRefused) return this.fail(this.#lastError as HiveError);
-    if (!this.#ended) this.#wait(Math.min(remainingMs, this.#peer.attemptMs * 2 ** this.#sent++));
+    this.#waitForAnswer();
+  }
+
+  #waitForAnswer(): void {
+    if (!this.#ended) this.#wait(Math.min(this.#remainingMs(), this.#peer.attemptMs * 2 ** this.#sent++));
   }
 
   /** What was sent was answered: there is no place for it. So nothing is under way. */
@@ -118,7 +130,7 @@ export class BusRequest implements Outgoing {
   #sendAgain(): void {
     if (this.#isRefused) {
       this.#lastError = undefined;
-      return this.sendAlone();
+      return this.#send(rpcSubject);
     }
     this.#wasRepeated = true;
     if (!isBackground(this.trace)) tracing.getActiveSpan()?.addEvent('sent again, to all replicas');
@@ -127,25 +139,29 @@ export class BusRequest implements Outgoing {
 
   sendAlone(): void {
     this.#send(rpcSubject);
+    this.#waitForAnswer();
   }
 
   joined(bundle: Bundle): CallText {
+    const remainingMs = this.#remainingMs();
     this.#bundle = bundle;
+    this.#replyTo = ReplyBox.of(this.#peer.nc).subject();
+    this.#sent = 1;
+    if (remainingMs < this.#peer.attemptMs) this.#wait(remainingMs);
     const { id, trace, json } = this;
-    return {
-      method: this.#method.name,
-      id,
-      timeoutMs: Math.ceil(this.#remainingMs()),
-      trace,
-      reply: this.#replyTo,
-      json,
-    };
+    const { name: method } = this.#to.method;
+    return { method, id, timeoutMs: Math.ceil(remainingMs), trace, reply: this.#replyTo, json };
+  }
+
+  unanswered(): void {
+    if (!this.#ended && !this.#timer) this.#attemptAgain();
   }
 
   #send(subjectOf: typeof rpcSubject): void {
     const { nc, service, federation, token } = this.#peer;
-    const { requestType, name } = this.#method;
+    const { requestType, name } = this.#to.method;
     try {
+      this.#listen();
       // The whole rest of the time, not the attempt's: a late answer still counts.
       const own = `${HEADERS.requestId}: ${this.id}\r\n${HEADERS.timeout}: ${Math.ceil(this.#remainingMs())}\r\n`;
       const lines = requestLines(this.#peer, requestType, this.trace, token(), this.id) + own;
@@ -155,9 +171,17 @@ export class BusRequest implements Outgoing {
     }
   }
 
+  #listen(): void {
+    if (this.#listens) return;
+    const box = ReplyBox.of(this.#peer.nc);
+    this.#replyTo ||= box.subject();
+    sending(() => box.open((message) => this.#onMessage(message), this.#replyTo));
+    this.#listens = true;
+  }
+
   #wait(ms: number): void {
     this.#timer?.[Symbol.dispose]();
-    this.#timer = this.#peer.clock.after(Math.ceil(ms), () => this.#attempt());
+    this.#timer = this.#peer.clock.after(Math.ceil(ms), () => this.#attemptAgain());
   }
 
   #onMessage(message: Msg): void {
@@ -166,7 +190,7 @@ export class BusRequest implements Outgoing {
 
   onAnswer(answer: Answer | HiveError): void {
     if (this.#ended) return;
-    if (!(answer instanceof HiveError)) return this.#end(undefined, answer);
+    if (!(answer instanceof HiveError)) return this.#succeed(answer);
     const elapsedMs = this.#peer.clock.monotonic() - this.#startedAt;
     const delayMs = backoffMs(this.#refused + 1, answer, this.#peer.rng);
     const isOpen = leavesOpen(answer, this.#wasRepeated);
@@ -186,34 +210,41 @@ export class BusRequest implements Outgoing {
     if (violation.operation === 'subscription' && isReplySubject(violation.subject)) return this.fail(error);
     const own = this.#bundle
       ? rpcBundleSubject(federation, service)
-      : rpcSubject(federation, service, this.#method.name);
+      : rpcSubject(federation, service, this.#to.method.name);
     if (violation.subject === own) return this.fail(error);
     // What was sent first may still be answered.
-    if (violation.subject === rpcRepeatSubject(federation, service, this.#method.name)) this.#lastError = error;
+    if (violation.subject === rpcRepeatSubject(federation, service, this.#to.method.name)) this.#lastError = error;
   }
-
-  readonly #onAbort = (): void => this.fail(gaveUp());
 
   #tooLate(): HiveError {
     const { service, federation } = this.#peer;
-    const what = `${service} ${this.#method.name} in ${federation}`;
+    const what = `${service} ${this.#to.method.name} in ${federation}`;
     const message = `no answer from ${what} within ${this.#patience.timeoutMs} ms; what was asked may have happened`;
     return new HiveError('DEADLINE_EXCEEDED', message);
   }
 
   fail(error: HiveError): void {
-    this.#end(error);
+    if (this.#ended) return;
+    this.#end();
+    this.#reject(error);
   }
 
-  #end(error: HiveError | undefined, answer?: Answer): void {
-    if (this.#ended) return;
+  #succeed(answer: Answer): void {
+    this.#end();
+    try {
+      this.#resolve(this.#to.decode(answer));
+    } catch (error) {
+      this.#reject(HiveError.from(error));
+    }
+  }
+
+  #end(): void {
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
-    if (this.#signal) offAbort(this.#signal, this.#onAbort);
-    ReplyBox.of(this.#peer.nc).close(this.#replyTo);
+    if (this.#signal && this.#onAbort) offAbort(this.#signal, this.#onAbort);
+    if (this.#listens) ReplyBox.of(this.#peer.nc).close(this.#replyTo);
     this.#bundle?.left();
-    this.#outbox.left(this);
+    this.#to.outbox.left(this);
     this.#peer.ids.release(this.#requestId);
-    this.#settle(error, answer);
   }
 }

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { pick, seeded } from '../kernel/rng.ts';
-import type { RequestId } from '../protocol/call.ts';
-import { RequestIds } from './request-ids.ts';
+import { RequestIds, type Ticket } from './request-ids.ts';
 
 test('one call after the other uses one client id', () => {
   const ids = new RequestIds('cli');
@@ -17,7 +16,7 @@ test('one call after the other uses one client id', () => {
 test('no counter runs 16 ahead of the lowest unanswered, whatever is answered when', () => {
   const rng = seeded(7);
   const ids = new RequestIds('cli');
-  const open: RequestId[] = [];
+  const open: Ticket[] = [];
   const given = new Set<string>();
   for (let i = 0; i < 20_000; i++) {
     if (open.length < 200 && rng() < 0.6) {
@@ -29,7 +28,7 @@ test('no counter runs 16 ahead of the lowest unanswered, whatever is answered wh
       expect(id.counter - lowest).toBeLessThan(16);
     } else if (open.length > 0) {
       const [id] = open.splice(pick(rng, open.length), 1);
-      ids.release(id as RequestId);
+      ids.release(id as Ticket);
     }
   }
 });

@@ -4,6 +4,11 @@ import type { RequestId } from '../protocol/call.ts';
 /** A journal keeps a client's last 32 replies; half of it leaves room for answers that are on their way. */
 const WINDOW = 16;
 
+/** An id that is given out, and by which lane. */
+export interface Ticket extends RequestId {
+  readonly lane: number;
+}
+
 /**
  * Request ids for the calls of one process. An id's counter never runs more than 16 ahead of the lowest that is still
  * unanswered, so that a repeat always finds its first answer: with more calls at once there are more client ids.
@@ -20,7 +25,7 @@ export class RequestIds {
   }
 
   /** A new id. `release` it when its call is over. */
-  take(): RequestId {
+  take(): Ticket {
     for (let number = this.#open.at(-1); number !== undefined; number = this.#open.at(-1)) {
       const lane = this.#lanes[number] as Lane;
       const id = lane.take();
@@ -28,19 +33,19 @@ export class RequestIds {
       lane.isOpen = false;
       this.#open.pop();
     }
-    const lane = new Lane(`${this.#prefix}-${this.#lanes.length + 1}`);
-    this.#open.push(this.#lanes.push(lane) - 1);
-    return lane.take() as RequestId;
+    const number = this.#lanes.length;
+    const lane = new Lane(`${this.#prefix}-${number + 1}`, number);
+    this.#lanes.push(lane);
+    this.#open.push(number);
+    return lane.take() as Ticket;
   }
 
-  release(id: RequestId): void {
-    const number = Number(id.client.slice(this.#prefix.length + 1)) - 1;
-    const lane = this.#lanes[number];
-    if (!lane) return;
-    lane.release(id.counter);
+  release(ticket: Ticket): void {
+    const lane = this.#lanes[ticket.lane] as Lane;
+    lane.release(ticket.counter);
     if (lane.isOpen || !lane.hasRoom) return;
     lane.isOpen = true;
-    this.#open.push(number);
+    this.#open.push(ticket.lane);
   }
 }
 
@@ -48,24 +53,26 @@ class Lane {
   /** Is it among those that may have room? */
   isOpen = true;
   readonly #client: string;
+  readonly #number: number;
   /** The lowest counter that is unanswered or not given out yet. */
   #lowest = 1;
   #next = 1;
   /** Bit n: lowest + n is unanswered. */
   #open = 0;
 
-  constructor(client: string) {
+  constructor(client: string, number: number) {
     this.#client = client;
+    this.#number = number;
   }
 
   get hasRoom(): boolean {
     return this.#next - this.#lowest < WINDOW;
   }
 
-  take(): RequestId | undefined {
+  take(): Ticket | undefined {
     if (!this.hasRoom) return undefined;
     this.#open |= 1 << (this.#next - this.#lowest);
-    return { client: this.#client, counter: this.#next++ };
+    return { client: this.#client, counter: this.#next++, lane: this.#number };
   }
 
   release(counter: number): void {
