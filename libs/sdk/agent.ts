@@ -12,6 +12,7 @@ import { BACKGROUND } from '../rpc/observe.ts';
 import { responseSchema } from '../rpc/schema.ts';
 import type { AgentHeartbeat, AgentMove, Assignment } from '../wire/hivebus/pool/v1/pool.ts';
 import { type Agent, type AgentOptions, offerOf } from './agent-options.ts';
+import { DeliveryKey } from './delivery-key.ts';
 import type { Hive } from './hive.ts';
 import { displaced, lastMove } from './moved.ts';
 import { unlessAborted, untilSettled } from './retry.ts';
@@ -20,6 +21,8 @@ import { withTrace } from './trace-context.ts';
 import { Volumes } from './volumes.ts';
 import { Workbench } from './workbench.ts';
 
+/** An agent that has sent no heartbeat for so many of their intervals may have been given up. */
+const BEATS_MISSED = 2.5;
 /** In doubt about what is ours, the agent asks; and so often without a doubt, in milliseconds. */
 const RESYNC_MS = 15_000;
 /** How often folders are looked at whose tasks may have ended, in milliseconds. */
@@ -70,6 +73,10 @@ class PoolAgent implements Agent {
   /** The pool could not be reached when it was last asked, and that was told. */
   #cutOff = false;
   #connected = true;
+  readonly #deliveryKey = new DeliveryKey();
+  #heartbeatMs = 0;
+  /** When the last heartbeat went out. */
+  #beatAt = Number.NEGATIVE_INFINITY;
   #comparing = false;
   #compareAgain = false;
   #moving = false;
@@ -114,6 +121,7 @@ class PoolAgent implements Agent {
       volumes: this.#volumes,
       connected: () => this.#connected,
       settled: (call) => this.#settled(call),
+      isHeard: () => this.#clock.monotonic() - this.#beatAt < BEATS_MISSED * this.#heartbeatMs,
       tell: (text) => this.#tell(text, 'task'),
     });
     return { hive, swarm, name, work };
@@ -123,8 +131,8 @@ class PoolAgent implements Agent {
     // Listening comes first: an assignment may follow the registration at once.
     this.#listen(this.#place);
     try {
-      const heartbeatMs = await this.#register(START_MS).catch((cause) => this.#follow(HiveError.from(cause)));
-      void this.#beat(heartbeatMs);
+      this.#heartbeatMs = await this.#register(START_MS).catch((cause) => this.#follow(HiveError.from(cause)));
+      void this.#beat();
       void this.#resync();
       void this.#followConnection();
       void this.#sweep();
@@ -185,8 +193,10 @@ class PoolAgent implements Agent {
 
   async #register(giveUpMs?: number): Promise<number> {
     const request = offerOf(this.#options, this.swarm, this.name, this.instance);
-    const { heartbeatMs, move } = await this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
+    const registering = this.#settled(() => this.#hive.pool.registerAgent(request), giveUpMs);
+    const { heartbeatMs, move, deliveryKey } = await registering;
     this.#wasRegistered = true;
+    this.#deliveryKey.heard(deliveryKey);
     if (move) void this.#moveTo(move);
     return heartbeatMs;
   }
@@ -229,7 +239,8 @@ class PoolAgent implements Agent {
     try {
       const request = { ...offerOf(this.#options, swarm, name, this.instance), migration };
       const calling = { clock: this.#clock, signal: this.#calls.signal, giveUpMs: MOVE_MS };
-      const { heartbeatMs } = await untilSettled(() => hive.pool.registerAgent(request), calling);
+      const { heartbeatMs, deliveryKey } = await untilSettled(() => hive.pool.registerAgent(request), calling);
+      this.#deliveryKey.heard(deliveryKey);
       for (const subscription of before) if (!made.includes(subscription)) subscription.unsubscribe();
       this.#subscriptions = [...made];
       this.#place = place;
@@ -251,8 +262,16 @@ class PoolAgent implements Agent {
     if (!message.reply) return;
     if (message.data.length === 0) return void message.respond();
     const assignments = this.#read(message);
-    const left = assignments.flatMap((each, i) => (each && work.accept(each) ? [] : [i]));
+    const isProven = assignments.some((each) => each?.atOnce) && this.#isProven(message);
+    const left = assignments.flatMap((each, i) => (each && work.accept(each, isProven) ? [] : [i]));
     if (left.length < assignments.length) message.respond(leftText(left));
+  }
+
+  /** Another leader signs with another key: the pool is asked for it, and of what came meanwhile before it begins. */
+  #isProven(message: Msg): boolean {
+    const judged = this.#deliveryKey.judge(message);
+    if (judged === 'otherwise' && !this.#leaving) void this.#compare();
+    return judged === 'proven';
   }
 
   /** The pool has judged this agent, or has another instance of it: only a hint, which makes it ask what is still its own. */
@@ -281,7 +300,7 @@ class PoolAgent implements Agent {
     return undefined;
   }
 
-  async #beat(heartbeatMs: number): Promise<void> {
+  async #beat(): Promise<void> {
     const { instance } = this;
     while (!this.#end.signal.aborted) {
       const { swarm, name } = this;
@@ -289,7 +308,8 @@ class PoolAgent implements Agent {
       const of = { swarm, agent: name, instance, bySession: false, brokenOff: false };
       const beat: AgentHeartbeat = { ...of, busy: this.running, progress: this.#work.progress };
       this.#hive.publish(subject, 'hivebus.pool.v1.AgentHeartbeat', beat);
-      await pause(this.#clock, heartbeatMs, this.#end.signal);
+      this.#beatAt = this.#clock.monotonic();
+      await pause(this.#clock, this.#heartbeatMs, this.#end.signal);
     }
   }
 
@@ -348,9 +368,10 @@ class PoolAgent implements Agent {
     const before = place.work.attempts;
     const { swarm, name, instance } = this;
     try {
-      const { assignments, move, drain } = await this.#settled(() =>
+      const { assignments, move, drain, deliveryKey } = await this.#settled(() =>
         place.hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
+      this.#deliveryKey.heard(deliveryKey);
       if (this.#hasLeft(place)) return;
       const owed = new Map(assignments.map((each) => [each.task, each.attempt]));
       for (const attempt of before) {

@@ -35,6 +35,8 @@ const LEAVING = new HiveError(
 /** One attempt on this agent, from its assignment to its ending. */
 export class Attempt {
   readonly assignment: Assignment;
+  /** The pool knows that it is here; else it is told while it runs, or by the report. */
+  confirmed: boolean;
   /** Resolves when nothing of it runs any more and its ending was taken or is nobody's business. */
   readonly done: Promise<void>;
   readonly #stop = new AbortController();
@@ -47,10 +49,13 @@ export class Attempt {
   #finish: () => void = () => {};
   #stopReason: StopReason | undefined;
   #worked = false;
+  #ranMs = 0;
   #leftBehind = false;
 
-  constructor(assignment: Assignment) {
+  /** `atOnce`: it begins before it is confirmed. */
+  constructor(assignment: Assignment, atOnce = false) {
     this.assignment = assignment;
+    this.confirmed = !atOnce;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -73,6 +78,11 @@ export class Attempt {
   /** Nothing of it runs any more. */
   get worked(): boolean {
     return this.#worked;
+  }
+
+  /** For how long it ran, in whole milliseconds, once it has `worked`. */
+  get ranMs(): number {
+    return this.#ranMs;
   }
 
   /** How far it is, as it said last; undefined when it has not, or is over. */
@@ -104,7 +114,9 @@ export class Attempt {
     const work = invoke(handler, task, this.#runOf(task, given));
     const ending = await this.#within(work, clock, abandonMs);
     this.#worked = true;
-    return this.#stopReason ? stopped(this.#stopReason, task, clock.monotonic() - startedAt) : ending;
+    const ranMs = clock.monotonic() - startedAt;
+    this.#ranMs = Math.round(ranMs);
+    return this.#stopReason ? stopped(this.#stopReason, task, ranMs) : ending;
   }
 
   #runOf(task: AgentTask, given: Given): TaskRun {

@@ -12,14 +12,14 @@ test('an attempt is started once, a repeat is known', () => {
   const fence = new AssignmentFence();
   expect(fence.judge(assignment('t', 1, 5))).toBe('start');
   expect(fence.judge(assignment('t', 1, 5))).toBe('start'); // not taken yet
-  fence.take('t', 1);
+  fence.take({ task: 't', attempt: 1 });
   expect(fence.judge(assignment('t', 1, 6))).toBe('known');
   expect(fence.judge(assignment('t', 1, 6, true))).toBe('cancel');
 });
 
 test('older epochs than the pool has answered in are stale, and so are older attempts, whatever they say', () => {
   const fence = new AssignmentFence();
-  fence.take('t', 2);
+  fence.take({ task: 't', attempt: 2 });
   expect(fence.judge(assignment('t', 1, 7))).toBe('stale');
   expect(fence.judge(assignment('t', 1, 7, true))).toBe('stale');
   fence.heard(7);
@@ -31,10 +31,10 @@ test('older epochs than the pool has answered in are stale, and so are older att
 test('an assignment that is forged moves nothing', () => {
   const fence = new AssignmentFence();
   expect(fence.judge(assignment('t', 9, 1_000_000))).toBe('start');
-  fence.take('t', 9);
+  fence.take({ task: 't', attempt: 9 });
   fence.forget('t', 9); // the pool did not know of it
   expect(fence.judge(assignment('t', 1, 5))).toBe('start');
-  fence.take('t', 1);
+  fence.take({ task: 't', attempt: 1 });
   fence.forget('t', 9);
   expect(fence.judge(assignment('t', 1, 5))).toBe('known');
 });

@@ -10,6 +10,12 @@ export type Verdict =
   | 'cancel'
   | 'start';
 
+interface Taken {
+  readonly attempt: number;
+  /** By the pool's time. */
+  readonly assignedMs: number;
+}
+
 /** How many ended attempts are remembered, so that a late repeat of one is not run again. */
 const MAX_REMEMBERED = 4096;
 
@@ -20,11 +26,13 @@ const MAX_REMEMBERED = 4096;
 export class AssignmentFence {
   #epoch = 0;
   /** The highest attempt taken of each task, oldest first. */
-  readonly #taken = new Map<string, number>();
+  readonly #taken = new Map<string, Taken>();
+  /** What was assigned up to here may have been taken and forgotten. */
+  #forgottenMs = 0;
 
   judge(assignment: Pick<Assignment, 'task' | 'attempt' | 'epoch' | 'cancel'>): Verdict {
     if (Number(assignment.epoch) < this.#epoch) return 'stale';
-    const taken = this.#taken.get(assignment.task) ?? 0;
+    const taken = this.#taken.get(assignment.task)?.attempt ?? 0;
     if (assignment.attempt < taken) return 'stale';
     if (assignment.cancel) return 'cancel';
     return assignment.attempt === taken ? 'known' : 'start';
@@ -37,15 +45,23 @@ export class AssignmentFence {
 
   /** The attempt is not this agent's after all: an earlier one may be. */
   forget(task: string, attempt: number): void {
-    if (this.#taken.get(task) === attempt) this.#taken.delete(task);
+    if (this.#taken.get(task)?.attempt === attempt) this.#taken.delete(task);
+  }
+
+  /** Surely no repeat of one that was taken long ago: a message that is the pool's may be sent again by anybody. */
+  isFresh({ assignedMs = '0' }: Pick<Assignment, 'assignedMs'>): boolean {
+    return Number(assignedMs) > this.#forgottenMs;
   }
 
   /** The attempt is this agent's business now. */
-  take(task: string, attempt: number): void {
+  take({ task, attempt, assignedMs = '0' }: Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>): void {
     this.#taken.delete(task);
-    this.#taken.set(task, attempt);
+    this.#taken.set(task, { attempt, assignedMs: Number(assignedMs) });
     if (this.#taken.size <= MAX_REMEMBERED) return;
-    const [oldest] = this.#taken.keys();
-    this.#taken.delete(oldest as string);
+    for (const [oldest, { assignedMs: atMs }] of this.#taken) {
+      this.#taken.delete(oldest);
+      this.#forgottenMs = Math.max(this.#forgottenMs, atMs);
+      break;
+    }
   }
 }

@@ -1,6 +1,6 @@
 import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { expect, test } from 'vitest';
-import { isSigned, LOG_SIGNATURE, logKeyOf } from '../protocol/log-signature.ts';
+import { isSigned, SIGNATURE, signingKeyOf } from '../protocol/signature.ts';
 import { newKeyPair } from '../protocol/token.ts';
 import type { LogLine } from '../wire/hivebus/pool/v1/pool.ts';
 import { LogSender } from './log-sender.ts';
@@ -31,9 +31,9 @@ test('lines of one tick go in one message, a line of JSON each, signed for their
   expect(sent.map(({ body }) => String(body).split('\n').length)).toEqual([2, 1]);
   expect(JSON.parse(String(sent[1]?.body))).toEqual(line(3));
   const { body, header } = sent[0] as (typeof sent)[0];
-  const signature = new RegExp(`${LOG_SIGNATURE}: (\\S+)`).exec(header)?.[1] ?? '';
+  const signature = new RegExp(`${SIGNATURE}: (\\S+)`).exec(header)?.[1] ?? '';
   const proven = (subject: string, of: Buffer, pair = key) =>
-    isSigned(logKeyOf(pair.publicKey), subject, of, signature);
+    isSigned(signingKeyOf(pair.publicKey), subject, of, signature);
   expect(proven('log.t', body)).toBe(true);
   expect(proven('log.u', body)).toBe(false);
   expect(proven('log.t', Buffer.from(`${body} `))).toBe(false);

@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { encodeLines, headerLine } from '../protocol/envelope.ts';
-import { LOG_SIGNATURE, signLines } from '../protocol/log-signature.ts';
+import { SIGNATURE, signatureOf } from '../protocol/signature.ts';
 import type { KeyPair } from '../protocol/token.ts';
 import type { LogLine } from '../wire/hivebus/pool/v1/pool.ts';
 
@@ -13,14 +13,22 @@ export class LogSender {
   readonly #nc: NatsConnection;
   readonly #subject: string;
   readonly #key: KeyPair | undefined;
+  readonly #known: () => Promise<void> | undefined;
   #lines: string[] = [];
   #bytes = 0;
+  #waiting = false;
 
-  /** Without a key the lines are not signed. */
-  constructor(nc: NatsConnection, subject: string, key: KeyPair | undefined) {
+  /** Without a key the lines are not signed. `known`: what is waited for before the key may be used. */
+  constructor(
+    nc: NatsConnection,
+    subject: string,
+    key: KeyPair | undefined,
+    known: () => Promise<void> | undefined = () => undefined,
+  ) {
     this.#nc = nc;
     this.#subject = subject;
     this.#key = key;
+    this.#known = known;
   }
 
   send(line: LogLine): void {
@@ -32,11 +40,28 @@ export class LogSender {
   }
 
   flush(): void {
-    if (this.#lines.length === 0 || this.#nc.isClosed()) return;
-    const body = Buffer.from(this.#lines.join('\n'));
+    if (this.#lines.length === 0 || this.#waiting || this.#nc.isClosed()) return;
+    const known = this.#known();
+    if (!known) return this.#publish();
+    this.#waiting = true;
+    void known.then(() => {
+      this.#waiting = false;
+      this.#publish();
+    });
+  }
+
+  /** All lines: one message, unless more came together while they waited. */
+  #publish(): void {
+    const lines = this.#lines;
     this.#lines = [];
     this.#bytes = 0;
-    const headers = this.#key && encodeLines(headerLine(LOG_SIGNATURE, signLines(this.#key, this.#subject, body)));
-    this.#nc.publish(this.#subject, body, headers ? { headers: rawHeaders(headers) } : {});
+    for (let from = 0; from < lines.length && !this.#nc.isClosed(); ) {
+      let to = from;
+      for (let bytes = 0; to < lines.length && bytes < MAX_BYTES; to++) bytes += (lines[to] as string).length;
+      const body = Buffer.from(lines.slice(from, to).join('\n'));
+      const headers = this.#key && encodeLines(headerLine(SIGNATURE, signatureOf(this.#key, this.#subject, body)));
+      this.#nc.publish(this.#subject, body, headers ? { headers: rawHeaders(headers) } : {});
+      from = to;
+    }
   }
 }

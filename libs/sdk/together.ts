@@ -1,3 +1,5 @@
+import { HiveError } from '../kernel/errors.ts';
+
 interface Entry<Request, Answer> {
   readonly request: Request;
   readonly resolve: (answer: Answer) => void;
@@ -36,4 +38,30 @@ export class Together<Request, Answer> {
       for (const { reject } of entries) reject(error);
     }
   }
+}
+
+/** Calls until it is accepted or refused for good. */
+export type Settled = <T>(call: () => Promise<T>) => Promise<T>;
+
+/** So many go in one call. */
+const MAX_TOGETHER = 100;
+
+/**
+ * Calls of one tick as one. What it gives no answer for is to be asked again alone, and answered as what came alone: what is
+ * refused, what has no company, and all when the call cannot be made, as with an older pool.
+ */
+export function togetherOrNot<Request, Answer>(
+  settled: Settled,
+  all: (requests: Request[]) => Promise<(Answer | undefined)[]>,
+): Together<Request, Answer | undefined> {
+  // What the bus cannot carry together will not pass by itself, as other refusals do for which it is asked again.
+  const unlessTooLarge = (requests: Request[]) =>
+    all(requests).catch((cause) => {
+      if (HiveError.from(cause).reason === 'TOO_LARGE') return [];
+      throw cause;
+    });
+  return new Together(
+    async (requests) => (requests.length === 1 ? [] : settled(() => unlessTooLarge(requests)).catch(() => [])),
+    MAX_TOGETHER,
+  );
 }

@@ -10,8 +10,6 @@ import { type SpanOptions, withSpan } from '../telemetry/span.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
 import type {
   Assignment,
-  ConfirmAssignmentRequest,
-  ConfirmAssignmentResponse,
   Outcome,
   ReportedTask,
   ReportTaskRequest,
@@ -21,14 +19,14 @@ import { storeArtefact } from './artefacts.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { Claim } from './claim.ts';
-import { type Asked, type Confirmed, confirm } from './confirm.ts';
+import { Confirmations, type ConfirmedAt } from './confirmations.ts';
 import { type Dependency, dependenciesOf } from './dependencies.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
 import { LogSender } from './log-sender.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
 import { TaskLog } from './task-log.ts';
-import { Together } from './together.ts';
+import { type Settled, type Together, togetherOrNot } from './together.ts';
 import { withTrace } from './trace-context.ts';
 import type { Volumes } from './volumes.ts';
 import { isEnded } from './wait.ts';
@@ -47,7 +45,9 @@ export interface WorkbenchOptions {
   /** Whether lines can be sent now. */
   readonly connected: () => boolean;
   /** Calls until it is accepted or refused for good. */
-  readonly settled: <T>(call: () => Promise<T>) => Promise<T>;
+  readonly settled: Settled;
+  /** Whether the pool has lately heard of this agent, and so may still count on it. */
+  readonly isHeard: () => boolean;
   readonly tell: (text: string) => void;
 }
 
@@ -63,17 +63,12 @@ const WORDS: Readonly<Record<Outcome, string>> = {
   OUTCOME_MOVED: 'moves to another agent',
 };
 
-/** What the pool said, and when it was asked, on the clock's monotonic time. */
-type ConfirmedAt = Confirmed & { readonly sentAt: number };
-
 /** The agent stops, and says of a task with a claim that nothing of it runs here any more: nobody need wait for that. */
 const GIVEN_BACK: Ending = { outcome: 'OUTCOME_LOST', reason: 'its agent stops' };
 /** What a report has room for. */
 const MAX_RESULT_BYTES = 256 * 1024;
 /** Results that are reported together with others', each, in bytes: the bus carries 1 MiB in a message. */
 const SMALL_BYTES = 2048;
-/** So many confirmations or reports go in one call. */
-const MAX_TOGETHER = 100;
 const MAX_REASON_CHARACTERS = 1024;
 /** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
 const FLUSH_MS = 2000;
@@ -85,43 +80,20 @@ export class Workbench {
   /** Signs log lines, so that nobody else's pass for this agent's. */
   readonly #logKey = newKeyPair();
   readonly #attempts = new Map<string, Attempt>();
-  /** Attempts of which the pool is being asked whether they still are this agent's. */
-  readonly #doubted = new Set<Attempt>();
-  readonly #confirmations: Together<ConfirmAssignmentRequest, ConfirmAssignmentResponse | undefined>;
+  readonly #confirmations: Confirmations;
   readonly #reports: Together<ReportTaskRequest, ReportedTask | undefined>;
   #closed = false;
 
   constructor(options: WorkbenchOptions) {
     this.#options = options;
-    const { hive } = options;
-    this.#confirmations = this.#together(async (confirmations) => {
-      const answer = await hive.pool.confirmAssignments({ confirmations }, { trace: BACKGROUND });
-      return answer.confirmations.map((each) => each.answer);
-    });
-    this.#reports = this.#together(async (reports) => {
+    const { hive, instance, clock, settled, tell } = options;
+    const heard = (epoch: number) => this.#fence.heard(epoch);
+    const logKey = this.#logKey.publicKey;
+    this.#confirmations = new Confirmations({ hive, instance, logKey, clock, settled, heard, tell });
+    this.#reports = togetherOrNot(settled, async (reports: ReportTaskRequest[]) => {
       const answer = await hive.pool.reportTasks({ reports }, { trace: BACKGROUND });
       return answer.reports.map((each) => (each.refusal ? undefined : each));
     });
-  }
-
-  /**
-   * Calls of one tick as one. What it gives no answer for is asked again alone, and answered as what came alone: what is
-   * refused, what has no company, and all when the call cannot be made, as with an older pool.
-   */
-  #together<Request, Answer>(
-    all: (requests: Request[]) => Promise<(Answer | undefined)[]>,
-  ): Together<Request, Answer | undefined> {
-    const { settled } = this.#options;
-    // What the bus cannot carry together will not pass by itself, as other refusals do for which it is asked again.
-    const unlessTooLarge = (requests: Request[]) =>
-      all(requests).catch((cause) => {
-        if (HiveError.from(cause).reason === 'TOO_LARGE') return [];
-        throw cause;
-      });
-    return new Together(
-      async (requests) => (requests.length === 1 ? [] : settled(() => unlessTooLarge(requests)).catch(() => [])),
-      MAX_TOGETHER,
-    );
   }
 
   /** Attempts that are not over yet, reports included. */
@@ -167,14 +139,15 @@ export class Workbench {
     this.#fence.heard(Number(assignment.epoch));
     const current = this.#attempts.get(assignment.task);
     if (assignment.cancel && current) current.stop('cancelled');
-    else this.accept(assignment);
+    else this.accept(assignment, true);
   }
 
   /**
    * Whether an assignment that came over the bus is in good hands; if not, the pool says it again or gives it to another.
-   * Anybody can send one, so all that follows from it rests on what the pool answers when it is asked.
+   * Anybody can send one, so all that follows from it rests on what the pool answers when it is asked; unless it is `proven`
+   * to be the pool's, and may be begun at once.
    */
-  accept(assignment: Assignment): boolean {
+  accept(assignment: Assignment, proven = false): boolean {
     const { task, attempt } = assignment;
     const verdict = this.#fence.judge(assignment);
     const current = this.#attempts.get(task);
@@ -184,12 +157,12 @@ export class Workbench {
       case 'known':
         return true;
       case 'cancel':
-        if (!current) return this.#closed || this.#start(assignment);
-        void this.#doubt(current);
+        if (!current) return this.#closed || this.#start(assignment, false);
+        void this.#confirmations.doubt(current);
         return true;
       case 'start':
-        if (!current || current.worked) return this.#start(assignment);
-        if (attempt !== current.assignment.attempt) void this.#doubt(current);
+        if (!current || current.worked) return this.#start(assignment, proven);
+        if (attempt !== current.assignment.attempt) void this.#confirmations.doubt(current);
         return false;
     }
   }
@@ -198,11 +171,12 @@ export class Workbench {
    * An attempt whose work is done takes no slot any more, though its report may still be on its way: the pool gives out
    * the next task with the same commit, and its message may be the faster one.
    */
-  #start(assignment: Assignment): boolean {
+  #start(assignment: Assignment, proven: boolean): boolean {
     if (this.#closed || (this.#attempts.size >= this.#options.slots && this.#working() >= this.#options.slots))
       return false;
-    this.#fence.take(assignment.task, assignment.attempt);
-    this.#begin(new Attempt(assignment));
+    const mayBegin = proven && assignment.atOnce === true && this.#fence.isFresh(assignment) && this.#options.isHeard();
+    this.#fence.take(assignment);
+    this.#begin(new Attempt(assignment, mayBegin));
     return true;
   }
 
@@ -210,24 +184,6 @@ export class Workbench {
     let working = 0;
     for (const attempt of this.#attempts.values()) if (!attempt.worked) working++;
     return working;
-  }
-
-  /** Somebody says that an attempt shall end, or that there is a later one: it ends when the pool says so, too. */
-  async #doubt(attempt: Attempt): Promise<void> {
-    if (attempt.worked || this.#doubted.has(attempt)) return;
-    this.#doubted.add(attempt);
-    const { tell } = this.#options;
-    const { task, attempt: number } = attempt.assignment;
-    try {
-      if ((await this.#confirm(attempt)).cancel) attempt.stop('cancelled');
-      else tell(`a message that attempt ${number} of task ${task} shall end is not the pool's: it goes on`);
-    } catch (cause) {
-      const error = HiveError.from(cause);
-      if (error.code === 'ABORTED' || error.code === 'NOT_FOUND') attempt.stop('superseded');
-      else tell(`cannot ask about attempt ${number} of task ${task}: ${error.message}`);
-    } finally {
-      this.#doubted.delete(attempt);
-    }
   }
 
   /** Everything that follows belongs to the trace of the task. The agent's own calls are no delegation: hop 0. */
@@ -261,9 +217,8 @@ export class Workbench {
     const { task, attempt: number } = attempt.assignment;
     this.#attempts.set(task, attempt);
     try {
-      const confirmed = await this.#confirmFirst(attempt);
-      const { cancel, epoch, assignment } = confirmed;
-      this.#fence.heard(epoch);
+      const confirmed = attempt.confirmed ? await this.#confirmFirst(attempt) : this.#atOnce(attempt);
+      const { cancel, assignment } = confirmed;
       if (cancel) attempt.stop('cancelled');
       if (assignment !== attempt.assignment) {
         this.#options.tell(
@@ -288,25 +243,19 @@ export class Workbench {
 
   async #confirmFirst(attempt: Attempt): Promise<ConfirmedAt> {
     try {
-      return await this.#confirm(attempt);
+      return await this.#confirmations.before(attempt);
     } catch (error) {
       this.#fence.forget(attempt.assignment.task, attempt.assignment.attempt);
       throw error;
     }
   }
 
-  async #confirm({ assignment }: Attempt): Promise<ConfirmedAt> {
-    const { hive, instance, settled, clock } = this.#options;
-    const { traceparent, spec } = assignment;
-    const ask = async (asked: Asked) => {
-      const sentAt = clock.monotonic();
-      return { sentAt, ...(await confirm(asked, instance, assignment, this.#logKey.publicKey)) };
-    };
-    // A claim counts from the sending of what was answered, and not of what was lost.
-    if (isSampled(traceparent) || spec?.continuity?.claim) return settled(() => ask(hive));
-    const confirmAssignment = async (request: ConfirmAssignmentRequest) =>
-      (await this.#confirmations.call(request)) ?? settled(() => hive.pool.confirmAssignment(request));
-    return ask({ pool: { confirmAssignment, getTask: (request) => settled(() => hive.pool.getTask(request)) } });
+  /** The pool is told while it runs. */
+  #atOnce(attempt: Attempt): ConfirmedAt {
+    const { assignment } = attempt;
+    this.#confirmations.soon(attempt);
+    const nothing = { cancel: false, revision: '0', checkpoint: 0, claimMs: 0, dependencies: [], sentAt: 0 };
+    return { assignment, epoch: Number(assignment.epoch), ...nothing };
   }
 
   #claimOf(attempt: Attempt, { claimMs: termMs, sentAt, cancel }: ConfirmedAt): Claim | undefined {
@@ -334,7 +283,7 @@ export class Workbench {
     const given = this.#taskOf(confirmed.assignment, checkpoint);
     const task = dependencies.length > 0 ? { dependencies, ...given } : given;
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
-    const log = this.#logOf(task);
+    const log = this.#logOf(attempt, task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
     const save = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
     const artefact = (name: string, content: Uint8Array | string, mediaType = '') =>
@@ -343,6 +292,7 @@ export class Workbench {
       attempt.run(handler, task, { log, artefact, checkpoint: save, claim, volumes }, clock, abandonMs),
     );
     log.end();
+    if (!attempt.confirmed && log.lines > 0) await this.#confirmations.known(attempt);
     trace.getActiveSpan()?.setAttribute(ATTRIBUTE.logLines, log.lines);
     saver.close();
     const ending = await this.#withRoom(attempt, ended);
@@ -372,9 +322,10 @@ export class Workbench {
     return (await settled(() => hive.pool.getCheckpoint(request))).checkpoint?.data;
   }
 
-  #store({ assignment }: Attempt, name: string, content: Uint8Array, mediaType: string): Promise<void> {
+  async #store(running: Attempt, name: string, content: Uint8Array, mediaType: string): Promise<void> {
     const { hive, instance, settled } = this.#options;
-    const { task, attempt } = assignment;
+    const { task, attempt } = running.assignment;
+    if (!running.confirmed) await this.#confirmations.known(running); // files are taken of what runs
     return storeArtefact(hive.pool, { task, attempt, instance }, { name, mediaType, content }, settled);
   }
 
@@ -404,18 +355,21 @@ export class Workbench {
     return settled(() => hive.pool.saveCheckpoint({ task, attempt, instance, data }));
   }
 
-  #logOf({ id, attempt }: AgentTask): TaskLog {
+  /** The pool must know the key before it is asked for lines that are signed with it. */
+  #logOf(attempt: Attempt, { id, attempt: number }: AgentTask): TaskLog {
     const { hive, clock, connected } = this.#options;
     const subject = taskLogSubject(hive.federation, id);
-    const sender = new LogSender(hive.nc, subject, this.#logKey);
-    return new TaskLog({ task: id, attempt, clock, ready: connected, send: (line) => sender.send(line) });
+    const known = () => (attempt.confirmed ? undefined : this.#confirmations.known(attempt));
+    const sender = new LogSender(hive.nc, subject, this.#logKey, known);
+    return new TaskLog({ task: id, attempt: number, clock, ready: connected, send: (line) => sender.send(line) });
   }
 
   async #report(attempt: Attempt, ending: Ending): Promise<void> {
     const { task, attempt: number } = attempt.assignment;
     const { hive, instance, settled, tell, volumes } = this.#options;
     const { outcome, result, reason, resultBytes = 0 } = ending;
-    const report = { task, attempt: number, instance, outcome, result, reason };
+    const said = { task, attempt: number, instance, outcome, result, reason };
+    const report = attempt.confirmed ? said : { ...said, logKey: this.#logKey.publicKey, ranMs: attempt.ranMs };
     const goesAlone = isSampled(attempt.assignment.traceparent) || resultBytes > SMALL_BYTES;
     const together = goesAlone ? undefined : await this.#reports.call(report);
     const { state } = together ?? (await settled(() => hive.pool.reportTask(report)));

@@ -2,10 +2,12 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { type Heard as Answer, request } from '../../libs/bus/request.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
-import { encodeLines, eventLines, traceLines } from '../../libs/protocol/envelope.ts';
+import { encodeLines, eventLines, headerLine, traceLines } from '../../libs/protocol/envelope.ts';
 import type { Trace } from '../../libs/protocol/machine.ts';
 import { leftIn, parcelText } from '../../libs/protocol/parcel.ts';
+import { SIGNATURE, signatureOf } from '../../libs/protocol/signature.ts';
 import { agentSubject, assignmentSubject } from '../../libs/protocol/subjects.ts';
+import type { KeyPair } from '../../libs/protocol/token.ts';
 import { ATTRIBUTE, messaging } from '../../libs/telemetry/attributes.ts';
 import { startSampled, traceparentOf } from '../../libs/telemetry/span.ts';
 import { isSampled } from '../../libs/telemetry/traceparent.ts';
@@ -52,6 +54,8 @@ interface Item {
   readonly id: string;
   readonly task: string;
   readonly json: string;
+  /** The agent may begin at once, so it must know from whom this comes. */
+  readonly atOnce: boolean | undefined;
   readonly trace: Trace;
   readonly timeoutMs: number;
   readonly resolve: (heard: Heard) => void;
@@ -63,11 +67,14 @@ export class AgentLine {
   readonly #nc: NatsConnection;
   readonly #federation: string;
   readonly #clock: Clock;
+  readonly #key: KeyPair | undefined;
   /** What goes out at the end of this tick, by the subject of the instance. */
   readonly #outgoing = new Map<string, Item[]>();
 
-  constructor(nc: NatsConnection, federation: string, clock: Clock) {
+  /** `key`: what assignments are signed with that may be begun at once. */
+  constructor(nc: NatsConnection, federation: string, clock: Clock, key?: KeyPair) {
     this.#nc = nc;
+    this.#key = key;
     this.#federation = federation;
     this.#clock = clock;
   }
@@ -78,20 +85,20 @@ export class AgentLine {
    * answer is nobody's business.
    */
   async send(assignment: Assignment, id: string, timeoutMs: number, isOver: () => boolean): Promise<Heard> {
-    const { task, traceparent, correlationId, hops } = assignment;
+    const { task, traceparent, correlationId, hops, atOnce } = assignment;
     const subject = this.#subjectOf(assignment);
     if (!isSampled(traceparent)) {
       const json = JSON.stringify(assignment);
       const trace = { traceparent, correlationId, hops };
       return new Promise((resolve, reject) =>
-        this.#add(subject, { id, task, json, trace, timeoutMs, resolve, reject }),
+        this.#add(subject, { id, task, json, atOnce, trace, timeoutMs, resolve, reject }),
       );
     }
     const span = this.#delivering(assignment, id, subject);
     const trace = { traceparent: traceparentOf(span, traceparent), correlationId, hops };
     const json = JSON.stringify({ ...assignment, traceparent: trace.traceparent });
     const heard = await new Promise<Heard>((resolve, reject) =>
-      this.#ask(subject, [{ id, task, json, trace, timeoutMs, resolve, reject }]),
+      this.#ask(subject, [{ id, task, json, atOnce, trace, timeoutMs, resolve, reject }]),
     );
     if (span) ended(span, isOver() ? 'overtaken' : heard);
     return heard;
@@ -150,8 +157,10 @@ export class AgentLine {
       source: SOURCE,
       timeMs: this.#clock.now(),
     };
-    const lines = eventLines(isOne ? { subject: task, ...event } : event) + traceLines(isOne ? trace : NO_TRACE);
     const body = Buffer.from(parcelText(items.map(({ json }) => json)));
+    const signature = items.some(({ atOnce }) => atOnce) ? this.#signature(subject, body) : '';
+    const about = eventLines(isOne ? { subject: task, ...event } : event);
+    const lines = about + traceLines(isOne ? trace : NO_TRACE) + signature;
     try {
       request(this.#nc, this.#clock, { subject, body, headers: encodeLines(lines), timeoutMs }, (answer) => {
         const heard = heardIn(answer);
@@ -161,6 +170,10 @@ export class AgentLine {
     } catch (error) {
       for (const { reject } of items) reject(error); // nobody else is there to catch it: it is sent at the end of a tick
     }
+  }
+
+  #signature(subject: string, body: Uint8Array): string {
+    return this.#key ? headerLine(SIGNATURE, signatureOf(this.#key, subject, body)) : '';
   }
 
   #delivering(assignment: Assignment, id: string, subject: string): Span | undefined {

@@ -4,6 +4,7 @@ import { openJournal } from '../../libs/journal/open.ts';
 import type { JournalSettings } from '../../libs/journal/settings.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
+import { newKeyPair } from '../../libs/protocol/token.ts';
 import type { Authenticate } from '../../libs/rpc/authenticate.ts';
 import { commandCheck } from '../../libs/rpc/command-check.ts';
 import { BACKGROUND, type Observe } from '../../libs/rpc/observe.ts';
@@ -72,7 +73,8 @@ export async function openFederation(
   const logs = await TaskLogs.open(nc, federation, options.journal.replicas ?? 1, clock);
   const dead = await DeadLetters.open(nc, federation, options.journal.replicas ?? 1);
   const artefacts = await Artefacts.open(nc, federation, options.journal.replicas ?? 1);
-  const line = new AgentLine(nc, federation, clock);
+  const key = newKeyPair();
+  const line = new AgentLine(nc, federation, clock, key);
   const onError = (error: HiveError) =>
     log('debug', 'a change was not told to the machine yet', { federation, why: error.message });
   const liveness = new Liveness({ ...options.watching, line, clock, onError });
@@ -80,7 +82,7 @@ export async function openFederation(
   const journal: Journal<PoolShape> = await openJournal<PoolShape>({
     ...{ federation, nc, announcer: options.announcer, clock, authenticate },
     machine,
-    soft: follower,
+    soft: { swarms: follower.swarms, deliveryKey: key.publicKey },
     async checkCommand(name, input) {
       checkCommand(name, input);
       const swarm = swarmOf(name, input);

@@ -1,6 +1,6 @@
 import type { JsMsg } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
-import { LOG_SIGNATURE, signLines } from '../../libs/protocol/log-signature.ts';
+import { SIGNATURE, signatureOf } from '../../libs/protocol/signature.ts';
 import { newKeyPair } from '../../libs/protocol/token.ts';
 import type { LogLine } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { LogProof } from './log-proof.ts';
@@ -13,7 +13,7 @@ const message = (signature?: string): JsMsg =>
   ({
     subject: 'log.t',
     data: body,
-    headers: { get: (name: string) => (name === LOG_SIGNATURE ? (signature ?? '') : '') },
+    headers: { get: (name: string) => (name === SIGNATURE ? (signature ?? '') : '') },
   }) as unknown as JsMsg;
 const of = (...attempts: number[]): LogLine[] => attempts.map((attempt) => ({ attempt }) as LogLine);
 
@@ -25,9 +25,9 @@ test('lines hold when their attempt’s key has signed them, or when its agent h
         [2, ''],
       ]),
   );
-  expect(await proof.holds(message(signLines(key, 'log.t', body)), of(1, 1))).toBe(true);
-  expect(await proof.holds(message(signLines(other, 'log.t', body)), of(1))).toBe(false);
-  expect(await proof.holds(message(signLines(key, 'log.u', body)), of(1))).toBe(false);
+  expect(await proof.holds(message(signatureOf(key, 'log.t', body)), of(1, 1))).toBe(true);
+  expect(await proof.holds(message(signatureOf(other, 'log.t', body)), of(1))).toBe(false);
+  expect(await proof.holds(message(signatureOf(key, 'log.u', body)), of(1))).toBe(false);
   expect(await proof.holds(message('nonsense'), of(1))).toBe(false);
   expect(await proof.holds(message(), of(1))).toBe(false);
   expect(await proof.holds(message(), of(2))).toBe(true);

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { JsMsg } from '@nats-io/jetstream';
-import { isSigned, LOG_SIGNATURE, logKeyOf } from '../../libs/protocol/log-signature.ts';
+import { isSigned, SIGNATURE, signingKeyOf } from '../../libs/protocol/signature.ts';
 import type { LogLine } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** Keys by attempt: '' = its agent has told none; an attempt that was not confirmed is not there. */
@@ -29,13 +29,13 @@ export class LogProof {
     if (lines.some((line) => line.attempt !== attempt)) return false;
     const key = this.#keys.get(attempt) ?? (await this.#learn(attempt));
     if (key === undefined || key === 'none') return key === 'none';
-    const signature = message.headers?.get(LOG_SIGNATURE) ?? '';
+    const signature = message.headers?.get(SIGNATURE) ?? '';
     return signature !== '' && isSigned(key, message.subject, message.data, signature);
   }
 
   async #learn(attempt: number): Promise<KeyObject | 'none' | undefined> {
     if (this.#questions++ >= MAX_QUESTIONS) return undefined;
-    for (const [number, key] of await this.#ask()) this.#keys.set(number, key === '' ? 'none' : logKeyOf(key));
+    for (const [number, key] of await this.#ask()) this.#keys.set(number, key === '' ? 'none' : signingKeyOf(key));
     return this.#keys.get(attempt);
   }
 }

@@ -174,7 +174,7 @@ export class SessionAgent {
    */
   #assign(hint: Assignment): boolean {
     const spec = hint.cancel ? undefined : this.#specOf(hint);
-    if (spec) return this.#outbox.assign({ ...hint, spec }, JSON.stringify(spec).length);
+    if (spec) return this.#outbox.assign(overSession({ ...hint, spec }), JSON.stringify(spec).length);
     void this.compare();
     return true;
   }
@@ -209,7 +209,7 @@ export class SessionAgent {
       const attempts = assignments.map(({ task, attempt, cancel }) => ({ task, attempt, cancel }));
       this.#outbox.inventory({ attempts, epoch: assignments[0]?.epoch ?? '0', move, drain });
       for (const assignment of assignments) {
-        if (assignment.spec) this.#outbox.assign(assignment, JSON.stringify(assignment).length);
+        if (assignment.spec) this.#outbox.assign(overSession(assignment), JSON.stringify(assignment).length);
       }
       return true;
     } catch (cause) {
@@ -255,3 +255,10 @@ function hintsIn(message: Msg): readonly (Assignment | undefined)[] {
     return [];
   }
 }
+
+/** What comes by a session is confirmed before it begins. */
+const overSession = (assignment: Assignment): Assignment => ({
+  ...assignment,
+  atOnce: undefined,
+  assignedMs: undefined,
+});

@@ -265,7 +265,10 @@ test('each confirmation of many is taken or refused by itself, and a repeat is a
 test('tasks that are submitted together go to an agent, are confirmed and reported together, each in its own trace', async () => {
   await using closing = new Closing();
   const code = await swarm(closing);
-  const agent = closing.use(await code.createAgent({ name: 'x', type: 'lint', slots: 8, handler: async () => 'good' }));
+  let finish = () => {};
+  const finished = new Promise<void>((resolve) => (finish = resolve));
+  const handler = () => finished.then(() => 'good');
+  const agent = closing.use(await code.createAgent({ name: 'x', type: 'lint', slots: 8, handler }));
   const seen: Record<string, number[]> = { delivered: [], ConfirmAssignments: [], ReportTasks: [] };
   const count = (name: string, subject: string, sizeOf: (json: never) => number) => {
     const callback = (_: unknown, message: Msg) => {
@@ -291,6 +294,8 @@ test('tasks that are submitted together go to an agent, are confirmed and report
 
   const submitted = await Promise.all(times(8, () => code.submitSoon({ type: 'lint' })));
   expect(submitted.map(({ created, error }) => [created, error])).toEqual(times(8, () => [true, undefined]));
+  for (const { id } of submitted) await inState(id, 'RUNNING');
+  finish();
   for (const { id } of submitted) await inState(id, 'SUCCEEDED');
   await until(() => correlations.length === 8);
   expect(seen).toEqual({ delivered: [8], ConfirmAssignments: [8], ReportTasks: [8] });

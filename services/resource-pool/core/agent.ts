@@ -33,6 +33,7 @@ export const agentCommands = (
         heartbeatMs: settings.heartbeatMs,
         revision: String(ctx.revision),
         move: now && moveOf(state, now),
+        deliveryKey: ctx.soft.deliveryKey,
       };
     };
     const arrival = input.migration ? arrive(state, input.migration, row, ctx) : undefined;

@@ -62,9 +62,15 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
     const { outcome, reason } = input;
     const result = outcome === 'OUTCOME_SUCCEEDED' ? input.result : undefined;
     const end = endAttempt(task, { outcome, reason, result, reported: true }, plan, settings);
-    return answer(state, task, [end, ...settled(state, plan)], ctx);
+    return answer(state, task, [...begun(task, attempt, input), end, ...settled(state, plan)], ctx);
   },
 });
+
+/** An agent that has begun at once need not confirm what it reports before: then its report says what it would have said. */
+function begun(task: TaskRow, { number }: AttemptRow, { logKey, ranMs }: ReportTaskRequest): PoolEvent[] {
+  if (task.state !== 'TASK_STATE_ASSIGNED' || logKey === undefined) return [];
+  return [{ type: 'task.started', data: { task: task.id, attempt: number, logKey, ranMs } }];
+}
 
 const answer = (
   state: PoolState,

@@ -47,7 +47,8 @@ export const attemptEvents = (settings: PoolSettings): Events => ({
       const to = task && next(task.state, 'start');
       const attempt = task && currentAttempt(task);
       if (!to || !attempt) return;
-      const attempts = withLast(task, { startedAt: at.time, logKey: data.logKey || undefined });
+      const startedAt = Math.max(attempt.assignedAt, at.time - (data.ranMs ?? 0));
+      const attempts = withLast(task, { startedAt, logKey: data.logKey || undefined });
       const host = hostOf(state, task);
       putTask(state, taskWith(task, { host, state: to, attempts, revision: at.revision }), settings);
       settleAssignment(state, data.task, data.attempt);

@@ -32,6 +32,34 @@ describe('exactly one result', () => {
     expect(pool.types(from)).toEqual([]);
   });
 
+  test('a report of an attempt that began at once says what its confirmation would have said', () => {
+    const pool = new Pool();
+    pool.register('x');
+    pool.submit('t1');
+    const assignedAt = pool.now;
+    pool.now += 500;
+    const from = pool.run.events.length;
+    const said = { task: 't1', attempt: 1, instance: 'i1', outcome: 'OUTCOME_SUCCEEDED', reason: '' } as const;
+    const report = { ...said, logKey: 'key', ranMs: 200 };
+    pool.run.execute('reportTask', report, { now: pool.now });
+    expect(pool.types(from)).toEqual(['task.started', 'task.ended']);
+    expect(pool.run.state.tasks.get('t1')?.attempts).toMatchObject([
+      { assignedAt, startedAt: assignedAt + 300, endedAt: assignedAt + 500, logKey: 'key' },
+    ]);
+    pool.run.execute('reportTask', report, { now: pool.now }); // once more, as after an answer that was lost
+    expect(pool.types(from)).toEqual(['task.started', 'task.ended']);
+
+    pool.submit('t2');
+    pool.run.execute('reportTask', { ...report, task: 't2', ranMs: 9_000_000 }, { now: pool.now });
+    expect(pool.run.state.tasks.get('t2')?.attempts).toMatchObject([{ startedAt: pool.now }]); // not before it was assigned
+
+    pool.submit('t3');
+    const confirmed = pool.run.events.length;
+    pool.confirm('t3');
+    pool.run.execute('reportTask', { ...report, task: 't3' }, { now: pool.now });
+    expect(pool.types(confirmed)).toEqual(['task.started', 'task.ended']);
+  });
+
   test('an agent that comes back after its task was given away is refused', () => {
     const pool = new Pool();
     pool.register('x', { priority: 1 });
@@ -195,4 +223,23 @@ describe('cancel', () => {
     expect(pool.confirm('t1').cancel).toBe(true);
     expect(pool.where('t1')).toBe('CANCELLED');
   });
+});
+
+test('an agent may begin at once where its confirmation would tell it nothing, and only the first time', () => {
+  const pool = new Pool();
+  pool.register('x', { slots: 20, labels: { 'hivebus.host': 'h1' } });
+  const mayBegin = (task: string, number = 1) => {
+    const effect = `${task}.${number}.assign`;
+    return deliveryMessage(pool.run.state, effect, 7)?.atOnce;
+  };
+  pool.submit('plain', THREE_TRIES);
+  expect(mayBegin('plain')).toBe(true);
+  expect(deliveryMessage(pool.run.state, 'plain.1.assign', 7)?.assignedMs).toBe(String(pool.now));
+  pool.submit('claimed', { continuity: { claim: true, resume: false } });
+  pool.submit('resumes', { continuity: { claim: false, resume: true } });
+  pool.submit('spends', { budget: { spend: 10, hops: 0 } });
+  expect(['claimed', 'resumes', 'spends'].map((task) => mayBegin(task))).toEqual([false, false, false]);
+  pool.confirm('plain');
+  pool.report('plain', 'OUTCOME_FAILED');
+  expect(mayBegin('plain', 2)).toBe(false);
 });

@@ -43,6 +43,14 @@ export function settleAttempt(state: PoolState, task: TaskRow, attempt: AttemptR
   if (stopAgent) owe(state, deliveryId(id, number, 'stop'), 'cancel', id, number, attempt);
 }
 
+/**
+ * May the agent begin before it has confirmed? Not where the answer has something to say: that it is not to run, from where
+ * it goes on, for how long it has the claim. Nor when it is tried again: an attempt that ends its agent at once is not
+ * counted, since nobody has confirmed it, and shall not end one agent after the other.
+ */
+const mayBegin = ({ spec, budget }: TaskRow, { number }: AttemptRow): boolean =>
+  number === 1 && budget === undefined && !spec.continuity && !spec.volumes && !spec.ties?.after?.length;
+
 /** The message for an agent's instance. */
 function assignmentOf(task: TaskRow, attempt: AttemptRow, cancel: boolean, epoch: number): Assignment {
   return {
@@ -56,6 +64,8 @@ function assignmentOf(task: TaskRow, attempt: AttemptRow, cancel: boolean, epoch
     traceparent: task.traceparent,
     correlationId: task.correlationId,
     hops: task.hops,
+    atOnce: !cancel && mayBegin(task, attempt),
+    assignedMs: String(attempt.assignedAt),
   };
 }
 
@@ -72,6 +82,7 @@ export const deliveryCommands: Pick<Machine<PoolShape>['commands'], 'listAssignm
         revision: String(ctx.revision),
         move: moveOf(state, agent),
         drain: agent.lameDuck && drainView(agent.lameDuck),
+        deliveryKey: ctx.soft.deliveryKey,
       }),
     };
   },

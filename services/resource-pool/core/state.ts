@@ -169,6 +169,8 @@ export interface PoolSoft {
     /** All that are registered, for who has mistyped one. */
     names(): readonly string[];
   };
+  /** What this replica signs assignments with: a public key, base64url of its 32 bytes. */
+  readonly deliveryKey?: string;
 }
 
 /** What the pool's shell saw of an agent. */

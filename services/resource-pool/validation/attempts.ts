@@ -27,9 +27,7 @@ export function checkAssignments(request: rpc.ListAssignmentsRequest): void {
 export function checkConfirmation(request: rpc.ConfirmAssignmentRequest): void {
   const checks = new Checks();
   attempt(checks, request);
-  const { logKey } = request;
-  const rule = 'must be base64url of the 32 bytes of an Ed25519 key, or empty';
-  checks.rule(logKey === '' || isPublicKey(logKey), 'logKey', logKey, rule);
+  signingKey(checks, request.logKey);
   checks.done();
 }
 
@@ -40,6 +38,7 @@ export function checkReport(request: rpc.ReportTaskRequest): void {
   checks.rule(REPORTABLE.includes(outcome), 'outcome', outcome, `must be one of ${REPORTABLE.join(', ')}`);
   bounded(checks, 'result', jsonBytes(request.result), MAX_PAYLOAD_BYTES);
   checks.text('reason', request.reason, 1024);
+  signingKey(checks, request.logKey ?? '');
   checks.done();
 }
 
@@ -50,6 +49,11 @@ export function checkCheckpoint(request: rpc.SaveCheckpointRequest): void {
   checks.rule(data !== undefined, 'data', data, 'must be there');
   bounded(checks, 'data', jsonBytes(data), MAX_CHECKPOINT_BYTES);
   checks.done();
+}
+
+function signingKey(checks: Checks, key: string): void {
+  const rule = 'must be base64url of the 32 bytes of an Ed25519 key, or empty';
+  checks.rule(key === '' || isPublicKey(key), 'logKey', key, rule);
 }
 
 /** An attempt that is named by its agent. */

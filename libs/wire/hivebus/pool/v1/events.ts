@@ -354,7 +354,7 @@ export interface TaskAssigned {
   choice?: Choice | undefined;
 }
 
-/** task.started: the agent has confirmed; key = <swarm>.<task>. */
+/** task.started: the agent has confirmed, or reports what it began at once; key = <swarm>.<task>. */
 export interface TaskStarted {
   /** The task's id. */
   task: string;
@@ -362,6 +362,8 @@ export interface TaskStarted {
   attempt: number;
   /** The key that its log lines are signed with; empty = they are not. */
   logKey: string;
+  /** How long before this it had begun, in milliseconds, as its agent says; not set = it begins now. */
+  ranMs?: number | undefined;
 }
 
 /** task.attempt-ended: an attempt ended and the task has not; key = <swarm>.<task>. */
@@ -3172,7 +3174,7 @@ export const TaskAssigned: MessageFns<TaskAssigned> = {
 };
 
 function createBaseTaskStarted(): TaskStarted {
-  return { task: "", attempt: 0, logKey: "" };
+  return { task: "", attempt: 0, logKey: "", ranMs: undefined };
 }
 
 export const TaskStarted: MessageFns<TaskStarted> = {
@@ -3185,6 +3187,9 @@ export const TaskStarted: MessageFns<TaskStarted> = {
     }
     if (message.logKey !== "") {
       writer.uint32(26).string(message.logKey);
+    }
+    if (message.ranMs !== undefined) {
+      writer.uint32(32).uint32(message.ranMs);
     }
     return writer;
   },
@@ -3226,6 +3231,14 @@ export const TaskStarted: MessageFns<TaskStarted> = {
             message.logKey = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ranMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3247,6 +3260,11 @@ export const TaskStarted: MessageFns<TaskStarted> = {
         : isSet(object.log_key)
         ? globalThis.String(object.log_key)
         : "",
+      ranMs: isSet(object.ranMs)
+        ? globalThis.Number(object.ranMs)
+        : isSet(object.ran_ms)
+        ? globalThis.Number(object.ran_ms)
+        : undefined,
     };
   },
 
@@ -3260,6 +3278,9 @@ export const TaskStarted: MessageFns<TaskStarted> = {
     }
     if (message.logKey !== "") {
       obj.logKey = message.logKey;
+    }
+    if (message.ranMs !== undefined) {
+      obj.ranMs = Math.round(message.ranMs);
     }
     return obj;
   },

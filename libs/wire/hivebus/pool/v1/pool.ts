@@ -1118,7 +1118,14 @@ export interface RegisterAgentResponse {
   /** The pool's revision of this answer. */
   revision: string;
   /** Set when it shall register in another swarm now. */
-  move?: AgentMove | undefined;
+  move?:
+    | AgentMove
+    | undefined;
+  /**
+   * What the pool's leader signs assignments with: base64url of the 32 bytes of an Ed25519 key. Another leader has another;
+   * ListAssignments has it, too.
+   */
+  deliveryKey?: string | undefined;
 }
 
 /** To an agent on which nothing runs any more: register in another swarm, with that swarm's key and the migration's id. */
@@ -2258,6 +2265,16 @@ export interface Assignment {
   correlationId: string;
   /** Hops of the submission. */
   hops: number;
+  /**
+   * True: the agent may begin before it has confirmed, when it knows that this comes from the pool: by the answer to a call
+   * of its own, or by the header `hive-signature` (base64url), which is made with the pool's `delivery_key` of the subject,
+   * a line feed and the body. It confirms while it runs, or its report does. Over a session always false.
+   */
+  atOnce?:
+    | boolean
+    | undefined;
+  /** When it was assigned, in milliseconds since 1970, by the pool's time, which never goes back. */
+  assignedMs?: string | undefined;
 }
 
 export interface ListAssignmentsRequest {
@@ -2282,7 +2299,11 @@ export interface ListAssignmentsResponse {
     | AgentMove
     | undefined;
   /** Set while it is taken out of service: what it runs has until then to end, or to store a checkpoint. */
-  drain?: AgentDrain | undefined;
+  drain?:
+    | AgentDrain
+    | undefined;
+  /** What the pool's leader signs assignments with: base64url of the 32 bytes of an Ed25519 key. */
+  deliveryKey?: string | undefined;
 }
 
 export interface ConfirmAssignmentRequest {
@@ -2423,6 +2444,12 @@ export interface ReportTaskRequest {
     | undefined;
   /** Why it failed, for people; at most 1024 characters. */
   reason: string;
+  /** As in ConfirmAssignment. Set for an attempt that was begun at once and is not confirmed yet: this report does it. */
+  logKey?:
+    | string
+    | undefined;
+  /** For how long such an attempt ran, in milliseconds. */
+  ranMs?: number | undefined;
 }
 
 export interface ReportTaskResponse {
@@ -6386,7 +6413,7 @@ export const RegisterAgentRequest_LabelsEntry: MessageFns<RegisterAgentRequest_L
 };
 
 function createBaseRegisterAgentResponse(): RegisterAgentResponse {
-  return { agent: undefined, heartbeatMs: 0, revision: "0", move: undefined };
+  return { agent: undefined, heartbeatMs: 0, revision: "0", move: undefined, deliveryKey: undefined };
 }
 
 export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
@@ -6402,6 +6429,9 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
     }
     if (message.move !== undefined) {
       AgentMove.encode(message.move, writer.uint32(34).fork()).join();
+    }
+    if (message.deliveryKey !== undefined) {
+      writer.uint32(42).string(message.deliveryKey);
     }
     return writer;
   },
@@ -6451,6 +6481,14 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
             message.move = AgentMove.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.deliveryKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6473,6 +6511,11 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
         : 0,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
       move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
+      deliveryKey: isSet(object.deliveryKey)
+        ? globalThis.String(object.deliveryKey)
+        : isSet(object.delivery_key)
+        ? globalThis.String(object.delivery_key)
+        : undefined,
     };
   },
 
@@ -6489,6 +6532,9 @@ export const RegisterAgentResponse: MessageFns<RegisterAgentResponse> = {
     }
     if (message.move !== undefined) {
       obj.move = AgentMove.toJSON(message.move);
+    }
+    if (message.deliveryKey !== undefined) {
+      obj.deliveryKey = message.deliveryKey;
     }
     return obj;
   },
@@ -16142,6 +16188,8 @@ function createBaseAssignment(): Assignment {
     traceparent: "",
     correlationId: "",
     hops: 0,
+    atOnce: undefined,
+    assignedMs: undefined,
   };
 }
 
@@ -16176,6 +16224,12 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.hops !== 0) {
       writer.uint32(80).uint32(message.hops);
+    }
+    if (message.atOnce !== undefined) {
+      writer.uint32(88).bool(message.atOnce);
+    }
+    if (message.assignedMs !== undefined) {
+      writer.uint32(96).uint64(message.assignedMs);
     }
     return writer;
   },
@@ -16273,6 +16327,22 @@ export const Assignment: MessageFns<Assignment> = {
             message.hops = reader.uint32();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.atOnce = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.assignedMs = reader.uint64().toString();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16301,6 +16371,16 @@ export const Assignment: MessageFns<Assignment> = {
         ? globalThis.String(object.correlation_id)
         : "",
       hops: isSet(object.hops) ? globalThis.Number(object.hops) : 0,
+      atOnce: isSet(object.atOnce)
+        ? globalThis.Boolean(object.atOnce)
+        : isSet(object.at_once)
+        ? globalThis.Boolean(object.at_once)
+        : undefined,
+      assignedMs: isSet(object.assignedMs)
+        ? globalThis.String(object.assignedMs)
+        : isSet(object.assigned_ms)
+        ? globalThis.String(object.assigned_ms)
+        : undefined,
     };
   },
 
@@ -16335,6 +16415,12 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.hops !== 0) {
       obj.hops = Math.round(message.hops);
+    }
+    if (message.atOnce !== undefined) {
+      obj.atOnce = message.atOnce;
+    }
+    if (message.assignedMs !== undefined) {
+      obj.assignedMs = message.assignedMs;
     }
     return obj;
   },
@@ -16431,7 +16517,7 @@ export const ListAssignmentsRequest: MessageFns<ListAssignmentsRequest> = {
 };
 
 function createBaseListAssignmentsResponse(): ListAssignmentsResponse {
-  return { assignments: [], revision: "0", move: undefined, drain: undefined };
+  return { assignments: [], revision: "0", move: undefined, drain: undefined, deliveryKey: undefined };
 }
 
 export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
@@ -16447,6 +16533,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.drain !== undefined) {
       AgentDrain.encode(message.drain, writer.uint32(34).fork()).join();
+    }
+    if (message.deliveryKey !== undefined) {
+      writer.uint32(42).string(message.deliveryKey);
     }
     return writer;
   },
@@ -16496,6 +16585,14 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
             message.drain = AgentDrain.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.deliveryKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16516,6 +16613,11 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
       move: isSet(object.move) ? AgentMove.fromJSON(object.move) : undefined,
       drain: isSet(object.drain) ? AgentDrain.fromJSON(object.drain) : undefined,
+      deliveryKey: isSet(object.deliveryKey)
+        ? globalThis.String(object.deliveryKey)
+        : isSet(object.delivery_key)
+        ? globalThis.String(object.delivery_key)
+        : undefined,
     };
   },
 
@@ -16532,6 +16634,9 @@ export const ListAssignmentsResponse: MessageFns<ListAssignmentsResponse> = {
     }
     if (message.drain !== undefined) {
       obj.drain = AgentDrain.toJSON(message.drain);
+    }
+    if (message.deliveryKey !== undefined) {
+      obj.deliveryKey = message.deliveryKey;
     }
     return obj;
   },
@@ -17633,7 +17738,16 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
 };
 
 function createBaseReportTaskRequest(): ReportTaskRequest {
-  return { task: "", attempt: 0, instance: "", outcome: Outcome.OUTCOME_UNSPECIFIED, result: undefined, reason: "" };
+  return {
+    task: "",
+    attempt: 0,
+    instance: "",
+    outcome: Outcome.OUTCOME_UNSPECIFIED,
+    result: undefined,
+    reason: "",
+    logKey: undefined,
+    ranMs: undefined,
+  };
 }
 
 export const ReportTaskRequest: MessageFns<ReportTaskRequest> = {
@@ -17655,6 +17769,12 @@ export const ReportTaskRequest: MessageFns<ReportTaskRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(50).string(message.reason);
+    }
+    if (message.logKey !== undefined) {
+      writer.uint32(58).string(message.logKey);
+    }
+    if (message.ranMs !== undefined) {
+      writer.uint32(64).uint32(message.ranMs);
     }
     return writer;
   },
@@ -17720,6 +17840,22 @@ export const ReportTaskRequest: MessageFns<ReportTaskRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.logKey = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ranMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -17740,6 +17876,16 @@ export const ReportTaskRequest: MessageFns<ReportTaskRequest> = {
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : Outcome.OUTCOME_UNSPECIFIED,
       result: isSet(object?.result) ? object.result : undefined,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      logKey: isSet(object.logKey)
+        ? globalThis.String(object.logKey)
+        : isSet(object.log_key)
+        ? globalThis.String(object.log_key)
+        : undefined,
+      ranMs: isSet(object.ranMs)
+        ? globalThis.Number(object.ranMs)
+        : isSet(object.ran_ms)
+        ? globalThis.Number(object.ran_ms)
+        : undefined,
     };
   },
 
@@ -17762,6 +17908,12 @@ export const ReportTaskRequest: MessageFns<ReportTaskRequest> = {
     }
     if (message.reason !== "") {
       obj.reason = message.reason;
+    }
+    if (message.logKey !== undefined) {
+      obj.logKey = message.logKey;
+    }
+    if (message.ranMs !== undefined) {
+      obj.ranMs = Math.round(message.ranMs);
     }
     return obj;
   },

@@ -1,0 +1,164 @@
+import { expect, test } from 'vitest';
+import { rawHeaders } from '../../libs/bus/raw-headers.ts';
+import { systemClock } from '../../libs/kernel/clock.ts';
+import { HiveError } from '../../libs/kernel/errors.ts';
+import { encodeHeaders } from '../../libs/protocol/envelope.ts';
+import { SIGNATURE, signatureOf } from '../../libs/protocol/signature.ts';
+import { assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
+import { type KeyPair, newKeyPair } from '../../libs/protocol/token.ts';
+import type { Agent, AgentOptions } from '../../libs/sdk/agent-options.ts';
+import { until } from '../../libs/testkit/until.ts';
+import type { Assignment } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { assignment, type FakePool, hive, openBus, outcomes, start } from './agent-harness.ts';
+
+/** What an agent begins before it has asked the pool, and what it does not. */
+
+openBus();
+
+const key = newKeyPair();
+
+/** An agent that knows the pool's key, and that the pool has heard from just now, however slow this machine is. */
+const startKnowing = (options: Partial<AgentOptions>, before: (pool: FakePool) => void = () => {}) =>
+  start(options, (pool) => {
+    pool.deliveryKey = key.publicKey;
+    pool.heartbeatMs = 600_000;
+    before(pool);
+  });
+
+const atOnce = (agent: Agent, task: string, more: Partial<Assignment> = {}): Assignment =>
+  assignment(agent, task, 1, { atOnce: true, assignedMs: '1000', ...more });
+
+async function deliverSigned(federation: string, agent: Agent, message: Assignment, by: KeyPair = key): Promise<void> {
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  const body = Buffer.from(JSON.stringify(message));
+  const headers = rawHeaders(encodeHeaders({ [SIGNATURE]: signatureOf(by, subject, body) }));
+  await hive.nc.request(subject, body, { timeout: 10_000, headers });
+}
+
+test('what the pool has signed begins at once, and its report says what a confirmation would have said', async () => {
+  const { federation, pool, agent } = await startKnowing({});
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => pool.reports.length === 1);
+  expect(pool.confirmed).toEqual([]);
+  expect(pool.reports[0]).toMatchObject({
+    ...{ task: 't1', outcome: 'OUTCOME_SUCCEEDED', logKey: expect.stringMatching(/^[\w-]{43}$/), ranMs: 0 },
+  });
+});
+
+test('what goes on running is confirmed meanwhile', async () => {
+  let finish = () => {};
+  const { federation, pool, agent } = await startKnowing({
+    handler: () => new Promise<void>((resolve) => (finish = resolve)),
+  });
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => pool.confirmed.length === 1);
+  finish();
+  await until(() => pool.reports.length === 1);
+  expect([pool.confirmed, outcomes(pool)]).toEqual([['t1/1'], [['t1/1', 'OUTCOME_SUCCEEDED']]]);
+});
+
+test('lines of what began at once leave when the pool knows the key that they are signed with', async () => {
+  const { federation, pool, agent } = await startKnowing({
+    handler: async (_, { log }) => {
+      for (let i = 0; i < 5000; i++) log(`line ${i} ${'.'.repeat(100)}`);
+    },
+  });
+  const seen: string[] = [];
+  const lines: string[] = [];
+  hive.nc.subscribe(taskLogSubject(federation, 't1'), {
+    callback: (_, message) => {
+      seen.push(pool.confirmed.join());
+      lines.push(...message.string().split('\n'));
+    },
+  });
+  await hive.nc.flush();
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => pool.reports.length === 1 && lines.length === 5000);
+  expect(new Set(seen)).toEqual(new Set(['t1/1']));
+  expect(lines.map((line) => JSON.parse(line).number)).toEqual(lines.map((_, i) => i + 1));
+});
+
+test.each([
+  ['is not signed', { by: undefined }],
+  ['is signed with a key that is not the leader’s', { by: newKeyPair() }],
+  ['does not say that it may begin at once', { by: key, more: { atOnce: false } }],
+])('what %s is confirmed before it begins', async (_, { by, more }: { by?: KeyPair; more?: Partial<Assignment> }) => {
+  const { federation, pool, agent } = await startKnowing({}, (fake) => {
+    fake.refuse.confirmAssignment = new HiveError('ABORTED', 'no such attempt');
+  });
+  const message = atOnce(agent, 't1', more);
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  if (by) await deliverSigned(federation, agent, message, by);
+  else await hive.nc.request(subject, JSON.stringify(message), { timeout: 10_000 });
+  await until(() => agent.running === 0);
+  await deliverSigned(federation, agent, atOnce(agent, 't2'));
+  await until(() => pool.reports.length === 1);
+  expect(outcomes(pool)).toEqual([['t2/1', 'OUTCOME_SUCCEEDED']]);
+});
+
+test('another leader has another key, which the agent asks for', async () => {
+  const later = newKeyPair();
+  const { federation, pool, agent } = await startKnowing({});
+  pool.deliveryKey = later.publicKey;
+  await deliverSigned(federation, agent, atOnce(agent, 't1'), later);
+  await until(() => pool.reports.length === 1);
+  expect(pool.confirmed).toEqual(['t1/1']);
+  await until(async () => {
+    const [reported, confirmed] = [pool.reports.length, pool.confirmed.length];
+    await deliverSigned(federation, agent, atOnce(agent, `t${reported + 1}`), later);
+    await until(() => pool.reports.length > reported);
+    return pool.confirmed.length === confirmed;
+  });
+});
+
+test('a running attempt that is not the agent’s any more ends; one that shall end is cancelled', async () => {
+  const stopped: unknown[] = [];
+  const handler: AgentOptions['handler'] = (_, { signal }) =>
+    new Promise<void>((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        stopped.push(signal.reason);
+        reject(signal.reason);
+      });
+    });
+  const { federation, pool, agent } = await startKnowing({ handler }, (fake) => {
+    fake.refuse.confirmAssignment = new HiveError('ABORTED', 'it is another’s');
+  });
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => stopped.length === 1 && agent.running === 0);
+  expect(pool.reports).toEqual([]);
+  delete pool.refuse.confirmAssignment;
+  pool.cancelOnConfirm = true;
+  await deliverSigned(federation, agent, atOnce(agent, 't2', { assignedMs: '2000' }));
+  await until(() => pool.reports.length === 1);
+  expect(outcomes(pool)).toEqual([['t2/1', 'OUTCOME_CANCELLED']]);
+});
+
+test('a message of the pool that is sent again by somebody runs nothing twice, however much was done since', async () => {
+  const { federation, pool, agent } = await startKnowing({ slots: 200 });
+  const first = atOnce(agent, 't0');
+  await deliverSigned(federation, agent, first);
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  for (let from = 1; from <= 4200; from += 100) {
+    const parcel = Array.from({ length: 100 }, (_, i) =>
+      atOnce(agent, `t${from + i}`, { assignedMs: String(1000 + from) }),
+    );
+    const body = Buffer.from(JSON.stringify(parcel));
+    const headers = rawHeaders(encodeHeaders({ [SIGNATURE]: signatureOf(key, subject, body) }));
+    await hive.nc.request(subject, body, { timeout: 10_000, headers });
+    await until(() => pool.reports.length === from + 100);
+  }
+  pool.refuse.confirmAssignment = new HiveError('ABORTED', 'it has ended');
+  await deliverSigned(federation, agent, first);
+  await until(() => agent.running === 0);
+  expect(pool.reports.filter(({ task }) => task === 't0')).toHaveLength(1);
+});
+
+test('an agent that has sent no heartbeat for a while asks first: it may have been given up', async () => {
+  let sleptMs = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + sleptMs };
+  const { federation, pool, agent } = await startKnowing({ clock });
+  sleptMs = 3_600_000;
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => pool.reports.length === 1);
+  expect(pool.confirmed).toEqual(['t1/1']);
+});
