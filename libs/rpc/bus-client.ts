@@ -13,6 +13,7 @@ import { type Observe, type Observed, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
 import { RequestIds } from './request-ids.ts';
 import { responseSchema, type Schema } from './schema.ts';
+import { StreamProbes } from './stream-probe.ts';
 
 export interface BusClientOptions {
   readonly federation: string;
@@ -50,6 +51,7 @@ export function createBusClient<D extends Definition>(
     source,
     ids,
     repeats,
+    probes: new StreamProbes(clock),
     token,
     trace,
     clock,

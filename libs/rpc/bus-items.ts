@@ -16,6 +16,7 @@ import { type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sendi
 import { PING_MS } from './bus-stream.ts';
 import { fromActiveSpan } from './observe.ts';
 import { requestJson } from './request-json.ts';
+import { StreamProbe } from './stream-probe.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
 const SILENCE_MS = 3 * PING_MS;
@@ -26,8 +27,6 @@ const SILENCE_MS = 3 * PING_MS;
 const FIRST_WAIT_MS = 1000;
 /** Four times: 1 + 2 + 4 + 8 s are as long as SILENCE_MS. */
 const MAX_UNHEARD = 4;
-/** So often it is told that we live, in milliseconds: of one that is dead the bus says so at once. */
-const PROBE_MS = 2000;
 
 type Waiter = { resolve(result: IteratorResult<Msg>): void; reject(error: HiveError): void };
 
@@ -59,7 +58,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #ping: Msg | undefined;
   #ended: { readonly error: HiveError | undefined } | undefined;
   #silence: Disposable | undefined;
-  #probe: Disposable | undefined;
+  #probe: StreamProbe | undefined;
   #deadline: Disposable | undefined;
   readonly #unlost: Disposable;
   readonly #undenied: Disposable;
@@ -121,11 +120,15 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     this.#peer.nc.publish(this.#server, new Uint8Array(0), { headers, reply });
   }
 
-  #probeLater(): void {
-    this.#probe = this.#peer.clock.after(PROBE_MS, () => {
-      this.#say('wait', this.#inbox);
-      this.#probeLater();
-    });
+  /** Tells the server that we live, and so is told when nobody listens there any more. */
+  #probeIt(): void {
+    this.#probe = new StreamProbe(this.#peer.clock, () => this.#say('wait', this.#inbox));
+    this.#peer.probes.add(this.#probe);
+  }
+
+  #probeNoMore(): void {
+    if (this.#probe) this.#peer.probes.delete(this.#probe);
+    this.#probe = undefined;
   }
 
   #last(error: HiveError | undefined): Promise<IteratorResult<Msg>> {
@@ -136,7 +139,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #send(): void {
     const { nc, service, federation, token } = this.#peer;
     this.#subscription?.unsubscribe();
-    this.#probe?.[Symbol.dispose]();
+    this.#probeNoMore();
     this.#server = '';
     const inbox = createInbox();
     this.#inbox = inbox;
@@ -183,6 +186,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     if (word === 'ping') return this.#onPing(message);
     this.#heard = true;
     this.#meet(message);
+    this.#probe?.heard();
     if (!this.#waiter) return void this.#queue.push(message);
     const { resolve } = this.#waiter;
     this.#waiter = undefined;
@@ -191,6 +195,8 @@ export class BusItems implements AsyncIterableIterator<Msg> {
 
   #nobody(): HiveError {
     if (!this.#server) return nobodyServes(this.#peer);
+    this.#probeNoMore();
+    this.#peer.probes.oneIsGone();
     const message = `the ${this.#peer.service} server of ${this.#method.name} is gone`;
     return new HiveError('UNAVAILABLE', message, { reason: 'STREAM_BROKEN' });
   }
@@ -208,7 +214,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #meet(message: Msg): void {
     if (this.#server || !message.reply) return;
     this.#server = message.reply;
-    this.#probeLater();
+    this.#probeIt();
   }
 
   #onPing(message: Msg): void {
@@ -238,7 +244,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
     if (this.#ended) return;
     this.#ended = { error };
     this.#silence?.[Symbol.dispose]();
-    this.#probe?.[Symbol.dispose]();
+    this.#probeNoMore();
     this.#unlost[Symbol.dispose]();
     this.#undenied[Symbol.dispose]();
     this.#waiting?.[Symbol.dispose]();

@@ -7,6 +7,7 @@ import { encodeLines, eventLines, HEADERS, traceLines } from '../protocol/envelo
 import type { Trace } from '../protocol/machine.ts';
 import type { RepeatBudget } from './repeat-budget.ts';
 import type { RequestIds } from './request-ids.ts';
+import type { StreamProbes } from './stream-probe.ts';
 
 /** What all calls of one client share. */
 export interface BusPeer {
@@ -18,6 +19,8 @@ export interface BusPeer {
   readonly ids: RequestIds;
   /** For calls that are sent again. */
   readonly repeats: RepeatBudget;
+  /** For streams. */
+  readonly probes: StreamProbes;
   readonly token: () => string;
   readonly trace: () => Trace | undefined;
   readonly clock: Clock;
