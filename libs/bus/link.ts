@@ -1,6 +1,13 @@
 import type { NatsConnection, PermissionViolationError } from '@nats-io/nats-core';
 import { HiveError } from '../kernel/errors.ts';
+import { SlotSet, type Slotted } from '../kernel/slot-set.ts';
 import { permissionViolation } from './permission.ts';
+
+/** Who waits for an answer. */
+interface Asking extends Slotted {
+  /** There will be none. */
+  unanswered(): void;
+}
 
 /**
  * Whether a connection to the bus stands, and what the server does not let it do, which it tells nobody else. What comes
@@ -12,7 +19,7 @@ export class Link {
   readonly #onLost = new Set<() => void>();
   readonly #onBack = new Set<() => void>();
   /** Who waits for an answer: told that there is none once the connection is back, or closed. */
-  readonly #asking = new Set<() => void>();
+  readonly #asking = new SlotSet<Asking>();
   readonly #onDenied = new Set<(violation: PermissionViolationError) => void>();
   #stands = true;
   /** When it last came back, by `performance.now()`. */
@@ -59,8 +66,9 @@ export class Link {
     if (!this.#stands) await new Promise<void>((resolve) => void this.whenStanding(resolve));
     return new Promise((resolve, reject) => {
       const unanswered = () => reject(new Error('the connection broke before it was answered'));
-      this.#asking.add(unanswered);
-      const heard = () => this.#asking.delete(unanswered);
+      const asking: Asking = { slot: -1, unanswered };
+      this.#asking.add(asking);
+      const heard = () => this.#asking.delete(asking);
       ask().then(
         (answer) => {
           heard();
@@ -99,8 +107,10 @@ export class Link {
 
   #break(): void {
     this.#stands = false;
-    for (const unanswered of this.#asking) this.#onBack.add(unanswered);
-    this.#asking.clear();
+    for (const asking of this.#asking.all()) {
+      this.#asking.delete(asking);
+      this.#onBack.add(asking.unanswered);
+    }
   }
 
   #restore(): void {

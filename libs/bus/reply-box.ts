@@ -3,6 +3,11 @@ import { createInbox } from '@nats-io/nats-core';
 
 export type OnReply = (message: Msg) => void;
 
+/** Who waits for an answer; nobody once it was closed, since the map's old tables go on referring to it (see SlotSet). */
+interface Ear {
+  onReply: OnReply | undefined;
+}
+
 /**
  * The answers to all requests of one connection, by one subscription. The client's own `request` makes two promises, a
  * timer and an error for each; this makes a map entry, and an answer that comes late still finds its call.
@@ -10,7 +15,7 @@ export type OnReply = (message: Msg) => void;
 export class ReplyBox {
   readonly #nc: NatsConnection;
   readonly #prefix = `${createInbox()}.`;
-  readonly #waiting = new Map<string, OnReply>();
+  readonly #waiting = new Map<string, Ear>();
   #subscription: Subscription | undefined;
   #count = 0;
 
@@ -38,14 +43,17 @@ export class ReplyBox {
       callback: (error, message) => {
         if (error)
           this.#subscription = undefined; // not permitted: the next call finds out whether it still is not
-        else this.#waiting.get(message.subject)?.(message);
+        else this.#waiting.get(message.subject)?.onReply?.(message);
       },
     });
-    this.#waiting.set(subject, onReply);
+    this.#waiting.set(subject, { onReply });
     return subject;
   }
 
   close(subject: string): void {
+    const ear = this.#waiting.get(subject);
+    if (!ear) return;
+    ear.onReply = undefined;
     this.#waiting.delete(subject);
   }
 }

@@ -67,8 +67,9 @@ function isDefault(value: unknown): boolean {
 }
 
 class Cyrb53 {
-  #a = 0xdeadbeef;
-  #b = 0x41c6ce57;
+  // As 32 bits with a sign, which a field holds as it is: 0xdeadbeef and 0x41c6ce57.
+  #a = -559038737;
+  #b = 1103547991;
 
   add(code: number): void {
     this.#a = Math.imul(this.#a ^ code, 2654435761);
@@ -76,7 +77,8 @@ class Cyrb53 {
   }
 
   addText(text: string): void {
-    let [a, b] = [this.#a, this.#b];
+    let a = this.#a;
+    let b = this.#b;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       a = Math.imul(a ^ code, 2654435761);

@@ -2,12 +2,13 @@ import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import type { Call, RequestId } from '../protocol/call.ts';
 import type { Ctx, Decision, EventOf, Shape } from '../protocol/machine.ts';
-import { describePrincipal, type Principal } from '../protocol/principal.ts';
+import type { Principal } from '../protocol/principal.ts';
+import { Callers } from './callers.ts';
 import { contentDigest } from './content-digest.ts';
 import type { Announcement } from './ports.ts';
 import { encodeDecided, encodeGroup } from './record.ts';
 import type { Replica } from './replica.ts';
-import { type Answered, sessionKey } from './sessions.ts';
+import type { Answered } from './sessions.ts';
 
 /** What waits for the leader's next group. */
 export interface Waiting {
@@ -48,9 +49,7 @@ export class Group<M extends Shape, Soft> {
   readonly #settlements: [waiting: Waiting, outcome: Outcome][] = [];
   readonly #queries: Waiting[] = [];
   #bytes = 0;
-  /** Who was named last: a crowd of commands has few callers. */
-  #principal: Principal | undefined;
-  #by = '';
+  readonly #callers = new Callers();
 
   constructor(replica: Replica<M>, soft: Soft, time: number, limits: GroupLimits) {
     this.#replica = replica;
@@ -128,17 +127,9 @@ export class Group<M extends Shape, Soft> {
     const { call, input } = waiting;
     if (!call.request) return this.#decide(waiting, undefined);
     const { client, counter } = call.request;
-    const session = sessionKey(this.#nameOf(call.principal), client);
+    const session = this.#callers.sessionOf(call.principal, client);
     const request = { client, counter, digest: contentDigest(input), session };
     return this.#repeated(waiting, request) || this.#decide(waiting, request);
-  }
-
-  #nameOf(principal: Principal): string {
-    if (principal !== this.#principal) {
-      this.#principal = principal;
-      this.#by = describePrincipal(principal);
-    }
-    return this.#by;
   }
 
   #repeated(waiting: Waiting, request: Asked): boolean {
@@ -257,7 +248,7 @@ export class Group<M extends Shape, Soft> {
   ): void {
     if (request && answered) this.#replica.sessions.remember(request.session, request.counter, answered);
     else if (events === '') return;
-    const by = this.#nameOf(principal);
+    const by = this.#callers.nameOf(principal);
     this.#decided.push(encodeDecided(by, events, request, answered?.n ?? '', outcome, request?.digest));
     this.#bytes += bytes + COMMAND_BYTES;
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sameJson } from './json.ts';
+import { keptJson, sameJson } from './json.ts';
 
 test('the order of keys does not count, everything else does', () => {
   expect(sameJson({ a: 1, b: [1, { c: 2 }] }, { b: [1, { c: 2 }], a: 1 })).toBe(true);
@@ -10,6 +10,14 @@ test('the order of keys does not count, everything else does', () => {
   expect(sameJson(null, {})).toBe(false);
   expect(sameJson('1', 1)).toBe(false);
   expect(sameJson({ a: 1 }, { b: 1 })).toBe(false);
+});
+
+test('what comes in place of the same is the same', () => {
+  const before = [{ a: 1 }];
+  expect(keptJson(before, [{ a: 1 }])).toBe(before);
+  const after = [{ a: 2 }];
+  expect(keptJson(before, after)).toBe(after);
+  expect(keptJson(undefined, after)).toBe(after);
 });
 
 test('a value is the same as its copy, and two values are the same when their copies in order of keys are', () => {

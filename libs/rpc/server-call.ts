@@ -46,7 +46,12 @@ export class ServerCall implements Call {
  * Stored answers are looked up by client id and principal. A principal's name is not enough: two keys that both ask for
  * a free name have the same one, and whoever hears a request id could fetch the other's answer. So the key goes with it.
  */
-export const ownRequest = ({ client, counter }: RequestId, principal: Principal): RequestId => ({
-  client: 'key' in principal ? `${client}@${principal.key}` : client,
-  counter,
-});
+export function ownRequest({ client, counter }: RequestId, principal: Principal): RequestId {
+  if (!('key' in principal)) return { client, counter };
+  const { key } = principal;
+  if (last.client !== client || last.key !== key) last = { client, key, owned: `${client}@${key}` };
+  return { client: last.owned, counter };
+}
+
+/** The client that was named last, since calls of one come one after the other: what looks it up then knows the text. */
+let last = { client: '', key: '', owned: '@' };

@@ -1,5 +1,5 @@
 import { HiveError, quote } from '../../../libs/kernel/errors.ts';
-import { sameJson } from '../../../libs/kernel/json.ts';
+import { keptJson } from '../../../libs/kernel/json.ts';
 import { Room } from '../../../libs/protocol/answer-size.ts';
 import type { Ctx, EventOf, Stamp, View } from '../../../libs/protocol/machine.ts';
 import { describePrincipal, type Principal } from '../../../libs/protocol/principal.ts';
@@ -59,24 +59,27 @@ function registration(
   owner: Owner,
 ): EventOf<RegistryShape>[] {
   const events: EventOf<RegistryShape>[] = [];
-  if (!row || differs(row, input, owner)) {
-    const { name, project, queenEndpoint, region, tags, capabilities } = input;
-    const data = { name, project, queenEndpoint, region, tags, capabilities, ...owner };
-    events.push({ type: 'swarm.registered', data });
-  }
+  const { name, project, queenEndpoint, region } = input;
+  const { publicKey, keyId } = owner;
+  // The same lists as before spare the indexes, and memory.
+  const tags = keptJson(row?.tags, input.tags);
+  const capabilities = keptJson(row?.capabilities, input.capabilities);
+  const data = { name, project, queenEndpoint, region, tags, capabilities, publicKey, keyId };
+  if (!row || differs(row, data)) events.push({ type: 'swarm.registered', data });
   if (row && row.liveness !== 'LIVENESS_HEALTHY') {
     events.push({ type: 'swarm.liveness', data: { name: row.name, liveness: 'LIVENESS_HEALTHY', phi: 0 } });
   }
   return events;
 }
 
-const differs = (row: SwarmRow, input: rpc.RegisterSwarmRequest, owner: Owner): boolean =>
-  row.project !== input.project ||
-  row.queenEndpoint !== input.queenEndpoint ||
-  row.region !== input.region ||
-  row.keyId !== owner.keyId ||
-  !sameJson(row.tags, input.tags) ||
-  !sameJson(row.capabilities, input.capabilities);
+/** `data` has the row's own lists where they are the same. */
+const differs = (row: SwarmRow, data: SwarmRegistered): boolean =>
+  row.project !== data.project ||
+  row.queenEndpoint !== data.queenEndpoint ||
+  row.region !== data.region ||
+  row.keyId !== data.keyId ||
+  row.tags !== data.tags ||
+  row.capabilities !== data.capabilities;
 
 /** Who may register a name that is free. */
 function mayJoin(state: RegistryState, name: string, principal: Principal): void {
@@ -154,9 +157,8 @@ export function applyRegistered(state: RegistryState, data: SwarmRegistered, at:
     project: data.project,
     queenEndpoint: data.queenEndpoint,
     region: data.region,
-    tags: data.tags,
-    // The same list as before spares the indexes.
-    capabilities: before && sameJson(before.capabilities, data.capabilities) ? before.capabilities : data.capabilities,
+    tags: keptJson(before?.tags, data.tags),
+    capabilities: keptJson(before?.capabilities, data.capabilities),
     publicKey: data.publicKey,
     keyId: data.keyId,
     revision: at.revision,
