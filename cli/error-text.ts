@@ -8,6 +8,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   timeoutMs: '--timeout',
   maxAttempts: '--max-attempts',
   termMs: '--term',
+  waitMs: '--wait',
   removeAfterMs: '--remove-after',
   capabilities: '--capability',
   labels: '--label',
@@ -39,6 +40,12 @@ const FLAGS: Readonly<Record<string, string>> = {
   submitBurst: '--submit-burst',
   'policy.swarm': '<swarm>',
   'limits.swarm': '<swarm>',
+  'rebalance.everyMs': '--rebalance',
+  'rebalance.looks': '--rebalance-looks',
+  'rebalance.maxMoves': '--rebalance-moves',
+  'rebalance.rules.lowPercent': '--rebalance-low',
+  'rebalance.rules.highPercent': '--rebalance-high',
+  'rebalance.rules.reservePercent': '--rebalance-reserve',
   'retry.backoffMs': '--backoff',
   'retry.maxBackoffMs': '--max-backoff',
   'limits.queuedMs': '--max-wait',
@@ -81,7 +88,8 @@ const faultText = ({ field, value, rule }: Violation): string => `${field}: ${va
 /** In the words of the command line: options for fields, in the rule, too, and durations for milliseconds. */
 function inOptions({ field, value, rule }: Violation): Violation {
   const flag = flagOf(field);
-  const named = rule.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (name) => FLAGS[name] ?? name);
+  const beside = field.slice(0, field.lastIndexOf('.') + 1);
+  const named = rule.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (name) => FLAGS[beside + name] ?? FLAGS[name] ?? name);
   if (flag === field || !field.endsWith('Ms')) return { field: flag, value, rule: named };
   return { field: flag, value: inTime(value), rule: inTime(named) };
 }
@@ -97,11 +105,13 @@ function durationText(ms: number): string {
 
 /**
  * `spec.timeoutMs` as `--timeout`, `spec.labels.Bad` as `--label Bad`, `capabilities[1]` as `--capability`,
- * `spec.ties.after[0].task` as `--after`.
+ * `spec.ties.after[0].task` as `--after`, `capabilities[0].capacity` as `--offer capacity`.
  */
 function flagOf(field: string): string {
   const known = FLAGS[field];
   if (known !== undefined) return known;
+  const offered = /^capabilities\[\d+\]\.(.+)$/.exec(field)?.[1];
+  if (offered !== undefined) return `--offer ${offered}`;
   const path = field
     .replace(/^(spec|rules|policy)\.|^limits\.(?!queuedMs|totalMs)/, '')
     .replace(/(\[\d+\](\.task)?)$/, '')

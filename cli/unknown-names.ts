@@ -1,6 +1,7 @@
-import { HiveError, notFound } from '../libs/kernel/errors.ts';
+import { HiveError, notFound, quote } from '../libs/kernel/errors.ts';
 import { nearest } from '../libs/kernel/nearest.ts';
 import type { Hive } from '../libs/sdk/hive.ts';
+import type { Kind } from './kinds/kind.ts';
 import type { Output } from './output.ts';
 import { allSwarms } from './queries.ts';
 
@@ -30,6 +31,45 @@ export async function requireRegistered(hive: Hive, swarms: readonly string[]): 
     'swarm',
     unknown,
     close ? `did you mean ${close}?` : 'hivebus get swarms lists those that are registered',
+  );
+}
+
+/** Of a list that is empty: was it asked for by the name of a swarm or group that is not there? Never rejects. */
+export async function warnOfNone(
+  hive: Hive,
+  items: readonly unknown[],
+  { swarm = '', group = '' }: { readonly swarm?: string; readonly group?: string },
+  output: Output,
+): Promise<void> {
+  if (items.length > 0) return;
+  if (swarm !== '') await warnOfUnregistered(hive, [swarm], output);
+  if (group === '') return;
+  await hive.pool.getGroup({ id: group }).catch((error: unknown) => {
+    if (error instanceof HiveError && error.code === 'NOT_FOUND') output.note(error.message);
+  });
+}
+
+/** What `asked` comes to, which is about the item `name`; where there is none, also which one was meant. */
+export async function orMeant<T>(hive: Hive, kind: Kind<unknown>, name: string, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (cause) {
+    const error = HiveError.from(cause);
+    if (error.code !== 'NOT_FOUND' || !error.message.startsWith(`${kind.name} ${quote(name)}`)) throw error;
+    const close = await nearestOf(hive, kind, name);
+    if (close === undefined || error.message.includes('did you mean')) throw error;
+    throw new HiveError('NOT_FOUND', `${kind.name} ${quote(name)} is not known; did you mean ${close}?`, { cause });
+  }
+}
+
+/** The item whose name is closest; undefined when none is close, or nobody can say. */
+export async function nearestOf(hive: Hive, kind: Kind<unknown>, name: string): Promise<string | undefined> {
+  // Of tasks there may be very many, and their ids are rarely typed.
+  if (kind.name === 'task') return undefined;
+  const items = await kind.list(hive, {}).catch(() => []);
+  return nearest(
+    name,
+    items.map((item) => kind.nameOf(item)),
   );
 }
 

@@ -31,6 +31,9 @@ test('options are parsed or refused with what they must be', () => {
   expect(() => fruit('apple,paer')).toThrow('Allowed choices are apple, pear. Did you mean pear?');
   expect(() => fruit(',')).toThrow('Allowed choices');
   expect(wholeNumber('12')).toBe(12);
+  expect(() => wholeNumber('9'.repeat(20))).toThrow('too large');
+  expect(duration('49d')).toBe(49 * 86_400_000);
+  expect(() => duration('50d')).toThrow('at most 49d');
   expect(() => wholeNumber('1.5')).toThrow('whole number');
   expect(() => wholeNumber('-3')).toThrow('from 0');
   expect(someTime('30s')).toBe(30_000);

@@ -35,18 +35,27 @@ export function missingOptions(options: Readonly<Record<string, unknown>>): Hive
 }
 
 export function wholeNumber(value: string): number {
-  if (/^\d+$/.test(value)) return Number(value);
+  if (/^\d+$/.test(value)) return notRounded(value);
   throw new InvalidArgumentError('It must be a whole number from 0.');
 }
 
 export function countingNumber(value: string): number {
-  if (/^[1-9]\d*$/.test(value)) return Number(value);
+  if (/^[1-9]\d*$/.test(value)) return notRounded(value);
   throw new InvalidArgumentError('It must be a whole number from 1.');
 }
+
+function notRounded(digits: string): number {
+  if (Number.isSafeInteger(Number(digits))) return Number(digits);
+  throw new InvalidArgumentError(`It is too large: ${Number.MAX_SAFE_INTEGER} is the most that can be told apart.`);
+}
+
+/** The most milliseconds that any request can hold: 2^32 - 1. Each has its own limit, which the service tells. */
+const MAX_MS = 0xffff_ffff;
 
 /** `30s`, `5m`, … as milliseconds. */
 export function duration(value: string): number {
   const ms = parseDuration(value);
+  if (ms !== undefined && ms > MAX_MS) throw new InvalidArgumentError('It is too long: at most 49d.');
   if (ms !== undefined) return Math.round(ms);
   throw new InvalidArgumentError('It must be a duration such as 250ms, 30s, 5m or 2h.');
 }

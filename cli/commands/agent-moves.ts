@@ -5,8 +5,10 @@ import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { AGENTS, agentName } from '../kinds/agents.ts';
 import { kindTable } from '../kinds/kind.ts';
+import { SWARMS } from '../kinds/swarms.ts';
 import { table } from '../output.ts';
 import { stateText } from '../render.ts';
+import { orMeant, warnOfNone } from '../unknown-names.ts';
 import { between, duration } from '../values.ts';
 
 interface GraceOptions {
@@ -59,14 +61,19 @@ export function addAgentMoves(agent: Command): void {
 }
 
 const drain = (context: Context, agent: string, { grace: graceMs, reason }: GraceOptions): Promise<void> =>
-  showAgent(context, (hive) => hive.pool.drainAgent({ ...agentName(agent), graceMs, reason }));
+  showAgent(context, agent, (hive, name) => hive.pool.drainAgent({ ...name, graceMs, reason }));
 
 const resume = (context: Context, agent: string): Promise<void> =>
-  showAgent(context, (hive) => hive.pool.resumeAgent(agentName(agent)));
+  showAgent(context, agent, (hive, name) => hive.pool.resumeAgent(name));
 
-async function showAgent(context: Context, ask: (hive: Hive) => Promise<{ agent?: Agent | undefined }>): Promise<void> {
+async function showAgent(
+  context: Context,
+  agent: string,
+  ask: (hive: Hive, name: ReturnType<typeof agentName>) => Promise<{ agent?: Agent | undefined }>,
+): Promise<void> {
+  const name = agentName(agent);
   await withHive(context, async (hive) => {
-    const answer = await ask(hive);
+    const answer = await orMeant(hive, AGENTS, agent, ask(hive, name));
     context.output.data(answer, () => kindTable(AGENTS, answer.agent ? [answer.agent] : []));
   });
 }
@@ -74,7 +81,8 @@ async function showAgent(context: Context, ask: (hive: Hive) => Promise<{ agent?
 async function migrate(context: Context, agent: string, options: MigrateOptions & { asName: string }): Promise<void> {
   const { to, asName: newName, grace: graceMs, reason } = options;
   await withHive(context, async (hive) => {
-    const answer = await hive.pool.migrateAgent({ ...agentName(agent), to, newName, graceMs, reason });
+    const asked = hive.pool.migrateAgent({ ...agentName(agent), to, newName, graceMs, reason });
+    const answer = await orMeant(hive, SWARMS, to, orMeant(hive, AGENTS, agent, asked));
     context.output.data(answer, () => migrationTable(answer.migration ? [answer.migration] : []));
   });
 }
@@ -83,6 +91,7 @@ async function migrations(context: Context, { swarm, all }: { swarm: string; all
   await withHive(context, async (hive) => {
     const request = { swarm, includeEnded: all ?? false, pageSize: 1000 };
     const answer = await hive.pool.listMigrations(request);
+    await warnOfNone(hive, answer.migrations, { swarm }, context.output);
     context.output.data(answer.migrations, () =>
       answer.migrations.length === 0 ? 'no agent moves' : migrationTable(answer.migrations),
     );

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { skipRecord } from '../../libs/journal/skip.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
@@ -46,7 +46,7 @@ export function addDoctor(program: Command): void {
     .command('skip-record')
     .description('pass over a record that a journal cannot apply and has stopped at; a last resort')
     .argument('<sequence>', 'the record, as the error named it', wholeNumber)
-    .requiredOption('--service <name>', 'whose journal: registry or pool')
+    .addOption(new Option('--service <name>', 'whose journal').choices(['registry', 'pool']).makeOptionMandatory())
     .requiredOption('--reason <text>', 'why, kept in the journal')
     .action(action(skip));
 }

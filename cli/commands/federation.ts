@@ -78,7 +78,9 @@ async function status(context: Context): Promise<void> {
 async function swarms(context: Context, options: { tag?: string[]; type: string }): Promise<void> {
   await withHive(context, async (hive) => {
     const found = await allSwarms(hive, { tags: options.tag ?? [], agentType: options.type });
-    context.output.data(found, () => kindTable(SWARMS, found));
+    const isFiltered = options.type !== '' || options.tag !== undefined;
+    const none = isFiltered ? 'no swarm has that' : SWARMS.none;
+    context.output.data(found, () => (found.length === 0 ? none : kindTable(SWARMS, found)));
   });
 }
 

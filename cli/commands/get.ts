@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { HiveError, invalid, quote } from '../../libs/kernel/errors.ts';
-import { nearest } from '../../libs/kernel/nearest.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -9,6 +8,7 @@ import { KINDS, parseAsked, pluralsOf } from '../kinds/index.ts';
 import { type Filter, type Kind, kindTable } from '../kinds/kind.ts';
 import { colors } from '../output.ts';
 import { printable } from '../printable.ts';
+import { nearestOf, orMeant, warnOfNone } from '../unknown-names.ts';
 import { countingNumber, keyValue } from '../values.ts';
 
 const KIND_HELP = `
@@ -87,6 +87,7 @@ async function get(context: Context, what: string, names: string[], options: Get
   await withHive(context, async (hive) => {
     if (asked.names.length > 0) return await getNamed(context, hive, asked.kinds[0] as Kind<unknown>, asked.names);
     const lists = await Promise.all(asked.kinds.map((kind) => kind.list(hive, filter)));
+    await warnOfNone(hive, lists.flat(), filter, context.output);
     const shown = asked.kinds.map((kind, i) => ({ kind, items: (lists[i] ?? []).slice(-options.limit) }));
     if (await writeManifests(context, hive, shown)) return;
     const [only] = shown.length === 1 ? shown : [];
@@ -97,7 +98,7 @@ async function get(context: Context, what: string, names: string[], options: Get
       data,
       () =>
         shown
-          .map(({ kind, items }) => (only ? '' : `${colors.bold(kind.plural)}\n`) + kindTable(kind, items))
+          .map(({ kind, items }) => (only ? '' : `${colors.bold(kind.plural)}\n`) + kindTable(kind, items, filter))
           .join('\n\n'),
       nameLines,
     );
@@ -123,7 +124,7 @@ async function writeManifests(
 
 /** One is given as itself, several as a list. */
 async function getNamed(context: Context, hive: Hive, kind: Kind<unknown>, names: readonly string[]): Promise<void> {
-  const items = await Promise.all(names.map((name) => kind.get(hive, name)));
+  const items = await Promise.all(names.map((name) => orMeant(hive, kind, name, kind.get(hive, name))));
   if (await writeManifests(context, hive, [{ kind, items }])) return;
   context.output.data(
     items.length === 1 ? items[0] : items,
@@ -162,7 +163,7 @@ function named(what: string, given: readonly string[]): { kind: Kind<unknown>; n
 async function describe(context: Context, what: string, given: string[]): Promise<void> {
   const { kind, names } = named(what, given);
   await withHive(context, async (hive) => {
-    const items = await Promise.all(names.map((name) => kind.get(hive, name)));
+    const items = await Promise.all(names.map((name) => orMeant(hive, kind, name, kind.get(hive, name))));
     const data = items.length === 1 ? items[0] : items;
     context.output.data(data, () => items.map((item) => kind.details(printable(item))).join('\n\n'));
   });
@@ -175,13 +176,11 @@ async function requireAll(hive: Hive, kind: Kind<unknown>, names: readonly strin
   const other = errors.find(({ code }) => code !== 'NOT_FOUND');
   if (other) throw other;
   if (errors.length === 0) return;
-  const missing = names
-    .filter((_, i) => found[i]?.status === 'rejected')
-    .map(quote)
-    .join(', ');
-  // Of tasks there may be very many, and their ids are rarely typed.
-  const known = kind.name === 'task' ? [] : (await kind.list(hive, {})).map((item) => kind.nameOf(item));
-  const close = names.flatMap((name, i) => (found[i]?.status === 'rejected' ? (nearest(name, known) ?? []) : []));
+  const unknown = names.filter((_, i) => found[i]?.status === 'rejected');
+  const close = (await Promise.all(unknown.map((name) => nearestOf(hive, kind, name)))).filter(
+    (name) => name !== undefined,
+  );
+  const missing = unknown.map(quote).join(', ');
   const hint = close.length > 0 ? `did you mean ${close.join(', ')}?` : `see hivebus get ${kind.plural}`;
   const text = `${kind.name} ${missing} is not known, so nothing was removed; ${hint}`;
   throw new HiveError('NOT_FOUND', text);

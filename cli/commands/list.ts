@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { type Filter, type Kind, kindTable } from '../kinds/kind.ts';
+import { warnOfNone } from '../unknown-names.ts';
 
 /** What `KIND list` takes; each kind heeds those of its filters. */
 interface ListOptions {
@@ -20,9 +21,10 @@ export function addList<T>(parent: Command, kind: Kind<T>): void {
 async function list<T>(context: Context, kind: Kind<T>, filter: Filter): Promise<void> {
   await withHive(context, async (hive) => {
     const items = await kind.list(hive, filter);
+    await warnOfNone(hive, items, filter, context.output);
     context.output.data(
       items,
-      () => kindTable(kind, items),
+      () => kindTable(kind, items, filter),
       () => items.map((item) => `${kind.name}/${kind.nameOf(item)}`),
     );
   });

@@ -8,6 +8,8 @@ import type { Capability, Swarm } from '../../libs/wire/hivebus/registry/v1/regi
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { keyPlace } from '../key-place.ts';
+import { SWARMS } from '../kinds/swarms.ts';
+import { orMeant } from '../unknown-names.ts';
 import { list } from '../values.ts';
 
 export interface RegisterOptions {
@@ -37,7 +39,7 @@ export function addDeregisterSwarm(program: Command): void {
 
 async function deregister(context: Context, name: string): Promise<void> {
   const work = async (hive: Hive) => {
-    const answer = await hive.registry.deregisterSwarm({ name });
+    const answer = await orMeant(hive, SWARMS, name, hive.registry.deregisterSwarm({ name }));
     context.output.data(answer, () => `swarm ${name} is removed from ${context.federation}`);
   };
   await withHive(context, work, { kind: 'swarm', swarm: name });

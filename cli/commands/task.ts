@@ -10,6 +10,7 @@ import { Outage } from '../outage.ts';
 import { colors } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
+import { warnOfNone } from '../unknown-names.ts';
 import { countingNumber, keyValue, listOf, word } from '../values.ts';
 import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
@@ -125,10 +126,11 @@ async function listTasks(context: Context, options: ListOptions): Promise<void> 
   const states = TASK_STATES.filter((state) => options.state?.includes(word(state, 'TASK_STATE')));
   await withHive(context, async (hive) => {
     const all = await allTasks(hive, { swarm: options.swarm, states, labels: options.label, group: options.group });
+    await warnOfNone(hive, all, options, context.output);
     const tasks = all.slice(-options.limit);
     context.output.data(
       tasks,
-      () => kindTable(TASKS, tasks),
+      () => kindTable(TASKS, tasks, { swarm: options.swarm, labels: options.label }),
       () => tasks.map(({ id }) => `task/${id}`),
     );
     const left = all.length - tasks.length;

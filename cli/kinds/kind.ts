@@ -61,12 +61,23 @@ export interface Kind<T> {
   };
 }
 
-/** Items as a table, not wider than `width` characters; the terminal's width by default. */
-export function kindTable<T>(kind: Kind<T>, items: readonly T[], width?: number): string {
-  if (items.length === 0) return kind.none;
+/**
+ * Items as a table, not wider than `width` characters; the terminal's width by default. That there are none may be for the
+ * `filter` that they were asked for by: it is said.
+ */
+export function kindTable<T>(kind: Kind<T>, items: readonly T[], filter: Filter = {}, width?: number): string {
+  if (items.length === 0) return kind.none + filterText(filter);
   const rows = printable(items).map((item) => kind.columns.map((column) => column.of(item)));
   const titles = kind.columns.map(({ title }) => title);
   return width === undefined ? table(titles, rows) : table(titles, rows, width);
+}
+
+function filterText({ swarm = '', labels = {} }: Filter): string {
+  const given = [
+    ...(swarm === '' ? [] : [`--swarm ${swarm}`]),
+    ...Object.entries(labels).map(([key, value]) => `--label ${key}=${value}`),
+  ];
+  return given.length === 0 ? '' : ` (with ${given.join(' ')})`;
 }
 
 /** The item of an answer. */

@@ -17,7 +17,7 @@ test.each(KINDS.map((kind) => kind.name))('%s: table at 80 and 160 columns, and 
   const items = SAMPLES[name] ?? [];
   expect(items.length).toBeGreaterThan(0);
   for (const width of [80, 160]) {
-    const text = kindTable(kind, items, width);
+    const text = kindTable(kind, items, {}, width);
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
     await expect(`${text}\n`).toMatchFileSnapshot(`golden/${name}-${width}.txt`);
   }
@@ -27,6 +27,9 @@ test.each(KINDS.map((kind) => kind.name))('%s: table at 80 and 160 columns, and 
 
 test('nothing is said in words', () => {
   for (const kind of KINDS) expect(kindTable(kind, [])).toBe(kind.none);
+  expect(kindTable(kindNamed('tasks'), [], { swarm: 'code', labels: { a: 'b' } })).toBe(
+    'no tasks (with --swarm code --label a=b)',
+  );
 });
 
 test('a kind is found by any of its names; no two kinds share one; a wrong one is told what was meant', () => {

@@ -117,3 +117,17 @@ test('watch shows what there is, each change, and what is gone', async () => {
   watching.child.kill('SIGINT');
   await watching.ended;
 });
+
+test('a list by a name that is not there says so, and what was meant; so does whoever asks for one thing', async () => {
+  const said = async (...args: string[]) => {
+    const { code, stdout, stderr } = await playground.run(args);
+    return [code, stdout.trim(), stderr.trim()];
+  };
+  const unknown = 'swarm dcos is not registered (yet); did you mean docs?';
+  expect(await said('task', 'list', '--swarm', 'dcos')).toEqual([0, 'no tasks (with --swarm dcos)', unknown]);
+  expect(await said('get', 'leases', '--swarm', 'dcos')).toEqual([0, 'nothing is lent (with --swarm dcos)', unknown]);
+  const meant = 'hivebus: swarm "dcos" is not known; did you mean docs?';
+  expect(await said('get', 'swarm', 'dcos')).toEqual([4, '', meant]);
+  expect(await said('deregister-swarm', 'dcos')).toEqual([4, '', meant]);
+  expect(await said('agent', 'drain', 'docs/wcc')).toEqual([4, '', expect.stringContaining('did you mean docs/wc?')]);
+});
