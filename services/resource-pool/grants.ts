@@ -9,7 +9,7 @@ import type { PoolShape } from './core/state.ts';
 /** How a request for an agent ended: a lease, or why there is none. */
 type End = { readonly lease: string; readonly revision: number } | HiveError;
 
-/** Calls that may wait here at once: half of what a server works on, so that there is room for others. */
+/** Calls that may wait here at once: a third of what a server works on, so that there is room for others. */
 const MAX_WAITING = 2048;
 /** The same for one principal. */
 const MAX_WAITING_OF_ONE = 1024;
