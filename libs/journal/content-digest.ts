@@ -62,6 +62,7 @@ function addFields(hash: Cyrb53, fields: Readonly<Record<string, unknown>>): voi
 function isDefault(value: unknown): boolean {
   if (typeof value === 'string') return value === '' || value === '0' || value.endsWith('_UNSPECIFIED');
   if (typeof value !== 'object' || value === null) return !value;
+  if (Array.isArray(value)) return value.length === 0; // to begin to walk the keys of a list takes as long as to digest it
   for (const _ in value) return false;
   return true;
 }

@@ -18,7 +18,7 @@ export class SlotSet<T extends Slotted> {
   }
 
   has(member: T): boolean {
-    return this.#members[member.slot] === member;
+    return member.slot >= 0 && this.#members[member.slot] === member;
   }
 
   add(member: T): void {
