@@ -73,6 +73,15 @@ const MAX_REASON_CHARACTERS = 1024;
 /** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
 const FLUSH_MS = 2000;
 
+/** What there was before an attempt. */
+interface Before {
+  /** The task's last checkpoint; undefined = there is none. */
+  readonly checkpoint?: unknown;
+  readonly dependencies: readonly Dependency[];
+}
+
+const NOTHING_BEFORE: Before = { dependencies: [] };
+
 /** The attempts of one agent's instance: which to take, and each one's way from its assignment to its report. */
 export class Workbench {
   readonly #options: WorkbenchOptions;
@@ -279,47 +288,39 @@ export class Workbench {
   async #run(attempt: Attempt, confirmed: ConfirmedAt, claim: Claim | undefined): Promise<Ending> {
     if (attempt.stopReason) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
     const { clock, handler, abandonMs, tell } = this.#options;
-    const [checkpoint, dependencies] = await Promise.all([this.#lastCheckpoint(confirmed), this.#before(confirmed)]);
-    const given = this.#taskOf(confirmed.assignment, checkpoint);
-    const task = dependencies.length > 0 ? { dependencies, ...given } : given;
+    const before = startsAnew(confirmed) ? NOTHING_BEFORE : await this.#before(confirmed);
+    const task = this.#taskOf(confirmed.assignment, before);
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(attempt, task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
     const save = async (data: unknown) => (task.continuity?.resume ? saver.save(data) : undefined);
     const artefact = (name: string, content: Uint8Array | string, mediaType = '') =>
       this.#store(attempt, name, Buffer.from(content), mediaType);
-    const ended = await this.#withVolumes(task, (volumes) =>
-      attempt.run(handler, task, { log, artefact, checkpoint: save, claim, volumes }, clock, abandonMs),
-    );
+    const run = (volumes?: Readonly<Record<string, string>>) =>
+      attempt.run(handler, task, { log, artefact, checkpoint: save, claim, volumes }, clock, abandonMs);
+    const ended = await (task.volumes ? this.#withVolumes(task.id, task.volumes, run) : run());
     log.end();
     if (!attempt.confirmed && log.lines > 0) await this.#confirmations.known(attempt);
     trace.getActiveSpan()?.setAttribute(ATTRIBUTE.logLines, log.lines);
     saver.close();
-    const ending = await this.#withRoom(attempt, ended);
+    const ending = fitsReport(ended) || attempt.abandoned ? ended : await this.#withRoom(attempt, ended);
     // What it said last is what the next attempt goes on from.
     if (ending.outcome !== 'OUTCOME_SUCCEEDED') await Promise.race([saver.flushed(), pause(clock, FLUSH_MS)]);
     return ending;
   }
 
   async #withVolumes(
-    { id, volumes: wanted }: AgentTask,
-    run: (volumes?: Readonly<Record<string, string>>) => Promise<Ending>,
+    id: string,
+    wanted: NonNullable<AgentTask['volumes']>,
+    run: (volumes: Readonly<Record<string, string>>) => Promise<Ending>,
   ): Promise<Ending> {
     const { volumes } = this.#options;
-    if (!wanted) return run();
     if (!volumes) return { outcome: 'OUTCOME_FAILED', reason: 'this agent keeps no volumes: it has no data folder' };
     try {
       return await run(await volumes.of(id, wanted.names));
     } catch (error) {
       return { outcome: 'OUTCOME_FAILED', reason: `its volumes cannot be made: ${HiveError.from(error).message}` };
     }
-  }
-
-  async #lastCheckpoint({ checkpoint, assignment, revision }: ConfirmedAt): Promise<unknown> {
-    if (checkpoint === 0) return undefined;
-    const { hive, settled } = this.#options;
-    const request = { task: assignment.task, minRevision: revision };
-    return (await settled(() => hive.pool.getCheckpoint(request))).checkpoint?.data;
   }
 
   async #store(running: Attempt, name: string, content: Uint8Array, mediaType: string): Promise<void> {
@@ -331,8 +332,6 @@ export class Workbench {
 
   /** A result that is too large for a report is an artefact. */
   async #withRoom(attempt: Attempt, ending: Ending): Promise<Ending> {
-    const { resultBytes = 0 } = ending;
-    if (resultBytes <= MAX_RESULT_BYTES || attempt.abandoned) return ending;
     try {
       const text = JSON.stringify(ending.result);
       await this.#store(attempt, RESULT_ARTEFACT, Buffer.from(text), 'application/json');
@@ -343,10 +342,14 @@ export class Workbench {
     }
   }
 
-  /** How the tasks that it depends on have ended. */
-  #before({ dependencies, revision }: ConfirmedAt): Promise<Dependency[]> {
+  /** What the attempt before has left, and how the tasks that it depends on have ended. */
+  async #before({ checkpoint: number, dependencies: ids, assignment, revision }: ConfirmedAt): Promise<Before> {
     const { hive, settled } = this.#options;
-    return dependenciesOf((id) => settled(() => hive.pool.getTask({ id, minRevision: revision })), dependencies);
+    const asked = { task: assignment.task, minRevision: revision };
+    const last = number === 0 ? undefined : settled(() => hive.pool.getCheckpoint(asked));
+    const get = (id: string) => settled(() => hive.pool.getTask({ id, minRevision: revision }));
+    const [kept, dependencies] = await Promise.all([last, dependenciesOf(get, ids)]);
+    return { checkpoint: kept?.checkpoint?.data, dependencies };
   }
 
   #save({ assignment }: Attempt, data: unknown): Promise<unknown> {
@@ -377,15 +380,21 @@ export class Workbench {
     tell(`task ${task} attempt ${number} ${WORDS[outcome]}${reason && `: ${reason}`}`);
   }
 
-  #taskOf(assignment: Assignment, checkpoint: unknown): AgentTask {
+  #taskOf(assignment: Assignment, { checkpoint, dependencies }: Before): AgentTask {
     const { task: id, attempt, spec, correlationId, hops } = assignment;
     const traceparent = activeTraceparent() || assignment.traceparent;
     if (!spec) throw new HiveError('INTERNAL', `the assignment of task ${id} says not what to do`);
     const { hive, agent } = this.#options;
     const task = { id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops, ...spec };
-    return checkpoint === undefined ? task : { checkpoint, ...task };
+    const resuming = checkpoint === undefined ? task : { checkpoint, ...task };
+    return dependencies.length === 0 ? resuming : { dependencies, ...resuming };
   }
 }
+
+const startsAnew = ({ checkpoint, dependencies }: ConfirmedAt): boolean =>
+  checkpoint === 0 && dependencies.length === 0;
+
+const fitsReport = ({ resultBytes = 0 }: Ending): boolean => resultBytes <= MAX_RESULT_BYTES;
 
 /** What came of an attempt, in its span, if it has one. */
 function tellSpan({ outcome, reason }: Ending): void {
