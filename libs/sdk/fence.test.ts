@@ -38,3 +38,15 @@ test('an assignment that is forged moves nothing', () => {
   fence.forget('t', 9);
   expect(fence.judge(assignment('t', 1, 5))).toBe('known');
 });
+
+test('of what was assigned before something that is forgotten nobody knows whether it was taken', () => {
+  const fence = new AssignmentFence();
+  const taken = (i: number) => ({ task: `t${i}`, attempt: 1, assignedMs: String(1000 + i) });
+  for (let i = 0; i < 4096; i++) fence.take(taken(i));
+  expect(fence.isFresh(taken(0))).toBe(true); // still known by its number
+  fence.take(taken(4096));
+  fence.take(taken(4097));
+  expect(fence.judge(assignment('t1', 1, 5))).toBe('start');
+  expect([1, 2].map((i) => fence.isFresh(taken(i)))).toEqual([false, true]);
+  expect(fence.isFresh({})).toBe(false); // an older pool does not say when
+});
