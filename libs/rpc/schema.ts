@@ -87,13 +87,14 @@ function compile(type: DescMessage, lenient: boolean): Read {
     for (const field of containers) message[field.name] = field.container === 'list' ? [] : {};
     for (const key in value) {
       if (isFull(faults)) break;
+      const given = value[key];
+      if (given === undefined) continue; // as most fields of what protobuf has read; JSON has no such
       const field = byName.get(key);
       if (field === undefined) {
-        if (!lenient) unknownField(type, key, value[key], faults);
+        if (!lenient) unknownField(type, key, given, faults);
         continue;
       }
-      const given = value[key];
-      if (given === null || given === undefined) continue; // null is the default
+      if (given === null) continue; // null is the default
       const before = faults.length;
       if (key !== field.name && value[field.name] !== undefined) fault(faults, given, `is given as ${key} too`);
       message[field.name] = field.read(given, faults);

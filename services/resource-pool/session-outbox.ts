@@ -1,4 +1,3 @@
-import type { Clock } from '../../libs/kernel/clock.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import type { Assignment } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type {
@@ -30,7 +29,6 @@ interface Assigned {
  * that takes no answers is not listened to, assignments have a limit, an inventory replaces the one before.
  */
 export class SessionOutbox {
-  readonly #clock: Clock;
   #opened: SessionOpened | undefined;
   #inventory: SessionInventory | undefined;
   #answers: SessionAnswer[] = [];
@@ -40,10 +38,6 @@ export class SessionOutbox {
   #ended = false;
   #wake: (() => void) | undefined;
   #roomy: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
 
   opened(opened: SessionOpened): void {
     this.#opened = opened;
@@ -106,8 +100,9 @@ export class SessionOutbox {
         this.#wake = resolve;
       });
     }
-    // What is decided together is answered together: the rest of a group's answers is there a moment later.
-    await new Promise<void>((resolve) => this.#clock.defer(resolve));
+    // What is decided together is answered together: the rest of a group's answers is there when all promises have told.
+    // Later, in the next turn, the group's announcements would go first.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
   }
 
   #take(): SessionResponse {

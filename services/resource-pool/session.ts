@@ -73,7 +73,7 @@ class Session implements Disposable {
     this.#deps = deps;
     this.#call = call;
     this.#token = call.token;
-    this.#outbox = new SessionOutbox(deps.clock);
+    this.#outbox = new SessionOutbox();
     this.#answerer = { api: deps.api, agent: undefined };
     const { signal } = call;
     const broken = () => this.#outbox.fail(HiveError.from(signal.reason));
