@@ -44,6 +44,8 @@ function tell(error: unknown): void {
 function usage({ message }: CommanderError): HiveError {
   const text = message
     .replace(/^error: /, '')
+    .replace(/^command-argument value ('.*') is invalid for argument '(\S+)'/s, 'argument <$2> $1 is invalid')
+    .replace(/(?<=Expected )0 arguments but got \d+/, 'options only')
     .replaceAll('\n', ' ')
     .replace(/\.$/, '');
   return new HiveError('INVALID_ARGUMENT', `${text} (--help says more)`);

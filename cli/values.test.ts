@@ -33,6 +33,8 @@ test('options are parsed or refused with what they must be', () => {
   expect(wholeNumber('12')).toBe(12);
   expect(() => wholeNumber('9'.repeat(20))).toThrow('too large');
   expect(duration('49d')).toBe(49 * 86_400_000);
+  expect(() => duration('0.1ms')).toThrow('at least 1ms, or 0s');
+  expect(duration('0ms')).toBe(0);
   expect(() => duration('50d')).toThrow('at most 49d');
   expect(() => wholeNumber('1.5')).toThrow('whole number');
   expect(() => wholeNumber('-3')).toThrow('from 0');

@@ -56,6 +56,7 @@ const MAX_MS = 0xffff_ffff;
 export function duration(value: string): number {
   const ms = parseDuration(value);
   if (ms !== undefined && ms > MAX_MS) throw new InvalidArgumentError('It is too long: at most 49d.');
+  if (ms !== undefined && ms > 0 && ms < 1) throw new InvalidArgumentError('It is too short: at least 1ms, or 0s.');
   if (ms !== undefined) return Math.round(ms);
   throw new InvalidArgumentError('It must be a duration such as 250ms, 30s, 5m or 2h.');
 }

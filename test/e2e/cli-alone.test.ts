@@ -49,6 +49,17 @@ test.each([
   expect(stdout).toBe('');
 });
 
+test.each([
+  [['apply', 'x.yaml'], "too many arguments for 'apply'. Expected options only"],
+  [['apply', '-f', 'nosuch.yaml'], 'cannot read "nosuch.yaml": there is no such file or folder'],
+  [['completion', 'tcsh'], "argument <shell> 'tcsh' is invalid. Allowed choices are bash, zsh, fish"],
+  [['task', 'list', '--state', 'queued,runing'], 'Did you mean running?'],
+])('%j is told as: %s', async (args, said) => {
+  const { code, stderr } = await playground.run(args);
+  expect(code).toBe(2);
+  expect(stderr).toContain(said);
+});
+
 test('help is no failure', async () => {
   const { code, stdout } = await playground.run(['agent', 'run', '--help']);
   expect(code).toBe(0);
