@@ -15,14 +15,13 @@ import { type Agent, type AgentOptions, offerOf } from './agent-options.ts';
 import { DeliveryKey } from './delivery-key.ts';
 import type { Hive } from './hive.ts';
 import { displaced, lastMove } from './moved.ts';
+import { Pulse } from './pulse.ts';
 import { unlessAborted, untilSettled } from './retry.ts';
 import { nameTaken, standingOf } from './standing.ts';
 import { withTrace } from './trace-context.ts';
 import { Volumes } from './volumes.ts';
 import { Workbench } from './workbench.ts';
 
-/** An agent that has sent no heartbeat for so many of their intervals may have been given up. */
-const BEATS_MISSED = 2.5;
 /** In doubt about what is ours, the agent asks; and so often without a doubt, in milliseconds. */
 const RESYNC_MS = 15_000;
 /** How often folders are looked at whose tasks may have ended, in milliseconds. */
@@ -74,9 +73,7 @@ class PoolAgent implements Agent {
   #cutOff = false;
   #connected = true;
   readonly #deliveryKey = new DeliveryKey();
-  #heartbeatMs = 0;
-  /** When the last heartbeat went out. */
-  #beatAt = Number.NEGATIVE_INFINITY;
+  readonly #pulse: Pulse;
   #comparing = false;
   #compareAgain = false;
   #moving = false;
@@ -87,6 +84,7 @@ class PoolAgent implements Agent {
     this.#options = options;
     this.#volumes = volumes;
     this.#clock = options.clock ?? systemClock;
+    this.#pulse = new Pulse(this.#clock);
     this.#place = this.#placeOf(hive, options.swarm, options.name);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -121,7 +119,7 @@ class PoolAgent implements Agent {
       volumes: this.#volumes,
       connected: () => this.#connected,
       settled: (call) => this.#settled(call),
-      isHeard: () => this.#clock.monotonic() - this.#beatAt < BEATS_MISSED * this.#heartbeatMs,
+      isHeard: () => this.#pulse.isHeard,
       tell: (text) => this.#tell(text, 'task'),
     });
     return { hive, swarm, name, work };
@@ -131,7 +129,8 @@ class PoolAgent implements Agent {
     // Listening comes first: an assignment may follow the registration at once.
     this.#listen(this.#place);
     try {
-      this.#heartbeatMs = await this.#register(START_MS).catch((cause) => this.#follow(HiveError.from(cause)));
+      const registering = this.#register(START_MS);
+      this.#pulse.begin(await registering.catch((cause) => this.#follow(HiveError.from(cause))));
       void this.#beat();
       void this.#resync();
       void this.#followConnection();
@@ -308,8 +307,8 @@ class PoolAgent implements Agent {
       const of = { swarm, agent: name, instance, bySession: false, brokenOff: false };
       const beat: AgentHeartbeat = { ...of, busy: this.running, progress: this.#work.progress };
       this.#hive.publish(subject, 'hivebus.pool.v1.AgentHeartbeat', beat);
-      this.#beatAt = this.#clock.monotonic();
-      await pause(this.#clock, this.#heartbeatMs, this.#end.signal);
+      this.#pulse.beat();
+      await pause(this.#clock, this.#pulse.intervalMs, this.#end.signal);
     }
   }
 
@@ -367,11 +366,13 @@ class PoolAgent implements Agent {
     const place = this.#place;
     const before = place.work.attempts;
     const { swarm, name, instance } = this;
+    const { silences } = this.#pulse;
     try {
       const { assignments, move, drain, deliveryKey } = await this.#settled(() =>
         place.hive.pool.listAssignments({ swarm, agent: name, instance }, { trace: BACKGROUND }),
       );
       this.#deliveryKey.heard(deliveryKey);
+      this.#pulse.answered(silences);
       if (this.#hasLeft(place)) return;
       const owed = new Map(assignments.map((each) => [each.task, each.attempt]));
       for (const attempt of before) {

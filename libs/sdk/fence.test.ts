@@ -32,10 +32,10 @@ test('an assignment that is forged moves nothing', () => {
   const fence = new AssignmentFence();
   expect(fence.judge(assignment('t', 9, 1_000_000))).toBe('start');
   fence.take({ task: 't', attempt: 9 });
-  fence.forget('t', 9); // the pool did not know of it
+  fence.refused('t', 9); // the pool did not know of it
   expect(fence.judge(assignment('t', 1, 5))).toBe('start');
   fence.take({ task: 't', attempt: 1 });
-  fence.forget('t', 9);
+  fence.refused('t', 9);
   expect(fence.judge(assignment('t', 1, 5))).toBe('known');
 });
 
@@ -48,5 +48,18 @@ test('of what was assigned before something that is forgotten nobody knows wheth
   fence.take(taken(4097));
   expect(fence.judge(assignment('t1', 1, 5))).toBe('start');
   expect([1, 2].map((i) => fence.isFresh(taken(i)))).toEqual([false, true]);
-  expect(fence.isFresh({})).toBe(false); // an older pool does not say when
+  expect(fence.isFresh({ task: 'u', attempt: 1 })).toBe(false); // an older pool does not say when
+});
+
+test('what the pool has refused, or what was taken before it, is asked for when it comes again', () => {
+  const fence = new AssignmentFence();
+  const first = { ...assignment('t', 1, 5), assignedMs: '1000' };
+  fence.take(first);
+  fence.take({ task: 't', attempt: 9, assignedMs: '9000' });
+  fence.refused('t', 9);
+  expect([fence.judge(first), fence.isFresh(first)]).toEqual(['start', false]);
+  fence.take(first);
+  fence.refused('t', 1);
+  expect([fence.judge(first), fence.isFresh(first)]).toEqual(['start', false]);
+  expect(fence.isFresh({ task: 't', attempt: 2, assignedMs: '1000' })).toBe(true);
 });

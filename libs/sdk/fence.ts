@@ -14,6 +14,8 @@ interface Taken {
   readonly attempt: number;
   /** By the pool's time. */
   readonly assignedMs: number;
+  /** The pool has said that it is not this agent's. */
+  readonly isRefused?: boolean;
 }
 
 /** How many ended attempts are remembered, so that a late repeat of one is not run again. */
@@ -32,7 +34,8 @@ export class AssignmentFence {
 
   judge(assignment: Pick<Assignment, 'task' | 'attempt' | 'epoch' | 'cancel'>): Verdict {
     if (Number(assignment.epoch) < this.#epoch) return 'stale';
-    const taken = this.#taken.get(assignment.task)?.attempt ?? 0;
+    const known = this.#taken.get(assignment.task);
+    const taken = known && !known.isRefused ? known.attempt : 0;
     if (assignment.attempt < taken) return 'stale';
     if (assignment.cancel) return 'cancel';
     return assignment.attempt === taken ? 'known' : 'start';
@@ -43,14 +46,19 @@ export class AssignmentFence {
     this.#epoch = Math.max(this.#epoch, epoch);
   }
 
-  /** The attempt is not this agent's after all: an earlier one may be. */
-  forget(task: string, attempt: number): void {
-    if (this.#taken.get(task)?.attempt === attempt) this.#taken.delete(task);
+  /** The pool says that the attempt is not this agent's: an earlier one may be, or it was before. */
+  refused(task: string, attempt: number): void {
+    // When it was assigned is not known, for the message may have been anybody's.
+    if (this.#taken.get(task)?.attempt === attempt) this.#taken.set(task, { attempt, assignedMs: 0, isRefused: true });
   }
 
-  /** Surely no repeat of one that was taken long ago: a message that is the pool's may be sent again by anybody. */
-  isFresh({ assignedMs = '0' }: Pick<Assignment, 'assignedMs'>): boolean {
-    return Number(assignedMs) > this.#forgottenMs;
+  /**
+   * Surely no repeat of one that was taken long ago, or that the pool has refused: a message that is the pool's may be sent
+   * again by anybody.
+   */
+  isFresh({ task, attempt, assignedMs = '0' }: Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>): boolean {
+    const known = this.#taken.get(task);
+    return Number(assignedMs) > this.#forgottenMs && !(known?.isRefused && attempt <= known.attempt);
   }
 
   /** The attempt is this agent's business now. */

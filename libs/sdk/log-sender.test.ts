@@ -2,6 +2,7 @@ import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { expect, test } from 'vitest';
 import { isSigned, SIGNATURE, signingKeyOf } from '../protocol/signature.ts';
 import { newKeyPair } from '../protocol/token.ts';
+import { until } from '../testkit/until.ts';
 import type { LogLine } from '../wire/hivebus/pool/v1/pool.ts';
 import { LogSender } from './log-sender.ts';
 
@@ -10,7 +11,7 @@ const line = (number: number, text = 'x'): LogLine => ({
 });
 
 /** What is published on a subject, as it goes over the wire. */
-function fixture() {
+function fixture(known?: () => Promise<void>) {
   const sent: { body: Buffer; header: string }[] = [];
   const nc = {
     isClosed: () => false,
@@ -18,7 +19,14 @@ function fixture() {
       sent.push({ body, header: Buffer.from(headers.encode()).toString() }),
   };
   const key = newKeyPair();
-  return { sent, key, sender: new LogSender(nc as unknown as NatsConnection, 'log.t', key) };
+  return { sent, key, sender: new LogSender(nc as unknown as NatsConnection, 'log.t', key, known) };
+}
+
+/** The same, of an attempt that the pool does not know yet. */
+function waiting() {
+  let known = () => {};
+  const promise = new Promise<void>((resolve) => (known = resolve));
+  return { ...fixture(() => promise), known };
 }
 
 test('lines of one tick go in one message, a line of JSON each, signed for their subject', async () => {
@@ -45,4 +53,16 @@ test('a message has a bound', () => {
   for (let i = 1; i <= 100; i++) sender.send(line(i, 'x'.repeat(8000)));
   expect(sent.length).toBeGreaterThan(1);
   for (const { body } of sent) expect(body.length).toBeLessThan(300_000);
+});
+
+test('what waits for the pool has a bound: the last lines stay', async () => {
+  const { sent, known, sender } = waiting();
+  for (let i = 1; i <= 3000; i++) sender.send(line(i, 'x'.repeat(8000)));
+  expect(sent).toEqual([]);
+  known();
+  await until(() => sent.length > 0);
+  const numbers = sent.flatMap(({ body }) => String(body).split('\n')).map((text) => JSON.parse(text).number);
+  const [first = 0] = numbers;
+  expect(first).toBeGreaterThan(1900);
+  expect(numbers).toEqual(Array.from({ length: 3001 - first }, (_, i) => first + i));
 });

@@ -7,6 +7,8 @@ import type { LogLine } from '../wire/hivebus/pool/v1/pool.ts';
 
 /** Bytes of one message at most, but for its last line: the bus carries 1 MiB. */
 const MAX_BYTES = 256 * 1024;
+/** What waits for the pool has so many characters; then the older half goes, and the gap in the numbers tells it. */
+const MAX_WAITING = 8 * 1024 * 1024;
 
 /** Publishes an attempt's lines: those of one tick in one message, a line of JSON each, signed. */
 export class LogSender {
@@ -37,6 +39,8 @@ export class LogSender {
     this.#lines.push(text);
     this.#bytes += text.length;
     if (this.#bytes >= MAX_BYTES) this.flush();
+    if (this.#bytes <= MAX_WAITING) return;
+    for (const { length } of this.#lines.splice(0, this.#lines.length / 2)) this.#bytes -= length;
   }
 
   flush(): void {

@@ -254,7 +254,7 @@ export class Workbench {
     try {
       return await this.#confirmations.before(attempt);
     } catch (error) {
-      this.#fence.forget(attempt.assignment.task, attempt.assignment.attempt);
+      this.#fence.refused(attempt.assignment.task, attempt.assignment.attempt);
       throw error;
     }
   }

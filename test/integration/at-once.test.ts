@@ -4,7 +4,7 @@ import { systemClock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { encodeHeaders } from '../../libs/protocol/envelope.ts';
 import { SIGNATURE, signatureOf } from '../../libs/protocol/signature.ts';
-import { assignmentSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
+import { assignmentSubject, heartbeatSubject, taskLogSubject } from '../../libs/protocol/subjects.ts';
 import { type KeyPair, newKeyPair } from '../../libs/protocol/token.ts';
 import type { Agent, AgentOptions } from '../../libs/sdk/agent-options.ts';
 import { until } from '../../libs/testkit/until.ts';
@@ -158,4 +158,49 @@ test('an agent that has sent no heartbeat for a while asks first: it may have be
   await deliverSigned(federation, agent, atOnce(agent, 't1'));
   await until(() => pool.reports.length === 1);
   expect(pool.confirmed).toEqual(['t1/1']);
+});
+
+test('an agent that was silent and beats again asks first until it has heard what still is its own', async () => {
+  let sleptMs = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + sleptMs };
+  const { federation, pool, agent } = await startKnowing({ clock, slots: 10 }, (fake) => {
+    fake.heartbeatMs = 1000;
+  });
+  let beats = 0;
+  hive.nc.subscribe(heartbeatSubject(federation, 'code', 'a'), { callback: () => void beats++ });
+  await hive.nc.flush();
+  sleptMs = 3_600_000;
+  await until(() => beats >= 2);
+  await deliverSigned(federation, agent, atOnce(agent, 't1'));
+  await until(() => pool.reports.length > 0);
+  expect(pool.confirmed).toContain('t1/1');
+  pool.assignments = [atOnce(agent, 't2')];
+  await deliverSigned(federation, agent, atOnce(agent, 't3'), newKeyPair()); // another's signature makes it ask
+  await until(() => pool.reports.some(({ task }) => task === 't2'));
+  let last = 3;
+  await until(async () => {
+    const task = `t${++last}`;
+    await deliverSigned(federation, agent, atOnce(agent, task));
+    await until(() => pool.reports.some((report) => report.task === task));
+    return !pool.confirmed.includes(`${task}/1`);
+  });
+});
+
+test('a message of the pool that is sent again after a forged one of its task runs nothing twice', async () => {
+  const ran: string[] = [];
+  const handler: AgentOptions['handler'] = async ({ id }) => void ran.push(id);
+  const { federation, pool, agent } = await startKnowing({ handler });
+  const genuine = atOnce(agent, 't1');
+  await deliverSigned(federation, agent, genuine);
+  await until(() => ran.length === 1 && agent.running === 0);
+  pool.refuse.confirmAssignment = new HiveError('ABORTED', 'it has ended');
+  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
+  const forged = assignment(agent, 't1', 9);
+  await hive.nc.request(subject, JSON.stringify(forged), { timeout: 10_000 });
+  await until(() => agent.running === 0);
+  await deliverSigned(federation, agent, genuine);
+  await until(() => agent.running === 0);
+  await deliverSigned(federation, agent, atOnce(agent, 't2', { assignedMs: '2000' }));
+  await until(() => ran.includes('t2'));
+  expect(ran).toEqual(['t1', 't2']);
 });
