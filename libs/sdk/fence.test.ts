@@ -63,3 +63,14 @@ test('what the pool has refused, or what was taken before it, is asked for when 
   expect([fence.judge(first), fence.isFresh(first)]).toEqual(['start', false]);
   expect(fence.isFresh({ task: 't', attempt: 2, assignedMs: '1000' })).toBe(true);
 });
+
+test('another task may have the id of one that the pool has forgotten: it was assigned later, as the pool itself says', () => {
+  const fence = new AssignmentFence();
+  const of = (attempt: number, assignedMs: string) => ({ ...assignment('t', attempt, 5), assignedMs });
+  fence.take(of(2, '2000'), true);
+  expect(fence.judge(of(2, '2000'), true)).toBe('known');
+  expect([fence.judge(of(1, '9000')), fence.judge(of(2, '9000'))]).toEqual(['stale', 'known']); // anybody's
+  expect([fence.judge(of(1, '9000'), true), fence.judge(of(1, '1000'), true)]).toEqual(['start', 'stale']);
+  fence.take(of(3, '0')); // anybody's, too
+  expect(fence.judge(of(3, '3000'), true)).toBe('known');
+});

@@ -10,10 +10,15 @@ export type Verdict =
   | 'cancel'
   | 'start';
 
+type Named = Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>;
+type Judged = Named & Pick<Assignment, 'epoch' | 'cancel'>;
+
 interface Taken {
   readonly attempt: number;
   /** By the pool's time. */
   readonly assignedMs: number;
+  /** It is the pool that says so. */
+  readonly isProven?: boolean;
   /** The pool has said that it is not this agent's. */
   readonly isRefused?: boolean;
 }
@@ -32,10 +37,12 @@ export class AssignmentFence {
   /** What was assigned up to here may have been taken and forgotten. */
   #forgottenMs = 0;
 
-  judge(assignment: Pick<Assignment, 'task' | 'attempt' | 'epoch' | 'cancel'>): Verdict {
+  /** `proven`: it is the pool that says it. What it has assigned later is another task, whose id was free again. */
+  judge(assignment: Judged, proven = false): Verdict {
     if (Number(assignment.epoch) < this.#epoch) return 'stale';
     const known = this.#taken.get(assignment.task);
-    const taken = known && !known.isRefused ? known.attempt : 0;
+    const isAnother = proven && known?.isProven && Number(assignment.assignedMs ?? 0) > known.assignedMs;
+    const taken = known && !known.isRefused && !isAnother ? known.attempt : 0;
     if (assignment.attempt < taken) return 'stale';
     if (assignment.cancel) return 'cancel';
     return assignment.attempt === taken ? 'known' : 'start';
@@ -56,15 +63,15 @@ export class AssignmentFence {
    * Surely no repeat of one that was taken long ago, or that the pool has refused: a message that is the pool's may be sent
    * again by anybody.
    */
-  isFresh({ task, attempt, assignedMs = '0' }: Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>): boolean {
+  isFresh({ task, attempt, assignedMs = '0' }: Named): boolean {
     const known = this.#taken.get(task);
     return Number(assignedMs) > this.#forgottenMs && !(known?.isRefused && attempt <= known.attempt);
   }
 
   /** The attempt is this agent's business now. */
-  take({ task, attempt, assignedMs = '0' }: Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>): void {
+  take({ task, attempt, assignedMs = '0' }: Named, isProven = false): void {
     this.#taken.delete(task);
-    this.#taken.set(task, { attempt, assignedMs: Number(assignedMs) });
+    this.#taken.set(task, { attempt, assignedMs: Number(assignedMs), isProven });
     if (this.#taken.size <= MAX_REMEMBERED) return;
     for (const [oldest, { assignedMs: atMs }] of this.#taken) {
       this.#taken.delete(oldest);

@@ -158,7 +158,7 @@ export class Workbench {
    */
   accept(assignment: Assignment, proven = false): boolean {
     const { task, attempt } = assignment;
-    const verdict = this.#fence.judge(assignment);
+    const verdict = this.#fence.judge(assignment, proven);
     const current = this.#attempts.get(task);
     switch (verdict) {
       case 'stale':
@@ -184,7 +184,7 @@ export class Workbench {
     if (this.#closed || (this.#attempts.size >= this.#options.slots && this.#working() >= this.#options.slots))
       return false;
     const mayBegin = proven && assignment.atOnce === true && this.#fence.isFresh(assignment) && this.#options.isHeard();
-    this.#fence.take(assignment);
+    this.#fence.take(assignment, proven);
     this.#begin(new Attempt(assignment, mayBegin));
     return true;
   }
