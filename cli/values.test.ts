@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import {
+  agentPath,
   ago,
   between,
   duration,
+  idOf,
   jsonOf,
   keyValue,
   list,
@@ -91,4 +93,9 @@ test('times and words for people', () => {
   expect(ago('2026-01-01T00:00:00Z', now)).toBe('1m ago');
   expect(ago(undefined)).toBe('-');
   expect(between('2026-01-01T00:00:58.5Z', undefined, now)).toBe('1.5s');
+});
+
+test('an id may be as -o name writes it', () => {
+  expect(['t1', 'task/t1', 'lease/t1'].map(idOf('task'))).toEqual(['t1', 't1', 'lease/t1']);
+  expect(['docs/x', 'agent/docs/x', 'agent/x'].map(agentPath)).toEqual(['docs/x', 'docs/x', 'agent/x']);
 });

@@ -25,6 +25,16 @@ export const listOf =
     throw new InvalidArgumentError(`Allowed choices are ${words.join(', ')}.${meant}`);
   };
 
+/** An id as it is, or as `-o name` writes it: `KIND/ID`. */
+export const idOf =
+  (kind: string) =>
+  (value: string): string =>
+    value.startsWith(`${kind}/`) ? value.slice(kind.length + 1) : value;
+
+/** `SWARM/NAME`, or as `-o name` writes it: `agent/SWARM/NAME`. */
+export const agentPath = (value: string): string =>
+  /^agent\/[^/]+\/[^/]+$/.test(value) ? idOf('agent')(value) : value;
+
 /** What commander says of a required option, for those that are required only here and there; undefined = nothing missing. */
 export function missingOptions(options: Readonly<Record<string, unknown>>): HiveError | undefined {
   const missing = Object.keys(options).filter((flags) => !options[flags]);

@@ -9,7 +9,7 @@ import { SWARMS } from '../kinds/swarms.ts';
 import { table } from '../output.ts';
 import { stateText } from '../render.ts';
 import { orMeant, warnOfNone } from '../unknown-names.ts';
-import { between, duration } from '../values.ts';
+import { agentPath, between, duration } from '../values.ts';
 
 interface GraceOptions {
   grace: number;
@@ -28,19 +28,19 @@ export function addAgentMoves(agent: Command): void {
   agent
     .command('drain')
     .description('give an agent nothing new; what it runs may finish, then the rest is given to others')
-    .argument('<agent>', 'SWARM/NAME')
+    .argument('<agent>', 'SWARM/NAME', agentPath)
     .option(...GRACE, duration, 60_000)
     .option('--reason <text>', 'why', '')
     .action(action(drain));
   agent
     .command('resume')
     .description('give an agent that was drained work again')
-    .argument('<agent>', 'SWARM/NAME')
+    .argument('<agent>', 'SWARM/NAME', agentPath)
     .action(action(resume));
   agent
     .command('migrate')
     .description("move an agent to another swarm for good; its host must have that swarm's key")
-    .argument('<agent>', 'SWARM/NAME')
+    .argument('<agent>', 'SWARM/NAME', agentPath)
     .requiredOption('--to <swarm>', "the swarm that it moves to; without an operator's key, both swarms must ask")
     .option('--as-name <name>', 'its name there (default: the same)', '')
     .option(...GRACE, duration, 60_000)

@@ -110,7 +110,7 @@ export function explanation(answer: ExplainResponse, width?: number): string {
         [
           'ahead',
           placement && placement.ahead > 0
-            ? `${placement.ahead} ${request ? 'requests' : 'tasks'} wait for the same agents and go first`
+            ? `${counted(placement.ahead, request ? 'request' : 'task')} for agents of this type before it`
             : '',
         ],
       ],
@@ -122,6 +122,8 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 function stateOf({ task, group, lease, migration }: ExplainResponse): string {
   if (task) return stateText(task.state, 'TASK_STATE');

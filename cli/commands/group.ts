@@ -4,7 +4,7 @@ import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { cancelText, GROUPS, groupDetails } from '../kinds/groups.ts';
 import { present } from '../kinds/kind.ts';
-import { word } from '../values.ts';
+import { idOf, word } from '../values.ts';
 import { addList } from './list.ts';
 
 const HELP = `
@@ -15,7 +15,7 @@ FILE. Further tasks are added to one that has not ended by hivebus task submit
 export function addGroup(program: Command): void {
   const group = program.command('group').description('tasks that belong together').addHelpText('after', HELP);
   addList(group, GROUPS);
-  const add = (name: string, what: string) => group.command(name).description(what).argument('<id>');
+  const add = (name: string, what: string) => group.command(name).description(what).argument('<id>', '', idOf('group'));
   add('get', 'one group with its progress').action(action(get, { names: true }));
   add('pause', 'give nothing more of it out; what runs goes on')
     .option('--reason <text>', 'for people', '')

@@ -5,6 +5,7 @@ import { kindTable } from '../kinds/kind.ts';
 import { LEASES } from '../kinds/leases.ts';
 import { REQUESTS, withdraw } from '../kinds/requests.ts';
 import { printable } from '../printable.ts';
+import { idOf } from '../values.ts';
 import { addList } from './list.ts';
 import { addRequestResource } from './request-resource.ts';
 
@@ -14,19 +15,19 @@ export function addResource(program: Command): void {
   program
     .command('release-resource')
     .description('give a borrowed agent back; what it runs is finished first')
-    .argument('<lease>', "the lease's id")
+    .argument('<lease>', "the lease's id", idOf('lease'))
     .action(action(release));
   const request = program.command('request').description('requests for agents that wait');
   addList(request, REQUESTS);
   request
     .command('get')
     .description('one request that waits')
-    .argument('<id>')
+    .argument('<id>', '', idOf('request'))
     .action(action(get, { names: true }));
   request
     .command('withdraw')
     .description('take a request back: it waits no longer')
-    .argument('<id>')
+    .argument('<id>', '', idOf('request'))
     .action(action(takeBack));
 }
 

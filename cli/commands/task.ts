@@ -11,7 +11,7 @@ import { colors } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { allTasks, TASK_STATES } from '../queries.ts';
 import { warnOfNone } from '../unknown-names.ts';
-import { countingNumber, keyValue, listOf, word } from '../values.ts';
+import { countingNumber, idOf, keyValue, listOf, word } from '../values.ts';
 import { artefacts, result } from './artefacts.ts';
 import { deadLetters, replay } from './dead-letters.ts';
 import { addTaskSubmit } from './task-submit.ts';
@@ -24,7 +24,7 @@ export function addTask(program: Command): void {
   task
     .command('get')
     .description('one task')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .action(action(get, { names: true }));
   task
     .command('list')
@@ -40,7 +40,7 @@ export function addTask(program: Command): void {
   task
     .command('cancel')
     .description('ask for a task to end')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .option('--reason <text>', 'for people', '')
     .action(action(cancel));
   task
@@ -52,42 +52,42 @@ export function addTask(program: Command): void {
   task
     .command('replay')
     .description('submit the work of a dead letter again, as a new task')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .option('--id <id>', "the new task's id, so that a repeat makes no second one", '')
     .action(action(replay, { names: true }));
   task
     .command('result')
     .description("a task's result alone, however large it is")
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .action(action(result));
   task
     .command('artefacts')
     .description('the files that a task has stored: all of them, or the content of one')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .argument('[name]')
     .option('--to <file>', 'write the content there instead of to standard output')
     .action(action(artefacts, { names: true }));
   task
     .command('checkpoint')
     .description('how far a task has come: the last checkpoint that it has stored')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .action(action(checkpoint));
   task
     .command('approve')
     .description('say yes to a task that waits for it')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .option('--reason <text>', 'for people', '')
     .action(action((context: Context, id: string, { reason }: Said) => decide(context, id, true, reason)));
   task
     .command('reject')
     .description('say no to a task that waits for a yes: it is cancelled')
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .option('--reason <text>', 'for people', '')
     .action(action((context: Context, id: string, { reason }: Said) => decide(context, id, false, reason)));
   task
     .command('logs')
     .description("a task's output")
-    .argument('<id>')
+    .argument('<id>', '', idOf('task'))
     .option('-f, --follow', 'go on until the task ends')
     .action(action(logs, { heedsSignal: true }));
 }
