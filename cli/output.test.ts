@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { fields, table } from './output.ts';
+import { parse } from 'yaml';
+import { fields, table, yamlOf } from './output.ts';
 
 const HEAD = ['NAME', 'WHAT'];
 const ROWS = [
@@ -40,4 +41,12 @@ test('fields are aligned', () => {
       ['long', '2'],
     ]),
   ).toBe('a     1\nlong  2');
+});
+
+test('what readers of YAML 1.1 would take for something else is in quotes', () => {
+  const value = { gpu: 'yes', no: 'off', y: '1:20', port: '0o17', day: '2026-03-01', text: 'yes, please' };
+  const text = yamlOf(value);
+  for (const version of ['1.1', '1.2'] as const) expect(parse(text, { version })).toEqual(value);
+  expect(text).toContain('gpu: "yes"');
+  expect(text).toContain('text: yes, please');
 });

@@ -74,9 +74,9 @@ export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJ
 /** A program's colours end with its line. */
 const wholeColours = (text: string): string => (text.includes('\x1b') ? `${text}\x1b[0m` : text);
 
-/** Long lines are not folded: people search in them. */
+/** Long lines are not folded: people search in them. Readers of YAML 1.1 take a bare `yes` for true: it is quoted. */
 export const yamlOf = (value: unknown): string =>
-  stringify(value ?? null, { lineWidth: 0, aliasDuplicateObjects: false }).trimEnd();
+  stringify(value ?? null, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' }).trimEnd();
 
 /** Colours where a person looks on; NO_COLOR turns them off. */
 export const colors = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR);

@@ -1,3 +1,4 @@
+import { counted } from '../libs/kernel/counted.ts';
 import { ATTRIBUTE } from '../libs/telemetry/attributes.ts';
 import type { GetTraceResponse, Span } from '../libs/wire/hivebus/telemetry/v1/telemetry.ts';
 import { colors, GAP } from './output.ts';
@@ -67,9 +68,9 @@ function summary(spans: readonly Span[], serviceOf: ServiceOf, range: Range, wid
   const errors = spans.filter(({ failed }) => failed).length;
   const counts = [
     took(range.endUs - range.startUs),
-    count(spans.length, 'span'),
-    count(services, 'service'),
-    ...(errors > 0 ? [colors.red(count(errors, 'error'))] : []),
+    counted(spans.length, 'span'),
+    counted(services, 'service'),
+    ...(errors > 0 ? [colors.red(counted(errors, 'error'))] : []),
   ];
   const began = new Date(range.startUs / 1000).toISOString();
   const correlations = [...new Set(spans.map(({ attributes }) => attributes[ATTRIBUTE.correlationId] ?? ''))];
@@ -80,8 +81,6 @@ function summary(spans: readonly Span[], serviceOf: ServiceOf, range: Range, wid
     `took         ${counts.join(', ')}`,
   ];
 }
-
-const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 
 function headOf({ name, service, bar, subject }: Columns, range: Range): string {
   const end = took(range.endUs - range.startUs);

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { skipRecord } from '../../libs/journal/skip.ts';
+import { counted } from '../../libs/kernel/counted.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import { action, withHive } from '../action.ts';
@@ -117,7 +118,7 @@ export function report(findings: readonly Finding[], width?: number): string {
   const count = (wanted: Status) => findings.filter(({ status }) => status === wanted).length;
   const [faults, warnings, unknown] = [count('fault'), count('warning'), count('unknown')];
   const said = [
-    ...(warnings > 0 ? [warnings === 1 ? '1 warning' : `${warnings} warnings`] : []),
+    ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
     ...(unknown > 0 ? [`${unknown} unknown`] : []),
   ];
   if (faults > 0) parts.push(`${faults === 1 ? 'one thing is' : `${faults} things are`} broken`);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { counted } from '../../libs/kernel/counted.ts';
 import { HiveError, invalid } from '../../libs/kernel/errors.ts';
 import type {
   ExplainedChoice,
@@ -122,8 +123,6 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
-
-const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 function stateOf({ task, group, lease, migration }: ExplainResponse): string {
   if (task) return stateText(task.state, 'TASK_STATE');

@@ -26,7 +26,9 @@ Examples:
   hivebus get clusters -o yaml | hivebus apply -f -
 
 Of clusters, swarmagents, tasks and groups -o yaml writes manifests, as apply
-takes them; -o json is the services' own form.`;
+takes them; -o json is the services' own form. TOOK of tasks and groups is the
+time from submission to end, with the waiting; RAN, in the details of a task, is
+how long an agent ran it.`;
 
 const DESCRIBE_EXAMPLES = `${KIND_HELP}
 

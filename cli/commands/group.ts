@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { counted } from '../../libs/kernel/counted.ts';
 import type { Group } from '../../libs/wire/hivebus/pool/v1/group.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -55,9 +56,11 @@ const stateIs = (group: Group | undefined): string => word(group?.state ?? 'GROU
 async function pause(context: Context, id: string, { reason }: { reason: string }): Promise<void> {
   await withHive(context, async (hive) => {
     const { group } = await hive.pool.pauseGroup({ id, reason });
-    context.output.data(group, () => `group ${id} is ${stateIs(group)}; ${group?.counts?.running ?? 0} tasks run on`);
+    context.output.data(group, () => `group ${id} is ${stateIs(group)}; ${runOn(group?.counts?.running ?? 0)}`);
   });
 }
+
+const runOn = (running: number): string => `${counted(running, 'task')} ${running === 1 ? 'runs' : 'run'} on`;
 
 async function resume(context: Context, id: string): Promise<void> {
   await withHive(context, async (hive) => {

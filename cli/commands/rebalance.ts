@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { counted } from '../../libs/kernel/counted.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
 import type {
   AutoRebalanceReport,
@@ -98,7 +99,7 @@ export function planText({ moves, swarms, shortages, proved }: RebalancePlan, wi
 }
 
 const shortageText = ({ type, slots, kept }: Shortage): string =>
-  `${slots} ${slots === 1 ? 'slot' : 'slots'} of type ${type} ${slots === 1 ? 'is' : 'are'} still missing: ` +
+  `${counted(slots, 'slot')} of type ${type} ${slots === 1 ? 'is' : 'are'} still missing: ` +
   (kept.length > 0 ? kept.join('; ') : 'no other swarm has any to spare');
 
 const busyRow = ({ swarm, type, tasks, slots, slotsAfter }: Utilisation): string[] => {

@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import { HiveError, invalid, quote, type Violation } from '../../libs/kernel/errors.ts';
 import { type Submitted, submitAll } from '../../libs/sdk/submit-all.ts';
 import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -78,7 +79,7 @@ export async function submitMany(context: Context, specs: readonly TaskSpec[]): 
         () => submitted.map(({ id }) => `task/${id}`),
       );
       output.note(
-        `${submitted.length} of ${specs.length} tasks are submitted${refused.length > 0 ? `, ${refused.length} refused` : ''}`,
+        `${submitted.length} of ${counted(specs.length, 'task')} ${submitted.length === 1 ? 'is' : 'are'} submitted${refused.length > 0 ? `, ${refused.length} refused` : ''}`,
       );
       return refused.length > 0 ? EXIT.failed : EXIT.ok;
     },

@@ -18,6 +18,10 @@ import { addTaskSubmit } from './task-submit.ts';
 
 const STATES = TASK_STATES.map((state) => word(state, 'TASK_STATE'));
 
+const LIST_HELP = `
+TOOK is the time from submission to end, with the waiting for an agent; RAN, in
+the details of a task, is how long an agent ran it.`;
+
 export function addTask(program: Command): void {
   const task = program.command('task').description('work for agents');
   addTaskSubmit(task);
@@ -36,6 +40,7 @@ export function addTask(program: Command): void {
     .option('--label <key=value>', 'only with this label; may be repeated', keyValue, {})
     .option('--group <id>', 'only of this group', '')
     .option('--limit <n>', 'at most so many, the newest', countingNumber, 100)
+    .addHelpText('after', LIST_HELP)
     .action(action(listTasks, { names: true }));
   task
     .command('cancel')

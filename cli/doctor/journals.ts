@@ -2,6 +2,7 @@ import { type JetStreamManager, jetstreamManager, type PeerInfo, type StreamInfo
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { permissionViolation } from '../../libs/bus/permission.ts';
 import { natsLine } from '../../libs/journal/nats-line.ts';
+import { counted } from '../../libs/kernel/counted.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
 import {
   deadLetterStream,
@@ -120,9 +121,11 @@ async function lookAtService(
     const lag = Math.max(0, last - revision);
     const where = `replica ${replica} of ${name}`;
     if (lag > LAG)
-      findings.push(warning(where, `${lag} records behind the journal`, 'wait until it has caught up, or see its log'));
+      findings.push(
+        warning(where, `${counted(lag, 'record')} behind the journal`, 'wait until it has caught up, or see its log'),
+      );
     else if (answers.length > 1)
-      findings.push(ok(where, lag === 0 ? 'in step with the journal' : `${lag} records behind`));
+      findings.push(ok(where, lag === 0 ? 'in step with the journal' : `${counted(lag, 'record')} behind`));
     const clock = clockFinding(`clock of ${where}`, time, sent, at);
     if (clock.status !== 'ok') findings.push(clock);
   }

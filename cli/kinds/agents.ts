@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import { invalid, quote } from '../../libs/kernel/errors.ts';
 import type { Agent, Performance } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { colors, facts } from '../output.ts';
@@ -48,8 +49,7 @@ const labelsText = (labels: Readonly<Record<string, string>>): string =>
 function performanceText(performance: Performance | undefined): string {
   if (!performance) return 'not known yet';
   const { successRate, relativeDuration, samples } = performance;
-  const attempts = samples === 1 ? '1 attempt' : `${samples} attempts`;
-  return `${Math.round(successRate * 100)}% succeed, in ${relativeDuration.toFixed(2)} of the usual time, by ${attempts}`;
+  return `${Math.round(successRate * 100)}% succeed, in ${relativeDuration.toFixed(2)} of the usual time, by ${counted(samples, 'attempt')}`;
 }
 
 const heardText = ({ lastHeartbeatAt }: Agent): string => ago(lastHeartbeatAt);

@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import type { Cluster } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { clusterManifest } from '../manifest/written.ts';
 import { facts, yamlOf } from '../output.ts';
@@ -7,7 +8,10 @@ import { type Kind, named, present } from './kind.ts';
 
 const scaleText = ({ spec }: Cluster): string => {
   const { enabled = false, minAgents = 0, maxAgents = 0 } = spec?.autoscaling ?? {};
-  return enabled ? `${minAgents} to ${maxAgents || minAgents} agents` : 'off';
+  if (!enabled) return 'off';
+  if (maxAgents > minAgents) return `${minAgents} to ${maxAgents} agents`;
+  // Neither was given: how many is for whoever acts on it.
+  return minAgents === 0 ? 'unbounded' : counted(minAgents, 'agent');
 };
 
 export const CLUSTERS: Kind<Cluster> = {

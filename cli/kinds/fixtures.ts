@@ -316,6 +316,16 @@ const groups: Group[] = [
   },
 ];
 
+const scaled = (name: string, minAgents: number, maxAgents: number): Cluster => ({
+  ...{ name, swarm: 'research', generation: '1', revision: '62' },
+  spec: {
+    ...{ topology: 'ring', queenMode: '', strategy: '', consensusThreshold: 0, persistentVolumes: [] },
+    autoscaling: { enabled: true, minAgents, maxAgents, targetUtilization: 0, topologyRatios: {}, metrics: [] },
+  },
+  createdAt: at('11:59:59.900'),
+  updatedAt: at('11:59:59.900'),
+});
+
 const clusters: Cluster[] = [
   {
     name: 'research',
@@ -349,6 +359,8 @@ const clusters: Cluster[] = [
     createdAt: at('11:59:59.900'),
     updatedAt: at('11:59:59.900'),
   },
+  scaled('boundless', 0, 0),
+  scaled('fixed', 1, 0),
 ];
 
 const declared: DeclaredAgent[] = [

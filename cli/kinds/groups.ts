@@ -68,7 +68,7 @@ export function groupDetails(found: Group, width?: number): string {
       ['tasks', tasks],
       ['phase', group.phase],
       ['submitted', `${ago(group.submittedAt)} by ${group.submittedBy}`],
-      ['took', group.endedAt ? between(group.submittedAt, group.endedAt) : ''],
+      ['took', group.endedAt ? `${between(group.submittedAt, group.endedAt)} from submission to end` : ''],
       ['result', plainLine(JSON.stringify(found.result) ?? '')],
     ],
     width,

@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
 import { notFound } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
@@ -39,7 +40,7 @@ function balanceText({ rebalance }: Policy): string {
   const { everyMs, rules, looks, maxMoves } = rebalance;
   const band = `who is over ${rules?.highPercent || 90}% gets agents`;
   const how = rules?.by === 'REBALANCE_BY_MIGRATION' ? 'for good' : 'lent';
-  return `every ${formatDuration(everyMs)}, ${band}, ${how}, after ${looks === 1 ? '1 look' : `${looks || 2} looks`}, ${maxMoves || 16} at once at most`;
+  return `every ${formatDuration(everyMs)}, ${band}, ${how}, after ${counted(looks || 2, 'look')}, ${maxMoves || 16} at once at most`;
 }
 
 export const POLICIES: Kind<NamedPolicy> = {

@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import type { Liveness, Swarm } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { facts } from '../output.ts';
 import { allSwarms } from '../queries.ts';
@@ -55,7 +56,10 @@ export const SWARMS: Kind<Swarm> = {
         ({ agentType, capacity, skills, specializations }) =>
           ['offers', [`${agentType}:${capacity}`, ...skills, ...specializations].join(', ')] as const,
       ),
-      ['load', swarm.load ? `${swarm.load.agents} agents, ${Math.round(100 * swarm.load.utilization)}% busy` : ''],
+      [
+        'load',
+        swarm.load ? `${counted(swarm.load.agents, 'agent')}, ${Math.round(100 * swarm.load.utilization)}% busy` : '',
+      ],
       ['key', swarm.publicKey || 'none: only operators change it'],
       ['registered', ago(swarm.registeredAt)],
       ['updated', ago(swarm.updatedAt)],

@@ -85,7 +85,7 @@ export function taskDetails(found: Task): string {
     ['retry', retryText(spec?.retry)],
     ['limits', limitsText(spec?.limits)],
     ['submitted', `${ago(task.submittedAt)} by ${task.submittedBy}`],
-    ['took', task.endedAt ? between(task.submittedAt, task.endedAt) : ''],
+    ['took', task.endedAt ? `${between(task.submittedAt, task.endedAt)} from submission to end` : ''],
     ['trace', task.traceparent.split('-')[1] ?? ''],
     ['group', [spec?.ties?.group, spec?.ties?.phase].filter(Boolean).join(', phase ')],
     ['after', spec?.ties?.after.map((each) => each.task).join(' ') ?? ''],
@@ -147,7 +147,7 @@ function approvalText({ spec, verdict }: Task): string {
 
 function attemptTable(task: Task): string {
   return table(
-    ['TRY', 'AGENT', 'LEASE', 'OUTCOME', 'TOOK', 'REASON'],
+    ['TRY', 'AGENT', 'LEASE', 'OUTCOME', 'RAN', 'REASON'],
     task.attempts.map((attempt) => [
       String(attempt.number),
       attempt.agent,

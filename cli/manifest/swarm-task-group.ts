@@ -1,3 +1,4 @@
+import { counted } from '../../libs/kernel/counted.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { TaskGroupManifest } from '../../libs/wire/hivebus/manifest/v1/manifest.ts';
@@ -72,7 +73,7 @@ async function submit(hive: Hive, id: string, content: Content, dryRun: boolean)
     const { group, created, tasks } = await hive.pool.submitGroup({ id, ...content, dryRun, idempotent: true });
     const changes = created && dryRun ? changesBetween('spec', undefined, group?.spec) : [];
     const state = word(group?.state ?? 'GROUP_STATE_UNSPECIFIED', 'GROUP_STATE');
-    const note = created ? `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}` : state;
+    const note = created ? counted(tasks.length, 'task') : state;
     return { change: created ? 'created' : 'unchanged', changes, note };
   } catch (error) {
     if (!(error instanceof HiveError) || error.reason !== 'OTHER_SPEC') throw error;

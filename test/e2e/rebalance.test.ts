@@ -65,7 +65,7 @@ test('where the policy says so the pool rebalances by itself, and tells what it 
   expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/four' }] });
   const told = await last();
   expect(told).toContain('the pool looks every 1s');
-  expect(told).toContain('swarm poor has 1 tasks for 0 slots, over 90%');
+  expect(told).toContain('swarm poor has 1 task for 0 slots, over 90%');
   await playground.run(['set', 'policy', '--rebalance', '0s']);
   expect(await last()).toContain('the pool does not rebalance by itself any more');
 });

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import type { Liveness, Score } from '../../../libs/wire/hivebus/registry/v1/registry.ts';
 import type { Heard, SwarmRow } from './rows.ts';
 import { type Criterion, explain, total } from './score.ts';
@@ -67,7 +68,12 @@ const HEALTH: readonly Criterion<Known>[] = [
     weight: 0.15,
     value: (known) =>
       ofLoad(known, (load) => HALF_BACKLOG / (HALF_BACKLOG + load.queuedTasks / Math.max(load.agents, 1))),
-    reason: (known) => loadReason(known, (load) => `${load.queuedTasks} tasks wait for ${load.agents} agents`),
+    reason: (known) =>
+      loadReason(
+        known,
+        (load) =>
+          `${counted(load.queuedTasks, 'task')} ${load.queuedTasks === 1 ? 'waits' : 'wait'} for ${counted(load.agents, 'agent')}`,
+      ),
   },
 ];
 

@@ -24,7 +24,7 @@ test('fewer slots than running tasks are refused', () => {
   pool.register('x', { slots: 2 });
   pool.submit('t1');
   pool.submit('t2');
-  expect(() => pool.register('x', { slots: 1 })).toThrow(/runs 2 tasks; with 1 slots it must finish some first/);
+  expect(() => pool.register('x', { slots: 1 })).toThrow(/runs 2 tasks; with 1 slot it must finish some first/);
 });
 
 describe('liveness', () => {

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
 import type { Agent, Outcome } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -160,5 +161,5 @@ const tooMany = (limit: number): HiveError =>
 const tooFewSlots = (row: AgentRow, busy: number): HiveError =>
   new HiveError(
     'FAILED_PRECONDITION',
-    `agent ${quote(row.key)} runs ${busy} tasks; with ${row.slots} slots it must finish some first`,
+    `agent ${quote(row.key)} runs ${counted(busy, 'task')}; with ${counted(row.slots, 'slot')} it must finish some first`,
   );

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import { timestamp as time } from '../../../libs/kernel/timestamps.ts';
 import type { GateReport, Group, GroupCounts, Verdict } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import { standingOf } from './dependency.ts';
@@ -89,7 +90,12 @@ export function blockedBy(task: TaskRow, state: PoolState): string {
   if (parts.length > 0) return parts.join(', and ');
   if (!group) return 'nothing: it is about to be given out';
   const inHand = state.ties.members(group.id)?.inHand ?? 0;
-  return `its turn in group ${group.id}, which has ${inHand} of at most ${concurrencyOf(group) ?? 'any number of'} tasks in hand`;
+  return `its turn in group ${group.id}, which has ${inHand} of at most ${mostOf(group)} in hand`;
+}
+
+function mostOf(group: GroupRow): string {
+  const most = concurrencyOf(group);
+  return most === undefined ? 'any number of tasks' : counted(most, 'task');
 }
 
 function endsOf(tasks: readonly TaskRow[]): string[] {

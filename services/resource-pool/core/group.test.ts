@@ -205,7 +205,7 @@ test('explain says of a group and of its tasks where they are and what they wait
   submitGroup(pool, 'g', three, { maxConcurrency: 1 });
   const ask = (id: string) => pool.run.query('explain', { id, minRevision: '0' }, { now: pool.now + 3000 });
   expect(ask('g-b').summary).toBe(
-    'is held back for 3s; it waits for its turn in group g, which has 1 of at most 1 tasks in hand',
+    'is held back for 3s; it waits for its turn in group g, which has 1 of at most 1 task in hand',
   );
   expect(ask('g').summary).toBe('is running for 3s; it waits for its tasks: 1 run, 0 wait for agents, 2 are held back');
   for (const id of ['g-a', 'g-b', 'g-c']) end(pool, id);

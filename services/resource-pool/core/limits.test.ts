@@ -46,7 +46,7 @@ describe('a swarm that is at its limit', () => {
     for (const name of ['x', 'y']) pool.register(name, { swarm: 'b' });
     const ask = (waitMs: number) => pool.run.execute('requestAgent', wanted({ waitMs }));
     const { lease } = ask(0);
-    expect(() => ask(0)).toThrow(/has borrowed 1 agents, which is its limit/);
+    expect(() => ask(0)).toThrow(/has borrowed 1 agent, which is its limit/);
     const { request } = ask(9000);
     expect(() => ask(9000)).toThrow(overLimit);
     pool.run.execute('releaseLease', { lease: lease?.id ?? '' });

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import { HiveError, invalid, quote } from '../../../libs/kernel/errors.ts';
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Machine } from '../../../libs/protocol/machine.ts';
@@ -96,13 +97,13 @@ export function requireRoomToSubmit(state: PoolState, swarm: string, now: number
   if (!limits) return;
   const { maxQueued, submitsPerSecond, submitBurst } = limits;
   if (maxQueued > 0 && state.usage.queued.of(swarm) + tasks > maxQueued)
-    throw full(swarm, `${maxQueued} tasks of it may wait`, 1000);
+    throw full(swarm, `${counted(maxQueued, 'task')} of it may wait`, 1000);
   if (submitsPerSecond === 0) return;
   const burst = submitBurst || submitsPerSecond;
   const burstUs = (burst - Math.min(burst, tasks)) * everyUs(limits);
   const earlyUs = (state.rates.get(swarm)?.dueUs ?? 0) - burstUs - now * 1000;
   if (earlyUs > 0)
-    throw full(swarm, `it submits more than ${submitsPerSecond} tasks a second`, Math.ceil(earlyUs / 1000));
+    throw full(swarm, `it submits more than ${counted(submitsPerSecond, 'task')} a second`, Math.ceil(earlyUs / 1000));
 }
 
 /** A task was submitted. */
@@ -116,13 +117,14 @@ export function countSubmission(state: PoolState, swarm: string, now: number): v
 /** Refuses a request that is one too many to wait. */
 export function requireRoomToAsk(state: PoolState, swarm: string): void {
   const max = state.limits.get(swarm)?.maxRequests ?? 0;
-  if (max > 0 && state.usage.requests.of(swarm) >= max) throw full(swarm, `${max} requests of it wait`, 1000);
+  if (max > 0 && state.usage.requests.of(swarm) >= max)
+    throw full(swarm, `${counted(max, 'request')} of it ${max === 1 ? 'waits' : 'wait'}`, 1000);
 }
 
 export const noMoreLeases = (state: PoolState, swarm: string): HiveError =>
   new HiveError(
     'RESOURCE_EXHAUSTED',
-    `swarm ${quote(swarm)} has borrowed ${state.usage.leases.of(swarm)} agents, which is its limit; give one back first`,
+    `swarm ${quote(swarm)} has borrowed ${counted(state.usage.leases.of(swarm), 'agent')}, which is its limit; give one back first`,
     { retryable: false, reason: 'OVER_LIMIT' },
   );
 

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import type {
   RebalanceMove,
   RebalancePlan,
@@ -203,7 +204,7 @@ function mayBorrow(state: PoolState, swarm: string): number {
 function reasonOf(market: Market, after: Slots, from: string, to: string, rules: RebalanceRules): string {
   const load = (swarm: string): string => {
     const [tasks, slots] = [market.tasks.get(swarm) ?? 0, market.slots.get(swarm) ?? 0];
-    return `${tasks} tasks for ${slotsText(tasks, slots)}`;
+    return `${counted(tasks, 'task')} for ${slotsText(tasks, slots)}`;
   };
   const then = (swarm: string) => `then for ${slotsText(market.tasks.get(swarm) ?? 0, after.get(swarm) ?? 0)}`;
   return (
@@ -214,7 +215,7 @@ function reasonOf(market: Market, after: Slots, from: string, to: string, rules:
 
 function slotsText(tasks: number, slots: number): string {
   const share = slots === 0 ? '' : ` (${Math.round((tasks * 100) / slots)}%)`;
-  return `${slots} ${slots === 1 ? 'slot' : 'slots'}${share}`;
+  return `${counted(slots, 'slot')}${share}`;
 }
 
 /** By swarm. */

@@ -1,3 +1,4 @@
+import { counted } from '../../../libs/kernel/counted.ts';
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import type { Ctx, Machine } from '../../../libs/protocol/machine.ts';
 import type {
@@ -148,14 +149,14 @@ function foundText({ moves, missingSlots }: RebalancePlan, looks: number, needed
   if (moves.length === 0) {
     return missingSlots === 0
       ? 'no swarm is above the band'
-      : `${slots(missingSlots)} are missing, and no agent can be moved`;
+      : `${slots(missingSlots)} ${missingSlots === 1 ? 'is' : 'are'} missing, and no agent can be moved`;
   }
   const takers = [...new Set(moves.map(({ to }) => to))].sort().join(', ');
-  const what = `${moves.length === 1 ? '1 agent' : `${moves.length} agents`} for ${takers}${missing}`;
+  const what = `${counted(moves.length, 'agent')} for ${takers}${missing}`;
   return looks < needed ? `${what}: seen ${looks} of ${needed} times` : what;
 }
 
-const slots = (count: number): string => (count === 1 ? '1 slot' : `${count} slots`);
+const slots = (count: number): string => counted(count, 'slot');
 
 /** What the pool does about it by itself; undefined = nothing, and it never did. */
 function reportOf(state: PoolState, epochStart: number): AutoRebalanceReport | undefined {
