@@ -2,19 +2,17 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { systemClock } from '../../libs/kernel/clock.ts';
 import { formatDuration } from '../../libs/kernel/durations.ts';
-import { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { BACKGROUND } from '../../libs/rpc/observe.ts';
 import { createAgent } from '../../libs/sdk/agent.ts';
 import { createExecHandler } from '../../libs/sdk/exec.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
-import { untilSettled } from '../../libs/sdk/retry.ts';
 import { keepAlive } from '../../libs/sdk/swarm.ts';
 import { action, untilAborted } from '../action.ts';
 import { commandOf } from '../agent-command.ts';
 import type { Context } from '../context.ts';
-import { keyPlace } from '../key-place.ts';
 import { AGENTS } from '../kinds/agents.ts';
+import { ensureSwarm, requireMeant } from '../new-swarm.ts';
 import { plainLine } from '../printable.ts';
 import { ReadyFile } from '../ready-file.ts';
 import { ago, countingNumber, duration, keyValue, list, wholeNumber } from '../values.ts';
@@ -23,6 +21,7 @@ import { addList } from './list.ts';
 
 interface RunOptions {
   swarm: string;
+  newSwarm?: boolean;
   type: string;
   name?: string;
   capability: string[];
@@ -41,8 +40,6 @@ interface RunOptions {
   readyFile?: string;
 }
 
-/** How long an agent waits at its start for services that are not there yet. */
-const START_MS = 15_000;
 /** How long it looks whether another agent has its name. */
 const LOOK_MS = 5000;
 
@@ -91,6 +88,7 @@ export function addAgent(program: Command): void {
     .command('run')
     .description('run a program for each task; makes and registers the swarm if need be')
     .requiredOption('--swarm <name>', 'its swarm')
+    .option('--new-swarm', 'make the swarm even where one with nearly the same name is registered')
     .requiredOption('--type <type>', 'its type: tasks ask for it')
     .option('--name <name>', 'its name, unique in the swarm (default: from the type and a random part)')
     .option('--capability <name>', 'what it can do; may be repeated', list, [])
@@ -124,6 +122,7 @@ async function runAgent(context: Context, words: string[], options: RunOptions):
   const { swarm, type } = options;
   using ready = new ReadyFile(options.readyFile);
   const name = options.name ?? `${type}-${randomId(6)}`;
+  await requireMeant(context, swarm, options.newSwarm ?? false);
   await using hive = await context.connectAs({ kind: 'swarm', swarm });
   await ensureSwarm(context, hive, swarm);
   if (options.name !== undefined) await warnOfTaken(context, hive, swarm, name);
@@ -168,22 +167,5 @@ async function warnOfTaken({ output }: Context, hive: Hive, swarm: string, name:
     output.note(`there is an agent ${swarm}/${name} already${heard}: ${advice}`);
   } catch {
     // Mostly there is none; and what else is wrong, the registration says.
-  }
-}
-
-/** An agent needs a registered swarm; on a laptop nobody wants to think of that. */
-async function ensureSwarm(context: Context, hive: Hive, swarm: string): Promise<void> {
-  const { output, signal } = context;
-  const onRetry = (error: HiveError) => output.note(`trying again: ${error.message}`);
-  try {
-    // Agents may be started together with the services, or before.
-    const options = { clock: systemClock, signal, giveUpMs: START_MS, onRetry };
-    await untilSettled(() => hive.registry.getSwarm({ name: swarm }), options);
-  } catch (error) {
-    if (!(error instanceof HiveError) || error.code !== 'NOT_FOUND') throw error;
-    await hive.registry.registerSwarm({ name: swarm });
-    output.note(
-      `swarm ${swarm} is new in ${context.federation}: registered, with its key in ${keyPlace(context, swarm)}`,
-    );
   }
 }

@@ -2,6 +2,7 @@ import { formatDuration } from '../../libs/kernel/durations.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type {
   BudgetUse,
+  CancelTaskResponse,
   Checkpoint,
   RetryPolicy,
   Task,
@@ -57,9 +58,26 @@ export const TASKS: Kind<Task> = {
 /** Asks a task to end, and says what came of it: one that had been cancelled before is told apart. */
 export async function cancelTask(hive: Hive, id: string, reason = ''): Promise<{ task: Task; said: string }> {
   const before = present((await hive.pool.getTask({ id, linearizable: true })).task, 'task', id);
-  const task = present((await hive.pool.cancelTask({ id, reason })).task, 'task', id);
+  const answer = await hive.pool.cancelTask({ id, reason });
+  const task = present(answer.task, 'task', id);
   if (before.endedAt) return { task, said: `task ${id} had ended already, as ${word(before.state, 'TASK_STATE')}` };
-  return { task, said: task.endedAt ? `task ${id} is ended` : `task ${id} is asked to end` };
+  const [is, others] = [task.endedAt ? 'is ended' : 'is asked to end', othersText(answer)];
+  return {
+    task,
+    said: `task ${id} ${is}${others && `; ${others}${task.endedAt ? '' : ', unless it succeeds first'}`}`,
+  };
+}
+
+/** So many of those that end with a task are named. */
+const MAX_OTHERS = 5;
+
+/** `with it end 2 that wait for it: a, b`; empty = none does. */
+export function othersText({ endsToo, endsTooTotal }: CancelTaskResponse): string {
+  if (endsTooTotal === 0) return '';
+  const named = endsToo.slice(0, MAX_OTHERS);
+  const left = endsTooTotal - named.length;
+  const wait = endsTooTotal === 1 ? 'ends 1 that waits' : `end ${endsTooTotal} that wait`;
+  return `with it ${wait} for it: ${named.join(', ')}${left > 0 ? `, and ${left} more` : ''}`;
 }
 
 /** One task with all that is known of it. */

@@ -10,6 +10,10 @@ export function nearest(text: string, names: readonly string[]): string | undefi
   return best;
 }
 
+/** Letters to change, add, leave out or swap with the next one, until one is the other; of the first 64, in any case. */
+export const editsBetween = (a: string, b: string): number =>
+  editDistance(a.slice(0, 64).toLowerCase(), b.slice(0, 64).toLowerCase());
+
 const simplify = (text: string): string => text.slice(0, 64).toLowerCase().replaceAll(/[-_]/g, '');
 
 /** Levenshtein with two rows; two neighbours that have changed places count as one edit. */

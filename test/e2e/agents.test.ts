@@ -222,3 +222,29 @@ test('hivebus ends in order, and a new one has everything', async () => {
   const after = await playground.json<Task[]>(['task', 'list']);
   expect(after.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
 });
+
+test('a mistyped swarm is not made, nor a key of it, unless it is said to be new', async () => {
+  await playground.run(['register-swarm', 'code']);
+  const run = ['agent', 'run', '--swarm', 'cdoe', '--type', newType(), '--exec', 'cat'];
+  const refused = await playground.run(run);
+  expect(refused).toMatchObject({ code: 4, stdout: '' });
+  expect(refused.stderr).toContain('swarm "cdoe" is not registered in main; did you mean code?');
+  const key = join(playground.folder, '.hivebus', 'keys', 'swarm-main-cdoe.key');
+  expect(existsSync(key)).toBe(false);
+  const meant = playground.start([...run, '--new-swarm']);
+  await until(() => meant.said().includes('is ready'), 60_000);
+  expect(meant.said()).toContain('swarm cdoe is new in main: registered');
+  expect(meant.said()).toContain('if another was meant: hivebus deregister-swarm cdoe');
+  expect(existsSync(key)).toBe(true);
+});
+
+test('cancelling a task names those that end with it', async () => {
+  const type = newType();
+  const first = await submit(type);
+  const second = await submit(type, ['--after', first]);
+  const { stdout } = await playground.run(['task', 'cancel', first]);
+  expect(stdout).toBe(`task ${first} is ended; with it ends 1 that waits for it: ${second}\n`);
+  expect((await inState(second, 'TASK_STATE_CANCELLED')).reason).toBe(
+    `it depends on task ${first}, which was cancelled`,
+  );
+});

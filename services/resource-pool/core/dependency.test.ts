@@ -46,6 +46,30 @@ test('what follows from a failure goes down a chain, and each names the one befo
   expect(pool.where('third')).toBe('CANCELLED');
 });
 
+test('cancelling a task says which others end with it, near ones first, once', () => {
+  const pool = pair();
+  const wait = (id: string, ...tasks: Parameters<typeof after>) =>
+    pool.submit(id, { ties: ties({ after: after(...tasks) }) });
+  wait('third', 'second');
+  wait('besides', 'first');
+  wait('anyway', { task: 'first', onFailure: 'FAILURE_POLICY_CONTINUE' });
+  wait('both', 'anyway', 'third');
+  const cancel = (id: string) => pool.run.execute('cancelTask', { id, reason: '' });
+  expect(cancel('first')).toMatchObject({ endsToo: ['second', 'besides', 'third', 'both'], endsTooTotal: 4 });
+  expect(cancel('first')).toMatchObject({ endsToo: [], endsTooTotal: 0 });
+  pool.report('first', 'OUTCOME_CANCELLED');
+  pool.pass(0);
+  const ended = ['second', 'besides', 'third', 'both', 'anyway'].map((id) => pool.where(id));
+  expect(ended).toEqual(['CANCELLED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'ASSIGNED on a/x']);
+});
+
+test('of very many that end with a task the first are named, and all counted', () => {
+  const pool = pair();
+  for (let i = 0; i < 30; i++) pool.submit(`more-${i}`, { ties: ties({ after: after('second') }) });
+  const { endsToo, endsTooTotal } = pool.run.execute('cancelTask', { id: 'first', reason: '' });
+  expect([endsToo.length, endsToo[0], endsTooTotal]).toEqual([20, 'second', 31]);
+});
+
 test('a task that is tried again keeps its dependants waiting', () => {
   const pool = pair();
   end(pool, 'first', 'FAILED');

@@ -34,6 +34,26 @@ export function standingOf(state: PoolState, { spec, verdict }: TaskRow): Standi
   return tasks.length === 0 && !needsYes ? FREE : { is: 'waiting', tasks, needsYes };
 }
 
+/**
+ * Tasks that end with `task` when it does not succeed: those that wait for it, and for these in turn, the nearest first.
+ * Those that go on whatever becomes of it are not among them. One walk over all of them.
+ */
+export function dependantsThatEnd(state: PoolState, task: string): string[] {
+  const found = new Set([task]);
+  for (const before of found) {
+    for (const id of state.ties.dependantsOf(before) ?? []) {
+      const row = state.tasks.get(id);
+      if (!row || hasEnded(row.state)) continue;
+      const goesOn = row.spec.ties?.after.every(
+        (each) => each.task !== before || each.onFailure === 'FAILURE_POLICY_CONTINUE',
+      );
+      if (!goesOn) found.add(id);
+    }
+  }
+  found.delete(task);
+  return [...found];
+}
+
 /** Ends a task that is given out no more. */
 export const endUntried = (
   task: string,

@@ -11,6 +11,7 @@ import { type Lineage, lineageOf, newBudget, requireBudget, submissionCharge } f
 import { bury } from './burial.ts';
 import { withDefaults } from './defaults.ts';
 import { oweCancel, settleAttempt } from './delivery.ts';
+import { dependantsThatEnd } from './dependency.ts';
 import { Plan } from './dispatch.ts';
 import { settled } from './lease.ts';
 import { countSubmission, requireRoomToSubmit } from './limits.ts';
@@ -24,6 +25,9 @@ import { tied } from './task-ties.ts';
 import { taskView } from './view.ts';
 import { taskWith, wholeTask } from './whole-rows.ts';
 
+/** So many of the tasks that end with one are named. */
+const MAX_NAMED = 20;
+
 export const taskCommands = (
   settings: PoolSettings,
 ): Pick<Machine<PoolShape>['commands'], 'submitTask' | 'cancelTask'> => ({
@@ -34,13 +38,16 @@ export const taskCommands = (
     if (!task) throw notFound('task', input.id, 'it never was, or it ended long ago and is no longer kept');
     requireSwarm(ctx, [task.spec.swarm], 'cancel a task');
     requireRegistration(ctx, task.spec.swarm, task, `cancel task ${quote(task.id)}`);
-    const reply = () => ({ task: viewOf(state, task.id), revision: String(ctx.revision) });
-    if (task.state === 'TASK_STATE_CANCELLED') return { events: [], reply };
+    const reply = (ends: readonly string[]) => () => ({
+      ...{ task: viewOf(state, task.id), revision: String(ctx.revision) },
+      ...{ endsToo: ends.slice(0, MAX_NAMED), endsTooTotal: ends.length },
+    });
+    if (task.state === 'TASK_STATE_CANCELLED') return { events: [], reply: reply([]) };
     if (hasEnded(task.state)) throw endedAlready(task);
-    if (task.cancelRequestedAt > 0) return { events: [], reply };
+    if (task.cancelRequestedAt > 0) return { events: [], reply: reply([]) };
     const by = describePrincipal(ctx.principal);
     const reason = input.reason || `cancelled by ${by}`;
-    return { events: [cancellation(task, by, reason)], reply };
+    return { events: [cancellation(task, by, reason)], reply: reply(dependantsThatEnd(state, task.id)) };
   },
 });
 

@@ -1831,6 +1831,10 @@ export interface CancelTaskResponse {
     | undefined;
   /** The pool's revision of this answer. */
   revision: string;
+  /** Ids of tasks that wait for this one and end with it, unless it succeeds first: at most 20, those nearest to it first. */
+  endsToo: string[];
+  /** How many such tasks there are in all. Told once: a repeat of the call says 0. */
+  endsTooTotal: number;
 }
 
 export interface WatchTasksRequest {
@@ -12797,7 +12801,7 @@ export const CancelTaskRequest: MessageFns<CancelTaskRequest> = {
 };
 
 function createBaseCancelTaskResponse(): CancelTaskResponse {
-  return { task: undefined, revision: "0" };
+  return { task: undefined, revision: "0", endsToo: [], endsTooTotal: 0 };
 }
 
 export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
@@ -12807,6 +12811,12 @@ export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
     }
     if (message.revision !== "0") {
       writer.uint32(16).uint64(message.revision);
+    }
+    for (const v of message.endsToo) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.endsTooTotal !== 0) {
+      writer.uint32(32).uint32(message.endsTooTotal);
     }
     return writer;
   },
@@ -12840,6 +12850,22 @@ export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
             message.revision = reader.uint64().toString();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.endsToo.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.endsTooTotal = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -12856,6 +12882,16 @@ export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
     return {
       task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
       revision: isSet(object.revision) ? globalThis.String(object.revision) : "0",
+      endsToo: globalThis.Array.isArray(object?.endsToo)
+        ? object.endsToo.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.ends_too)
+        ? object.ends_too.map((e: any) => globalThis.String(e))
+        : [],
+      endsTooTotal: isSet(object.endsTooTotal)
+        ? globalThis.Number(object.endsTooTotal)
+        : isSet(object.ends_too_total)
+        ? globalThis.Number(object.ends_too_total)
+        : 0,
     };
   },
 
@@ -12866,6 +12902,12 @@ export const CancelTaskResponse: MessageFns<CancelTaskResponse> = {
     }
     if (message.revision !== "0") {
       obj.revision = message.revision;
+    }
+    if (message.endsToo?.length) {
+      obj.endsToo = message.endsToo;
+    }
+    if (message.endsTooTotal !== 0) {
+      obj.endsTooTotal = Math.round(message.endsTooTotal);
     }
     return obj;
   },
