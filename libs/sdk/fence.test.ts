@@ -39,16 +39,60 @@ test('an assignment that is forged moves nothing', () => {
   expect(fence.judge(assignment('t', 1, 5))).toBe('known');
 });
 
+const atOnce = (task: string, assignedMs: number) => ({
+  ...assignment(task, 1, 5),
+  atOnce: true,
+  assignedMs: `${assignedMs}`,
+});
+
+/** Takes so many of the pool's that all before are forgotten. */
+function fill(fence: AssignmentFence, fromMs: number): void {
+  for (let i = 0; i < 4096; i++) fence.take(atOnce(`f${fromMs + i}`, fromMs + i), true);
+}
+
 test('of what was assigned before something that is forgotten nobody knows whether it was taken', () => {
   const fence = new AssignmentFence();
-  const taken = (i: number) => ({ task: `t${i}`, attempt: 1, assignedMs: String(1000 + i) });
-  for (let i = 0; i < 4096; i++) fence.take(taken(i));
+  const taken = (i: number) => atOnce(`t${i}`, 1000 + i);
+  for (let i = 0; i < 4096; i++) fence.take(taken(i), true);
   expect(fence.isFresh(taken(0))).toBe(true); // still known by its number
-  fence.take(taken(4096));
-  fence.take(taken(4097));
+  fence.take(taken(4096), true);
+  fence.take(taken(4097), true);
   expect(fence.judge(assignment('t1', 1, 5))).toBe('start');
   expect([1, 2].map((i) => fence.isFresh(taken(i)))).toEqual([false, true]);
   expect(fence.isFresh({ task: 'u', attempt: 1 })).toBe(false); // an older pool does not say when
+});
+
+test('when something was assigned nobody but the pool says', () => {
+  const fence = new AssignmentFence();
+  fence.take(atOnce('copied', 1e15)); // the pool confirms the attempt, and did not say this time
+  fence.take(atOnce('asked for', 1e15));
+  fence.refused('asked for', 1);
+  fill(fence, 1000);
+  expect(fence.isFresh(atOnce('next', 6000))).toBe(true);
+});
+
+test('what was taken by a message that may be anybody’s is told from new ones by what the pool has assigned since', () => {
+  const fence = new AssignmentFence();
+  fence.take(atOnce('copied', 1));
+  fill(fence, 1000);
+  expect(['copied', 'next'].map((task, i) => fence.isFresh(atOnce(task, 2000 + 4000 * i)))).toEqual([false, true]);
+});
+
+test('what can never begin at once makes nothing that may ask first', () => {
+  const fence = new AssignmentFence();
+  fence.take({ ...atOnce('claimed', 1000), atOnce: false });
+  fill(fence, 1000);
+  expect(fence.isFresh(atOnce('next', 1001))).toBe(true);
+});
+
+test('a forged message of a task does not hide when the pool has assigned it', () => {
+  const fence = new AssignmentFence();
+  const genuine = atOnce('t', 9000);
+  fence.take(genuine, true);
+  fence.take({ ...genuine, attempt: 9, assignedMs: '1' });
+  fence.refused('t', 9);
+  fill(fence, 1000);
+  expect(fence.isFresh(genuine)).toBe(false);
 });
 
 test('what the pool has refused, or what was taken before it, is asked for when it comes again', () => {

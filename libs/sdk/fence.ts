@@ -10,13 +10,15 @@ export type Verdict =
   | 'cancel'
   | 'start';
 
-type Named = Pick<Assignment, 'task' | 'attempt' | 'assignedMs'>;
+type Named = Pick<Assignment, 'task' | 'attempt' | 'assignedMs' | 'atOnce'>;
 type Judged = Named & Pick<Assignment, 'epoch' | 'cancel'>;
 
 interface Taken {
   readonly attempt: number;
-  /** By the pool's time. */
+  /** When the pool has last assigned the task to this agent, by its time, as the pool itself says; 0 = it has not said. */
   readonly assignedMs: number;
+  /** It came as one that may begin at once. */
+  readonly atOnce?: boolean | undefined;
   /** It is the pool that says so. */
   readonly isProven?: boolean;
   /** The pool has said that it is not this agent's. */
@@ -34,8 +36,10 @@ export class AssignmentFence {
   #epoch = 0;
   /** The highest attempt taken of each task, oldest first. */
   readonly #taken = new Map<string, Taken>();
-  /** What was assigned up to here may have been taken and forgotten. */
+  /** What was assigned up to here may have been taken and forgotten. Only the pool's own word moves it. */
   #forgottenMs = 0;
+  /** The latest time of an assignment that the pool itself has said. */
+  #latestMs = 0;
 
   /** `proven`: it is the pool that says it. What it has assigned later is another task, whose id was free again. */
   judge(assignment: Judged, proven = false): Verdict {
@@ -55,8 +59,8 @@ export class AssignmentFence {
 
   /** The pool says that the attempt is not this agent's: an earlier one may be, or it was before. */
   refused(task: string, attempt: number): void {
-    // When it was assigned is not known, for the message may have been anybody's.
-    if (this.#taken.get(task)?.attempt === attempt) this.#taken.set(task, { attempt, assignedMs: 0, isRefused: true });
+    const known = this.#taken.get(task);
+    if (known?.attempt === attempt) this.#taken.set(task, { ...known, isProven: false, isRefused: true });
   }
 
   /**
@@ -68,15 +72,23 @@ export class AssignmentFence {
     return Number(assignedMs) > this.#forgottenMs && !(known?.isRefused && attempt <= known.attempt);
   }
 
-  /** The attempt is this agent's business now. */
-  take({ task, attempt, assignedMs = '0' }: Named, isProven = false): void {
+  /** The attempt is this agent's business now; or it was, and the pool itself says so, too. */
+  take({ task, attempt, assignedMs = '0', atOnce }: Named, isProven = false): void {
+    const provenMs = isProven ? Number(assignedMs) : 0;
+    this.#latestMs = Math.max(this.#latestMs, provenMs);
+    const beforeMs = this.#taken.get(task)?.assignedMs ?? 0;
     this.#taken.delete(task);
-    this.#taken.set(task, { attempt, assignedMs: Number(assignedMs), isProven });
+    this.#taken.set(task, { attempt, assignedMs: Math.max(beforeMs, provenMs), atOnce, isProven });
     if (this.#taken.size <= MAX_REMEMBERED) return;
-    for (const [oldest, { assignedMs: atMs }] of this.#taken) {
+    for (const [oldest, taken] of this.#taken) {
       this.#taken.delete(oldest);
-      this.#forgottenMs = Math.max(this.#forgottenMs, atMs);
+      this.#forgottenMs = Math.max(this.#forgottenMs, this.#assignedBy(taken));
       break;
     }
+  }
+
+  /** What the pool has not said of a message that could begin at once: so much has been assigned since that it was before. */
+  #assignedBy({ assignedMs, atOnce }: Taken): number {
+    return assignedMs === 0 && atOnce ? this.#latestMs : assignedMs;
   }
 }

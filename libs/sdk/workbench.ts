@@ -164,6 +164,7 @@ export class Workbench {
       case 'stale':
         return false;
       case 'known':
+        if (proven) this.#fence.take(assignment, true);
         return true;
       case 'cancel':
         if (!current) return this.#closed || this.#start(assignment, false);

@@ -28,7 +28,12 @@ const startKnowing = (options: Partial<AgentOptions>, before: (pool: FakePool) =
 const atOnce = (agent: Agent, task: string, more: Partial<Assignment> = {}): Assignment =>
   assignment(agent, task, 1, { atOnce: true, assignedMs: '1000', ...more });
 
-async function deliverSigned(federation: string, agent: Agent, message: Assignment, by: KeyPair = key): Promise<void> {
+async function deliverSigned(
+  federation: string,
+  agent: Agent,
+  message: Assignment | readonly Assignment[],
+  by: KeyPair = key,
+): Promise<void> {
   const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
   const body = Buffer.from(JSON.stringify(message));
   const headers = rawHeaders(encodeHeaders({ [SIGNATURE]: signatureOf(by, subject, body) }));
@@ -203,4 +208,27 @@ test('a message of the pool that is sent again after a forged one of its task ru
   await deliverSigned(federation, agent, atOnce(agent, 't2', { assignedMs: '2000' }));
   await until(() => ran.includes('t2'));
   expect(ran).toEqual(['t1', 't2']);
+});
+
+test('a forged copy before the pool’s own message neither makes the agent ask for ever, nor has the task run again', async () => {
+  const ran: string[] = [];
+  const handler: AgentOptions['handler'] = async ({ id }) => void ran.push(id);
+  const { federation, pool, agent } = await startKnowing({ handler, slots: 1000 });
+  const genuine = atOnce(agent, 't1');
+  const forged = JSON.stringify({ ...genuine, atOnce: false, assignedMs: '9'.repeat(15) });
+  await hive.nc.request(assignmentSubject(federation, 'code', 'a', agent.instance), forged, { timeout: 10_000 });
+  await deliverSigned(federation, agent, genuine);
+  await until(() => pool.reports.length === 1);
+  for (let later = 0; later < 4096; later += 512) {
+    const next = Array.from({ length: 512 }, (_, i) => atOnce(agent, `later${later + i}`, { assignedMs: '2000' }));
+    await deliverSigned(federation, agent, next);
+    await until(() => agent.running === 0);
+  }
+  await deliverSigned(federation, agent, atOnce(agent, 't2', { assignedMs: '3000' }));
+  await until(() => agent.running === 0);
+  pool.refuse.confirmAssignment = new HiveError('ABORTED', 'it has ended');
+  await deliverSigned(federation, agent, genuine);
+  await until(() => agent.running === 0);
+  const ofThese = (names: readonly string[]) => names.filter((name) => name.startsWith('t'));
+  expect([pool.confirmed, ran].map(ofThese)).toEqual([['t1/1'], ['t1', 't2']]);
 });
