@@ -61,9 +61,13 @@ test.each([
   expect(() => readCalls(Buffer.from(text))).toThrow(expect.objectContaining({ reason: 'MALFORMED_BUNDLE' }));
 });
 
-test('what is no bundle of answers is told as such', () => {
-  for (const text of ['{"calls":[]}', '{"answers":[{}]}', '{"answers":[{"call":0,"error":"no"}]}']) {
-    expect(() => readAnswers(Buffer.from(text))).toThrow(expect.objectContaining({ reason: 'MALFORMED_BUNDLE' }));
+test('what is no bundle of answers is the service’s fault', () => {
+  for (const text of ['', '{"calls":[]}', '{"answers":[{}]}', '{"answers":[{"call":0,"error":"no"}]}']) {
+    const fault = {
+      code: 'INTERNAL',
+      message: expect.stringContaining('the service answered with something that is no'),
+    };
+    expect(() => readAnswers(Buffer.from(text))).toThrow(expect.objectContaining(fault));
   }
 });
 

@@ -66,7 +66,7 @@ export const answersText = (answers: readonly string[]): string => `{"answers":[
 
 /** Throws INVALID_ARGUMENT when it is no such message, RESOURCE_EXHAUSTED when it holds too many. */
 export function readCalls(bytes: Uint8Array): readonly BundledCall[] {
-  const calls = listIn(bytes, 'calls');
+  const calls = listIn(bytes, 'calls', notABundle);
   if (calls.length === 0) throw notABundle('it must hold a call at least, since each answer belongs to one');
   if (calls.length > MAX_CALLS) {
     const message = `a message holds at most ${MAX_CALLS} calls, got ${calls.length}`;
@@ -76,21 +76,23 @@ export function readCalls(bytes: Uint8Array): readonly BundledCall[] {
   return calls;
 }
 
-/** Throws INVALID_ARGUMENT when it is no such message. */
+/** Throws INTERNAL when it is no such message: it is the service that has sent it. */
 export function readAnswers(bytes: Uint8Array): readonly BundledAnswer[] {
-  const answers = listIn(bytes, 'answers');
-  if (!answers.every(isAnswer)) throw notABundle('each answer needs the index of its call, and may have an error');
+  const answers = listIn(bytes, 'answers', noAnswers);
+  if (!answers.every(isAnswer)) throw noAnswers('each answer needs the index of its call, and may have an error');
   return answers;
 }
 
-function listIn(bytes: Uint8Array, name: 'calls' | 'answers'): readonly unknown[] {
+type Refusal = (why: string) => HiveError;
+
+function listIn(bytes: Uint8Array, name: 'calls' | 'answers', refusal: Refusal): readonly unknown[] {
   try {
     const json: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
     if (isObject(json) && Array.isArray(json[name])) return json[name];
   } catch {
     // told below
   }
-  throw notABundle(`it must be JSON with a list of ${name}`);
+  throw refusal(`it must be JSON with a list of ${name}`);
 }
 
 const isCall = (value: unknown): value is BundledCall =>
@@ -108,5 +110,8 @@ function hasTexts(headers: Readonly<Record<string, unknown>>): boolean {
 const isAnswer = (value: unknown): value is BundledAnswer =>
   isObject(value) && typeof value.call === 'number' && (value.error === undefined || isErrorJson(value.error));
 
-const notABundle = (why: string): HiveError =>
+const notABundle: Refusal = (why) =>
   new HiveError('INVALID_ARGUMENT', `the payload must be a bundle of calls: ${why}`, { reason: 'MALFORMED_BUNDLE' });
+
+const noAnswers: Refusal = (why) =>
+  new HiveError('INTERNAL', `the service answered with something that is no hivebus.Bundle: ${why}`);

@@ -279,6 +279,17 @@ test('a closed connection is told to each', async () => {
   expect(await outcomes(calls)).toEqual(['UNAVAILABLE', 'UNAVAILABLE']);
 });
 
+test('an answer that cannot be read is the service’s fault, and settles the calls that it answers', async () => {
+  const odd = serverSide.subscribe(BUNDLES, { callback: (_, message) => void message.respond('{"answers":1}') });
+  await serverSide.flush();
+  const client = clientOf(PATIENT);
+  const told = await Promise.allSettled(['a', 'b'].map((name) => client.getSwarm({ name })));
+  odd.unsubscribe();
+  const message = expect.stringContaining('the service answered with something that is no hivebus.Bundle');
+  const fault = { status: 'rejected', reason: expect.objectContaining({ code: 'INTERNAL', message }) };
+  expect(told).toEqual([fault, fault]);
+});
+
 test.each([
   ['what is no bundle', '{"calls":1}', 'INVALID_ARGUMENT'],
   ['an empty payload', '', 'INVALID_ARGUMENT'],
