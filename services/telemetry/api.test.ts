@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import type { Principal } from '../../libs/protocol/principal.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { telemetryApi } from './api.ts';
 import { spanWith } from './core/fixtures.ts';
 import { SpanStore } from './core/span-store.ts';
@@ -20,12 +20,6 @@ function setUp() {
   const store = new SpanStore({ maxSpans: 100, maxBytes: 1 << 20 });
   return { store, taken, api: telemetryApi(store, (...args) => void taken.push(args)) };
 }
-
-const refused = (promise: Promise<unknown>): Promise<HiveError> =>
-  promise.then(
-    () => Promise.reject(new Error('was not refused')),
-    (error) => error,
-  );
 
 test('what is handed in is kept with its proven sender, whatever it says of itself', async () => {
   const { api, taken } = setUp();

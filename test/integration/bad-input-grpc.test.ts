@@ -3,17 +3,16 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
 import { type GrpcServer, serveGrpc } from '../../libs/rpc/grpc-server.ts';
 import { until } from '../../libs/testkit/until.ts';
 import {
   GetSwarmRequest,
   GetSwarmResponse,
-  RegistryServiceService,
   StreamHeartbeatsRequest,
   StreamHeartbeatsResponse,
 } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { call, connection, frame, open, outcome, serveRaw } from './raw-grpc.ts';
+import { call, connection, frame, open, outcome } from './raw-grpc.ts';
+import { grpcClient, serveOnGrpc } from './rpc-harness.ts';
 
 /** Strangers on the gRPC port: each gets a clear error, nothing is done, and the server goes on. */
 
@@ -22,7 +21,7 @@ const GOOD = frame(GetSwarmRequest.encode(GetSwarmRequest.fromJSON({ name: 'code
 /** A server that notes what it was asked to do. */
 async function served(options = {}) {
   const done: string[] = [];
-  const server = await serveRaw(
+  const server = await serveOnGrpc(
     {
       getSwarm: async ({ name }) => {
         done.push(name);
@@ -41,7 +40,7 @@ async function served(options = {}) {
 
 /** Others are served as if nothing had been. */
 async function goesOn(server: GrpcServer): Promise<void> {
-  await using client = createGrpcClient(server.address, RegistryServiceService);
+  await using client = grpcClient(server);
   expect((await client.getSwarm({ name: 'still' })).swarm?.name).toBe('still');
 }
 

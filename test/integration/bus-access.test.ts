@@ -7,9 +7,9 @@ import type { BusAccess } from '../../libs/bus/access.ts';
 import { connectBus } from '../../libs/bus/connect.ts';
 import { givenUp } from '../../libs/bus/refusal.ts';
 import type { BusStatus } from '../../libs/bus/status.ts';
-import { HiveError } from '../../libs/kernel/errors.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import { Authority, noOpenssl } from './certificates.ts';
 
@@ -34,15 +34,6 @@ async function accepted(server: NatsServer | { url: string }, access?: BusAccess
   const nc = await connectBus({ servers: server.url, name: 'test', access, jetStream: false });
   await nc.flush();
   await nc.close();
-}
-
-async function refused(promise: Promise<unknown>): Promise<HiveError> {
-  const error = await promise.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  if (error instanceof HiveError) return error;
-  throw new Error(`expected a HiveError, got ${error}`);
 }
 
 describe('login', () => {

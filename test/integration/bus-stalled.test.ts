@@ -1,46 +1,25 @@
-import { createInbox, type Msg, type NatsConnection } from '@nats-io/nats-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectBus } from '../../libs/bus/connect.ts';
+import { createInbox, type Msg } from '@nats-io/nats-core';
+import { expect, test } from 'vitest';
 import { headerBytes } from '../../libs/bus/message.ts';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import { type Clock, systemClock } from '../../libs/kernel/clock.ts';
 import { decodeHeaders, encodeHeaders } from '../../libs/protocol/envelope.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { bind } from '../../libs/rpc/binding.ts';
-import { createBusClient } from '../../libs/rpc/bus-client.ts';
-import { type BusServerOptions, serveBus } from '../../libs/rpc/bus-server.ts';
+import type { BusServerOptions } from '../../libs/rpc/bus-server.ts';
 import { startTelemetry } from '../../libs/telemetry/telemetry.ts';
-import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import {
-  ListSwarmsResponse,
-  RegistryServiceService,
-  WatchSwarmsResponse,
-} from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { ListSwarmsResponse, WatchSwarmsResponse } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { busClient, clientSide, type Methods, openBus, serveOnBus } from './rpc-harness.ts';
 
 /** Clients on the bus that take nothing of what they asked for, or leave: what they hold is freed. */
 
-let server: NatsServer;
-let serverSide: NatsConnection;
-let clientSide: NatsConnection;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  serverSide = await connectBus({ servers: server.url, name: 'server' });
-  clientSide = await connectBus({ servers: server.url, name: 'client', jetStream: false });
-});
-afterAll(async () => {
-  await serverSide?.close();
-  await clientSide?.close();
-  await server?.stop();
-});
+openBus();
 
 /** Ten times as fast, so that nobody waits for pings. */
 const quick: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 10, run) };
 
 async function served(options: Partial<BusServerOptions> = {}, itemLength = 10) {
   const made = { items: 0, begun: 0, ended: 0 };
-  const api: Partial<Api<RegistryServiceService>> = {
+  const methods: Methods = {
     async *watchSwarms() {
       made.begun++;
       try {
@@ -54,13 +33,9 @@ async function served(options: Partial<BusServerOptions> = {}, itemLength = 10) 
     },
     listSwarms: async () => ListSwarmsResponse.fromJSON({ total: 7 }),
   };
-  const bindings = [bind('registry', RegistryServiceService, () => api as Api<RegistryServiceService>)];
-  const authenticate = () => ({ kind: 'anonymous' }) as const;
-  const bus = await serveBus({ nc: serverSide, bindings, authenticate, version: '1.0.0', ...options });
-  return { bus, made };
+  return { bus: await serveOnBus(methods, options), made };
 }
 
-const client = () => createBusClient(clientSide, 'registry', RegistryServiceService, { federation: 'main' });
 const WAIT = rawHeaders(encodeHeaders({ 'hive-stream': 'wait' }));
 
 /** Asks for a stream by hand, answering pings as the test says; what came, and the error that ended it. */
@@ -84,7 +59,7 @@ test('who says that it lives and takes nothing is ended with RESOURCE_EXHAUSTED'
   await using _bus = bus;
   const got = watch((ping) => ping.respond(new Uint8Array(0), { headers: WAIT }));
   await until(() => got.items === 64);
-  expect((await client().listSwarms({})).total).toBe(7);
+  expect((await busClient().listSwarms({})).total).toBe(7);
   expect(await until(() => got.error)).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'SLOW_CONSUMER' });
   await until(() => made.ended === 1 && bus.load().streams === 0);
   expect([made.items, got.items]).toEqual([64, 64]);
@@ -122,7 +97,7 @@ test('cancelled streams leave the gauge of what is running', async () => {
   };
   const leaving = new AbortController();
   const streams = Array.from({ length: 10 }, () =>
-    client().watchSwarms({}, { signal: leaving.signal })[Symbol.asyncIterator](),
+    busClient().watchSwarms({}, { signal: leaving.signal })[Symbol.asyncIterator](),
   );
   await Promise.all(streams.map((stream) => stream.next()));
   // On a slow machine one is asked for again before it is opened; the first of the two finds nobody, and ends.

@@ -9,6 +9,7 @@ import type { BusStatus } from '../../libs/bus/status.ts';
 import { deadLetters, ensureStream, taskLogs } from '../../libs/bus/streams.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 
 let server: NatsServer;
@@ -26,15 +27,6 @@ afterEach(async () => {
 });
 
 const stream = () => ({ ...taskLogs('main'), name: 'WORK', subjects: ['work.>'] });
-
-async function refused(promise: Promise<unknown>): Promise<HiveError> {
-  const error = await promise.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  if (error instanceof HiveError) return error;
-  throw new Error(`expected a HiveError, got ${error}`);
-}
 
 /** Consumes `work.>`, collecting what becomes of it. */
 async function collect(handle: ConsumeOptions['handle'], options: Partial<ConsumeOptions> = {}) {

@@ -5,13 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import { encodeHeaders } from '../../libs/protocol/envelope.ts';
 import { newKeyPair, signToken } from '../../libs/protocol/token.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import {
   PutClusterRequest,
   RegisterSwarmRequest,
   RegistryServiceClient,
 } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { type Harness, type Replica, refused, startHarness } from './registry-harness.ts';
+import { type Harness, type Replica, startHarness } from './registry-harness.ts';
 
 /** Strangers at the registry's doors, with what no client of ours would send. */
 

@@ -1,38 +1,15 @@
-import type { NatsConnection } from '@nats-io/nats-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { connectBus } from '../../libs/bus/connect.ts';
+import { expect, test } from 'vitest';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Principal } from '../../libs/protocol/principal.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { bind } from '../../libs/rpc/binding.ts';
-import { createBusClient } from '../../libs/rpc/bus-client.ts';
-import { serveBus } from '../../libs/rpc/bus-server.ts';
-import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
-import { serveGrpc } from '../../libs/rpc/grpc-server.ts';
-import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { GetSwarmResponse, RegistryServiceService } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { GetSwarmResponse } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { busClient, grpcClient, type Methods, openBus, serveOnBus, serveOnGrpc } from './rpc-harness.ts';
 
 /** One client asks for far more than a server works on at once; another one, who asks for little, is served. */
 
-type Registry = Api<RegistryServiceService>;
-
 const LONG_MS = 120_000;
 
-let server: NatsServer;
-let serverSide: NatsConnection;
-let clientSide: NatsConnection;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  serverSide = await connectBus({ servers: server.url, name: 'server' });
-  clientSide = await connectBus({ servers: server.url, name: 'client', jetStream: false });
-});
-afterAll(async () => {
-  await serverSide?.close();
-  await clientSide?.close();
-  await server?.stop();
-});
+openBus();
 
 const callers = new Map<string, Principal>();
 
@@ -48,7 +25,7 @@ function authenticate(token: string): Principal {
 function waitingRegistry() {
   let isOpen = false;
   const waiting: (() => void)[] = [];
-  const api: Partial<Registry> = {
+  const methods: Methods = {
     getSwarm: async ({ name }) => {
       if (name !== 'at-once' && !isOpen) await new Promise<void>((resolve) => waiting.push(resolve));
       return GetSwarmResponse.fromJSON({ swarm: { name } });
@@ -58,7 +35,7 @@ function waitingRegistry() {
     isOpen = true;
     for (const each of waiting) each();
   };
-  return { waiting, release, bindings: [bind('registry', RegistryServiceService, () => api as Registry)] };
+  return { waiting, release, methods };
 }
 
 type Ask = (name: string) => Promise<unknown>;
@@ -91,21 +68,20 @@ async function flooded({ calls, places, waiting, release, greedy, polite }: Floo
 }
 
 test('over the bus', async () => {
-  const { waiting, release, bindings } = waitingRegistry();
-  await using _ = await serveBus({ nc: serverSide, bindings, authenticate, version: '1.0.0' });
+  const { waiting, release, methods } = waitingRegistry();
+  await using _ = await serveOnBus(methods, { authenticate });
   const ask = (token: string): Ask => {
-    const options = { federation: 'main', token: () => token };
-    const client = createBusClient(clientSide, 'registry', RegistryServiceService, options);
+    const client = busClient({ token: () => token });
     return (name) => client.getSwarm({ name }, { timeoutMs: LONG_MS });
   };
   await flooded({ calls: 12_000, places: 6144, waiting, release, greedy: ask('greedy'), polite: ask('polite') });
 }, 180_000);
 
 test('over gRPC', async () => {
-  const { waiting, release, bindings } = waitingRegistry();
-  await using grpc = await serveGrpc({ bindings, authenticate, port: 0 });
-  await using greedy = createGrpcClient(grpc.address, RegistryServiceService, { token: () => 'greedy' });
-  await using polite = createGrpcClient(grpc.address, RegistryServiceService, { token: () => 'polite' });
+  const { waiting, release, methods } = waitingRegistry();
+  await using grpc = await serveOnGrpc(methods, { authenticate });
+  await using greedy = grpcClient(grpc, { token: () => 'greedy' });
+  await using polite = grpcClient(grpc, { token: () => 'polite' });
   await flooded({
     ...{ calls: 6000, places: 4096, waiting, release },
     greedy: (name) => greedy.getSwarm({ name }, { timeoutMs: LONG_MS }),

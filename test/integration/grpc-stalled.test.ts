@@ -1,17 +1,16 @@
 import { constants } from 'node:http2';
 import { expect, test } from 'vitest';
-import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
 import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
 import { startTelemetry } from '../../libs/telemetry/telemetry.ts';
 import { until } from '../../libs/testkit/until.ts';
 import {
   GetSwarmRequest,
   GetSwarmResponse,
-  RegistryServiceService,
   WatchSwarmsRequest,
   WatchSwarmsResponse,
 } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { call, connection, frame, open, outcome, serveRaw } from './raw-grpc.ts';
+import { call, connection, frame, open, outcome } from './raw-grpc.ts';
+import { grpcClient, serveOnGrpc } from './rpc-harness.ts';
 
 /** Clients that take nothing of what they asked for, or leave: what they hold is freed, and others do not notice. */
 
@@ -23,7 +22,7 @@ const large = 'x'.repeat(10_000);
 /** Endless streams of large items, large answers, and how much was made. */
 async function served(options = {}) {
   const made = { items: 0, ended: 0 };
-  const server = await serveRaw(
+  const server = await serveOnGrpc(
     {
       async *watchSwarms() {
         try {
@@ -64,7 +63,7 @@ test('a stream that nobody reads is held back, then ended; others on the same co
 test('a client library shows it as RESOURCE_EXHAUSTED, with the reason when it still takes what came before', async () => {
   const { server } = await served({ stallMs: 300 });
   await using _server = server;
-  await using client = createGrpcClient(server.address, RegistryServiceService);
+  await using client = grpcClient(server);
   const stream = client.watchSwarms({})[Symbol.asyncIterator]();
   await stream.next();
   await until(() => isFree(server));
@@ -132,7 +131,7 @@ test('cancelled streams leave the gauge of what is running', async () => {
     const text = await (await fetch(`http://127.0.0.1:${telemetry.metricsPort}/metrics`)).text();
     return Number(/^rpc_active\{.*method="WatchSwarms".*\} (\d+)/m.exec(text)?.[1] ?? -1);
   };
-  await using client = createGrpcClient(server.address, RegistryServiceService);
+  await using client = grpcClient(server);
   const leaving = new AbortController();
   const streams = Array.from({ length: 10 }, () =>
     client.watchSwarms({}, { signal: leaving.signal })[Symbol.asyncIterator](),

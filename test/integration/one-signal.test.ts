@@ -1,32 +1,21 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { connectBus } from '../../libs/bus/connect.ts';
-import { systemClock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { createAuthenticator } from '../../libs/rpc/authenticate.ts';
-import { bind } from '../../libs/rpc/binding.ts';
-import { createBusClient } from '../../libs/rpc/bus-client.ts';
-import { serveBus } from '../../libs/rpc/bus-server.ts';
-import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
-import { serveGrpc } from '../../libs/rpc/grpc-server.ts';
-import { startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { GetSwarmResponse, RegistryServiceService } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { GetSwarmResponse } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { busClient, grpcClient, type Methods, openBus, serveOnBus, serveOnGrpc } from './rpc-harness.ts';
+
+openBus();
 
 const CALLS = 30;
-const authenticate = createAuthenticator({ operatorKey: () => undefined, swarmKey: () => undefined }, systemClock);
 
 test('many calls and streams share a signal: it has one listener, and none when they are over', async () => {
-  await using nats = await startNatsServer();
-  const nc = await connectBus({ servers: nats.url, name: 'one-signal' });
-  await using _ = { [Symbol.asyncDispose]: () => nc.close() };
   let asked = 0;
   let answer = () => {};
   const free = new Promise<void>((resolve) => {
     answer = resolve;
   });
-  const api = {
+  const methods: Methods = {
     getSwarm: async () => {
       asked++;
       await free;
@@ -36,12 +25,11 @@ test('many calls and streams share a signal: it has one listener, and none when 
       asked++;
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
     },
-  } satisfies Partial<Api<RegistryServiceService>>;
-  const bindings = [bind('registry', RegistryServiceService, () => api as unknown as Api<RegistryServiceService>)];
-  await using _bus = await serveBus({ nc, bindings, authenticate, version: '1.0.0' });
-  await using grpc = await serveGrpc({ bindings, authenticate, port: 0 });
-  const overBus = createBusClient(nc, 'registry', RegistryServiceService, { federation: 'main' });
-  await using overGrpc = createGrpcClient(grpc.address, RegistryServiceService);
+  };
+  await using _bus = await serveOnBus(methods);
+  await using grpc = await serveOnGrpc(methods);
+  const overBus = busClient();
+  await using overGrpc = grpcClient(grpc);
 
   const abort = new AbortController();
   const { signal } = abort;

@@ -1,29 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { artefactBucket } from '../../libs/protocol/subjects.ts';
 import { readArtefact, resultOf } from '../../libs/sdk/artefacts.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
-import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { bus, closePool, hive, inState, openPool, refusal, swarm } from './pool-harness.ts';
+import { bus, closePool, closing, hive, inState, openPool, PATIENCE_MS, PATIENT, swarm } from './pool-harness.ts';
 
 /** Over the bus: what is too large for a report lies in the object store, and is what it was when it was stored. */
 
-beforeAll(openPool, 60_000);
+beforeAll(openPool);
 afterAll(closePool);
 vi.setConfig({ testTimeout: 180_000 });
-
-function closing(): Closing {
-  const all = new Closing();
-  onTestFinished(() => all[Symbol.asyncDispose]());
-  return all;
-}
-
-/** On a starved machine agents seem to be lost now and then, since here a second of silence is much; nothing may rest on that. */
-const PATIENT = { maxAttempts: 100 };
-const PATIENCE_MS = 90_000;
 
 const large = { rows: Array.from({ length: 40_000 }, (_, i) => ({ i, text: `row ${i}` })) };
 
@@ -71,7 +61,7 @@ test('artefacts of any size up to their bound are read as they were stored', asy
     expect(read.content.equals(content)).toBe(true);
     expect(read.artefact.digest).toBe(`sha256:${createHash('sha256').update(content).digest('base64url')}`);
   }
-  expect(await refusal(readArtefact(hive, id, 'none'))).toMatchObject({ code: 'NOT_FOUND' });
+  expect(await refused(readArtefact(hive, id, 'none'))).toMatchObject({ code: 'NOT_FOUND' });
 });
 
 test('content that was changed in the store, or is missing there, is DATA_LOSS and never given as good', async () => {
@@ -88,7 +78,7 @@ test('content that was changed in the store, or is missing there, is DATA_LOSS a
   await bucket.putBlob({ name: `${id}.${attempts.length}.0.changed` }, Buffer.from('as it is!'));
   await bucket.delete(`${id}.${attempts.length}.0.missing`);
   for (const name of ['changed', 'missing']) {
-    expect(await refusal(readArtefact(hive, id, name))).toMatchObject({
+    expect(await refused(readArtefact(hive, id, name))).toMatchObject({
       code: 'DATA_LOSS',
       reason: 'ARTEFACT_DAMAGED',
     });

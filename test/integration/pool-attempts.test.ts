@@ -1,18 +1,20 @@
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createAgent } from '../../libs/sdk/agent.ts';
 import { connect } from '../../libs/sdk/connect.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
-import { Closing } from '../../libs/service/closing.ts';
 import { startCable } from '../../libs/testkit/cable.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import {
   closePool,
+  closing,
   firstReplica,
   hive,
   home,
   inState,
   openPool,
-  refusal,
+  PATIENCE_MS,
+  PATIENT,
   servePool,
   server,
   swarm,
@@ -21,19 +23,9 @@ import {
 
 /** What holds from one attempt to the next, over the bus: checkpoints and claims. */
 
-beforeAll(openPool, 60_000);
+beforeAll(openPool);
 afterAll(closePool);
 vi.setConfig({ testTimeout: 180_000 });
-
-function closing(): Closing {
-  const all = new Closing();
-  onTestFinished(() => all[Symbol.asyncDispose]());
-  return all;
-}
-
-/** On a starved machine agents seem to be lost now and then, since here a second of silence is much; nothing may rest on that. */
-const PATIENT = { maxAttempts: 100 };
-const PATIENCE_MS = 90_000;
 
 const RESUMES = { continuity: { resume: true, claim: false } };
 const CLAIMED = { continuity: { resume: true, claim: true } };
@@ -115,7 +107,7 @@ test('a checkpoint that is too large is refused at once; a task that does not re
   await inState(plain.id, 'SUCCEEDED', PATIENCE_MS);
   expect(errors).toEqual([]);
   const said = { task: plain.id, attempt: 1, instance: 'other', data: 'x'.repeat(70_000) };
-  expect(await refusal(hive.pool.saveCheckpoint(said))).toMatchObject({
+  expect(await refused(hive.pool.saveCheckpoint(said))).toMatchObject({
     code: 'INVALID_ARGUMENT',
     violations: [{ field: 'data', rule: 'is its size in bytes and must be at most 65536' }],
   });

@@ -11,10 +11,11 @@ import { submitAll } from '../../libs/sdk/submit-all.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { followTasks } from '../../libs/sdk/wait.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { SubmitTasksResponse, TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { closePool, hive, home, inState, openPool, refusal, servePool, swarm } from './pool-harness.ts';
+import { closePool, hive, home, inState, openPool, servePool, swarm } from './pool-harness.ts';
 
 /** Calls with many items: each is answered by itself, over either transport, and by any replica. */
 
@@ -120,15 +121,15 @@ test('bounds are told, and as many refusals as there can be fit into an answer',
   await using closing = new Closing();
   const code = await swarm(closing);
   const { pool } = code.hive;
-  const none = await refusal(pool.submitTasks({ tasks: [] }));
+  const none = await refused(pool.submitTasks({ tasks: [] }));
   expect(none).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'tasks', value: '0' }] });
-  const many = await refusal(pool.submitTasks({ tasks: times(2501, () => item(spec('s'))) }));
+  const many = await refused(pool.submitTasks({ tasks: times(2501, () => item(spec('s'))) }));
   expect(many.message).toContain('tasks: 2501 is their number and must be 1 to 2500');
-  const swarms = await refusal(pool.submitTasks({ tasks: times(65, (i) => item(spec(`s-${i}`))) }));
+  const swarms = await refused(pool.submitTasks({ tasks: times(65, (i) => item(spec(`s-${i}`))) }));
   expect(swarms.message).toContain('65 is how many swarms they name');
-  const reports = await refusal(pool.reportTasks({ reports: [] }));
+  const reports = await refused(pool.reportTasks({ reports: [] }));
   expect(reports.message).toContain('reports: 0');
-  expect(await refusal(hive.pool.submitTasks({ tasks: [item(spec(code.name))] }))).toMatchObject({
+  expect(await refused(hive.pool.submitTasks({ tasks: [item(spec(code.name))] }))).toMatchObject({
     ...{ code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING' },
   });
   const { tasks } = await pool.submitTasks({ tasks: times(2500, () => item(spec('', { type: '' }))) });
@@ -258,7 +259,7 @@ test('each confirmation of many is taken or refused by itself, and a repeat is a
   expect((await hive.pool.getTask({ id: a })).task?.state).toBe('TASK_STATE_RUNNING');
   const again = await agent.pool.confirmAssignments({ confirmations });
   expect(again.confirmations.map(({ refusal: why }) => why)).toEqual(taken.map(({ refusal: why }) => why));
-  const none = await refusal(agent.pool.confirmAssignments({ confirmations: [] }));
+  const none = await refused(agent.pool.confirmAssignments({ confirmations: [] }));
   expect(none).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'confirmations' }] });
 });
 

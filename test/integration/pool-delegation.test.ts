@@ -6,26 +6,16 @@ import { createExecHandler } from '../../libs/sdk/exec.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { isEnded } from '../../libs/sdk/wait.ts';
-import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { bus, closePool, hive, inState, openPool, refusal, swarm } from './pool-harness.ts';
+import { bus, closePool, closing, hive, inState, openPool, PATIENCE_MS, PATIENT, swarm } from './pool-harness.ts';
 
 /** Over the bus: what becomes of tasks that fail, and what tasks may delegate. */
 
-beforeAll(openPool, 60_000);
+beforeAll(openPool);
 afterAll(closePool);
 vi.setConfig({ testTimeout: 180_000 });
-
-/** On a starved machine agents seem to be lost now and then, since here a second of silence is much; nothing may rest on that. */
-const PATIENT = { maxAttempts: 100 };
-const PATIENCE_MS = 90_000;
-
-function closing(): Closing {
-  const all = new Closing();
-  onTestFinished(() => all[Symbol.asyncDispose]());
-  return all;
-}
 
 test('a task that has failed is on the dead-letter stream, once, and can be replayed', async () => {
   const all = closing();
@@ -49,7 +39,7 @@ test('a task that has failed is on the dead-letter stream, once, and can be repl
   }, PATIENCE_MS);
   expect(message.header.get('hive-dead-reason')).toBe('cannot read {"file":"a"}');
   isMended = true;
-  const requests = [hive, own.hive].map((as) => refusal(as.pool.replayTask({ task: 'nothing' })));
+  const requests = [hive, own.hive].map((as) => refused(as.pool.replayTask({ task: 'nothing' })));
   expect((await Promise.all(requests)).map(({ code }) => code)).toEqual(['UNAUTHENTICATED', 'NOT_FOUND']);
   const { task } = await own.hive.pool.replayTask({ task: id });
   const ended = await inState(task?.id ?? '', 'SUCCEEDED', PATIENCE_MS);

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
-import type { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { connect } from '../../libs/sdk/connect.ts';
@@ -71,6 +71,20 @@ export async function openPoolWith(settings: Partial<PoolSettings>): Promise<voi
 
 export const closePool = (): Promise<void> => all[Symbol.asyncDispose]();
 
+/**
+ * For tests with real agents. On a starved machine these seem to be lost now and then, since here a second of silence is
+ * much; nothing may rest on that.
+ */
+export const PATIENT = { maxAttempts: 100 };
+export const PATIENCE_MS = 90_000;
+
+/** What is closed when the test is over. */
+export function closing(): Closing {
+  const all = new Closing();
+  onTestFinished(() => all[Symbol.asyncDispose]());
+  return all;
+}
+
 /** A swarm of its own for each test, so that tests share a pool without meeting. */
 export async function swarm(closing: Closing): Promise<Swarm> {
   return closing.use(await createSwarm({ hive, name: `s-${randomId(8)}` }));
@@ -88,10 +102,3 @@ export const inState = (id: string, state: string, patienceMs?: number) =>
     const now = await task(id);
     return now.state === `TASK_STATE_${state}` ? now : undefined;
   }, patienceMs);
-export const refusal = (promise: Promise<unknown>): Promise<HiveError> =>
-  promise.then(
-    () => {
-      throw new Error('it was not refused');
-    },
-    (error) => error,
-  );

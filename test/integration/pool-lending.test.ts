@@ -4,9 +4,10 @@ import { randomId } from '../../libs/kernel/ids.ts';
 import { Asking } from '../../libs/sdk/asking.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { LendingPolicy } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { closePool, firstReplica, hive, inState, openPool, refusal, servePool, swarm, work } from './pool-harness.ts';
+import { closePool, firstReplica, hive, inState, openPool, servePool, swarm, work } from './pool-harness.ts';
 
 /** Lending over the bus: leases, requests that wait, what a swarm says that it lends. */
 
@@ -26,7 +27,7 @@ test('a lease brings another swarm’s agent, and its release sends it home', as
   const { id } = await poor.submitTask({ type });
   const borrowed = await poor.requestAgent({ type });
   await inState(id, 'SUCCEEDED');
-  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
+  const none = await refused(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
   expect(none).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NO_AGENT_FREE' });
   expect(none.message).toContain('1 candidate in other swarms, of those 1 lent');
   await borrowed.release();
@@ -40,12 +41,12 @@ test('a request waits for an agent to come, is refused when its time runs out, a
   const type = `t-${randomId(6)}`;
   const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
   const ask = (waitMs: number) => poor.hive.pool.requestAgent({ swarm: poor.name, type, waitMs });
-  expect(await refusal(ask(1))).toMatchObject({
+  expect(await refused(ask(1))).toMatchObject({
     reason: 'NO_AGENT_FREE',
     message: expect.stringMatching(/^waited 1ms; no agent/),
   });
 
-  const taken = refusal(ask(60_000));
+  const taken = refused(ask(60_000));
   const [waiting] = await until(async () => ((await requests()).length > 0 ? requests() : undefined));
   await poor.hive.pool.withdrawAgentRequest({ id: waiting?.id ?? '' });
   expect(await taken).toMatchObject({ code: 'CANCELLED', reason: 'REQUEST_WITHDRAWN' });
@@ -66,7 +67,7 @@ test('who gives up a request leaves neither it nor a lease behind', async () => 
   const wish = { swarm: poor.name, type, waitMs: 60_000 };
   const requests = async () => (await hive.pool.listAgentRequests({ swarm: poor.name })).requests;
   const abort = new AbortController();
-  const borrowing = refusal(poor.requestAgent(wish, { signal: abort.signal }));
+  const borrowing = refused(poor.requestAgent(wish, { signal: abort.signal }));
   await until(async () => (await requests()).length > 0);
   abort.abort();
   expect(await borrowing).toMatchObject({
@@ -89,7 +90,7 @@ test('who gives up a request leaves neither it nor a lease behind', async () => 
     const { agent } = await hive.pool.getAgent({ swarm: rich.name, name: 'x' });
     expect(agent).toMatchObject({ serving: rich.name, lease: '' });
   }
-  const odd = await refusal(poor.hive.pool.requestAgent({ ...wish, id: 'mine' }));
+  const odd = await refused(poor.hive.pool.requestAgent({ ...wish, id: 'mine' }));
   expect(odd).toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringMatching(/id: "mine" must begin with request-/),
@@ -114,7 +115,7 @@ test('a lent agent is taken back: it is told to stop, and the task moves to anot
   await until(async () => stopped);
   const waiting = await inState(id, 'QUEUED');
   expect(waiting.attempts).toMatchObject([{ agent: `${rich.name}/x`, outcome: 'OUTCOME_MOVED' }]);
-  const none = await refusal(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
+  const none = await refused(poor.hive.pool.requestAgent({ swarm: poor.name, type }));
   expect(none.message).toContain('1 kept by their swarm');
   closing.use(await poor.createAgent({ name: 'own', type, handler: work }));
   await inState(id, 'SUCCEEDED');
@@ -123,7 +124,7 @@ test('a lent agent is taken back: it is told to stop, and the task moves to anot
 test('a lending policy with faults is refused with all of them', async () => {
   await using closing = new Closing();
   const code = await swarm(closing);
-  const lending = await refusal(
+  const lending = await refused(
     code.hive.pool.setLendingPolicy({ policy: lends({ swarm: code.name, to: [code.name], keepPercent: 101 }) }),
   );
   expect(lending.violations.map(({ field, value }) => `${field} ${value}`)).toEqual([

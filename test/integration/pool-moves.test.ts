@@ -5,20 +5,10 @@ import { randomId } from '../../libs/kernel/ids.ts';
 import { swarmKeyFile } from '../../libs/sdk/keys.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { Migration } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import {
-  closePool,
-  firstReplica,
-  hive,
-  home,
-  inState,
-  openPool,
-  refusal,
-  servePool,
-  swarm,
-  work,
-} from './pool-harness.ts';
+import { closePool, firstReplica, hive, home, inState, openPool, servePool, swarm, work } from './pool-harness.ts';
 
 /** Agents of the SDK that are drained and that move to another swarm, over the bus. */
 
@@ -142,8 +132,8 @@ test('an agent that is started anew where it was goes to where it is; strangers 
   const type = newType();
   const first = closing.use(await a.createAgent({ name: 'x', type, handler: work }));
   const request = { swarm: a.name, name: 'x', to: c.name };
-  expect(await refusal(b.hive.pool.migrateAgent(request))).toMatchObject({ code: 'PERMISSION_DENIED' });
-  expect(await refusal(a.hive.pool.migrateAgent({ ...request, to: a.name }))).toMatchObject({
+  expect(await refused(b.hive.pool.migrateAgent(request))).toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect(await refused(a.hive.pool.migrateAgent({ ...request, to: a.name }))).toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining('must be another swarm'),
   });

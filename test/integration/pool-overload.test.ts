@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tokenSource } from '../../libs/protocol/token.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { Closing } from '../../libs/service/closing.ts';
-import { closePool, hive, home, openPoolWith, refusal, servePool, swarm } from './pool-harness.ts';
+import { refused } from '../../libs/testkit/refused.ts';
+import { closePool, hive, home, openPoolWith, servePool, swarm } from './pool-harness.ts';
 
 /** More than the pool has room for. */
 
@@ -40,10 +41,10 @@ test('that there is no room is told with a hint and in no record, and the same r
   };
   const taken = [await ask(1), await ask(2)];
   expect(taken.map(({ created }) => created)).toEqual([true, true]);
-  const refused = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(3 + i)));
-  for (const one of refused)
+  const over = await Promise.all(Array.from({ length: 50 }, (_, i) => ask(3 + i)));
+  for (const one of over)
     expect(one).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryable: true, retryAfterMs: 1000 });
-  const client = await refusal(code.submitTask({ type: 'nobody' }));
+  const client = await refused(code.submitTask({ type: 'nobody' }));
   expect(client).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL', retryAfterMs: 1000 });
   const kept = (await records()).join('\n');
   expect(kept).toContain('"by-hand@');

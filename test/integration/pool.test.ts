@@ -10,6 +10,7 @@ import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
 import type { AgentTask, TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolApi } from '../../services/resource-pool/api.ts';
@@ -23,7 +24,6 @@ import {
   inState,
   openPool,
   QUICK,
-  refusal,
   servePool,
   server,
   swarm,
@@ -258,7 +258,7 @@ describe('bad input', () => {
     await using closing = new Closing();
     const code = await swarm(closing);
     const bad = spec({ swarm: 'No', type: '', timeoutMs: 5, priority: 5000, labels: { 'A b': 'x' } });
-    const error = await refusal(code.hive.pool.submitTask({ id: 'a.b', spec: bad }));
+    const error = await refused(code.hive.pool.submitTask({ id: 'a.b', spec: bad }));
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.violations.map(({ field }) => field)).toEqual([
       'id',
@@ -270,26 +270,26 @@ describe('bad input', () => {
     ]);
     const large = spec({ swarm: code.name, payload: 'x'.repeat(300 * 1024) });
     const weights = { performance: 500, free: 600, locality: 0, specialisation: 0, priority: 0, cost: 0 };
-    const policy = await refusal(code.hive.pool.setPolicy({ weights, typicalCost: 2_000_000 }));
+    const policy = await refused(code.hive.pool.setPolicy({ weights, typicalCost: 2_000_000 }));
     expect(policy.violations.map(({ field, rule }) => `${field} ${rule}`)).toEqual([
       'weights must add up to 1000, and add up to 1100',
       'typicalCost must be 0 to 1000000',
     ]);
-    const tooLarge = await refusal(code.hive.pool.submitTask({ id: '', spec: large }));
+    const tooLarge = await refused(code.hive.pool.submitTask({ id: '', spec: large }));
     expect(tooLarge.violations[0]).toMatchObject({ field: 'spec.payload', value: '307202' });
   });
 
   test('strangers, nobody and the unknown are told apart', async () => {
     await using closing = new Closing();
     const [mine, other] = [await swarm(closing), await swarm(closing)];
-    const submit = (as: Hive, name: string) => refusal(as.pool.submitTask({ id: '', spec: spec({ swarm: name }) }));
+    const submit = (as: Hive, name: string) => refused(as.pool.submitTask({ id: '', spec: spec({ swarm: name }) }));
     expect(await submit(other.hive, mine.name)).toMatchObject({ code: 'PERMISSION_DENIED' });
     expect(await submit(hive, mine.name)).toMatchObject({ code: 'UNAUTHENTICATED' });
     const ghost = await hive.as({ kind: 'swarm', swarm: 'ghost' });
     const unknown = await submit(ghost, 'ghost');
     expect(unknown).toMatchObject({ code: 'NOT_FOUND' });
     expect(unknown.message).toContain('hivebus register-swarm ghost');
-    expect(await refusal(hive.pool.getTask({ id: 'nothing' }))).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await refused(hive.pool.getTask({ id: 'nothing' }))).toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 

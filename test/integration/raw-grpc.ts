@@ -5,25 +5,9 @@ import {
   type IncomingHttpHeaders,
   type Settings,
 } from 'node:http2';
-import { notFound } from '../../libs/kernel/errors.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { bind } from '../../libs/rpc/binding.ts';
-import { type GrpcServer, type GrpcServerOptions, serveGrpc } from '../../libs/rpc/grpc-server.ts';
-import { RegistryServiceService } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
 
-/** gRPC frame by frame, as no client library would let us, on methods that a test makes up. */
-
-export function serveRaw(
-  api: Partial<Api<RegistryServiceService>>,
-  options: Partial<GrpcServerOptions> = {},
-): Promise<GrpcServer> {
-  const apiOf = (federation: string) => {
-    if (federation !== 'main') throw notFound('federation', federation);
-    return api as Api<RegistryServiceService>;
-  };
-  const bindings = [bind('registry', RegistryServiceService, apiOf)];
-  return serveGrpc({ bindings, authenticate: () => ({ kind: 'anonymous' }), port: 0, ...options });
-}
+/** gRPC frame by frame, as no client library would let us. */
 
 /** A connection that is closed when its test is over. */
 export async function connection(server: GrpcServer, settings: Settings = {}) {

@@ -120,13 +120,3 @@ function subjectOf(who: string): Subject {
 }
 
 const ownerOf = (who: string): string => who.replace(/^agent:([^/]*).*/, 'swarm:$1');
-
-/** What a call was refused with. */
-export async function refused(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newKeyPair, signToken } from '../../libs/protocol/token.ts';
 import { createBusClient } from '../../libs/rpc/bus-client.ts';
 import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { RegistryServiceService } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { type Harness, type Replica, refused, startHarness } from './registry-harness.ts';
+import { type Harness, type Replica, startHarness } from './registry-harness.ts';
 
 let hive: Harness;
 let replica: Replica;
@@ -36,7 +37,7 @@ test('every fault of a registration is told at once, by field, value and rule', 
     }),
   );
   expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', retryable: false });
-  const { violations } = error as { violations: { field: string; value: string; rule: string }[] };
+  const { violations = [] } = error;
   expect(violations.map(({ field }) => field)).toEqual([
     'name',
     'queenEndpoint',

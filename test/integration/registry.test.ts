@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { WatchSwarmsResponse } from '../../libs/wire/hivebus/registry/v1/registry.ts';
-import { type Harness, refused, startHarness } from './registry-harness.ts';
+import { type Harness, startHarness } from './registry-harness.ts';
 
 let hive: Harness;
 

@@ -1,36 +1,27 @@
-import type { Msg, NatsConnection } from '@nats-io/nats-core';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Msg } from '@nats-io/nats-core';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import { HiveError, notFound } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import { encodeHeaders } from '../../libs/protocol/envelope.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { bind } from '../../libs/rpc/binding.ts';
 import { type BundledCall, readCalls } from '../../libs/rpc/bundle.ts';
 import { type BusClientOptions, createBusClient } from '../../libs/rpc/bus-client.ts';
-import { type BusServerOptions, serveBus } from '../../libs/rpc/bus-server.ts';
-import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
+import type { BusServerOptions } from '../../libs/rpc/bus-server.ts';
 import { until } from '../../libs/testkit/until.ts';
 import { GetSwarmResponse, RegistryServiceService } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { busClient, clientSide, type Methods, openBus, serveOnBus, server, serverSide } from './rpc-harness.ts';
 
 /** Calls that are made in one tick travel together, and each is otherwise as one that came alone. */
 
-type Registry = Api<RegistryServiceService>;
-
 const BUNDLES = 'hive.main.rpc.registry';
 
-let server: NatsServer;
-let serverSide: NatsConnection;
-let clientSide: NatsConnection;
 /** What went over the bus as a bundle, and how much alone or again. */
 let bundles: (readonly BundledCall[])[] = [];
 let alone: string[] = [];
 
-beforeAll(async () => {
-  server = await startNatsServer();
-  serverSide = await connectBus({ servers: server.url, name: 'server' });
-  clientSide = await connectBus({ servers: server.url, name: 'client', jetStream: false });
+openBus();
+beforeAll(() => {
   const listen = (subject: string, take: (message: Msg) => void) =>
     serverSide.subscribe(subject, { callback: (_, message) => take(message) });
   listen(BUNDLES, ({ data }) => {
@@ -48,28 +39,18 @@ beforeEach(() => {
   bundles = [];
   alone = [];
 });
-afterAll(async () => {
-  await serverSide?.close();
-  await clientSide?.close();
-  await server?.stop();
-});
 
 const principal = { kind: 'operator', name: 'ada', key: 'k' } as const;
 
-async function serve(api: Partial<Registry>, options: Partial<BusServerOptions> = {}) {
-  const bindings = [bind('registry', RegistryServiceService, () => api as Registry)];
-  return serveBus({ nc: serverSide, bindings, authenticate: () => principal, version: '1.0.0', ...options });
-}
+const serve = (methods: Methods, options: Partial<BusServerOptions> = {}) =>
+  serveOnBus(methods, { authenticate: () => principal, ...options });
 
 /** For tests that count messages: on a busy machine none of them is a repeat. */
 const PATIENT: Partial<BusClientOptions> = { attemptMs: 10_000 };
 
-const clientOf = (options: Partial<BusClientOptions> = {}) =>
-  createBusClient(clientSide, 'registry', RegistryServiceService, { federation: 'main', ...options });
-
 const answerOf = (name: string) => GetSwarmResponse.fromJSON({ swarm: { name }, revision: '1' });
 
-const echo: Partial<Registry> = {
+const echo: Methods = {
   getSwarm: async ({ name }) => {
     if (name.startsWith('gone')) throw notFound('swarm', name);
     return answerOf(name);
@@ -81,7 +62,7 @@ const outcomes = async (calls: readonly Promise<unknown>[]): Promise<unknown[]> 
 
 test('calls of one tick go in one message, and each gets its own answer or error', async () => {
   await using _ = await serve(echo);
-  const client = clientOf(PATIENT);
+  const client = busClient(PATIENT);
   const names = ['a', 'gone', 'b'];
   const calls = names.map((name) => client.getSwarm({ name }));
   expect(await outcomes(calls)).toEqual([answerOf('a'), 'NOT_FOUND', answerOf('b')]);
@@ -98,7 +79,7 @@ test('a bundle without calls is answered: there is nothing that could be', async
 
 test('one call goes alone', async () => {
   await using _ = await serve(echo);
-  expect(await clientOf(PATIENT).getSwarm({ name: 'a' })).toEqual(answerOf('a'));
+  expect(await busClient(PATIENT).getSwarm({ name: 'a' })).toEqual(answerOf('a'));
   expect(bundles).toEqual([]);
   expect(alone).toEqual(['hive.main.rpc.registry.GetSwarm']);
 });
@@ -113,7 +94,7 @@ test('who is told that there is no room and goes on is told so again at the door
       throw noRoom();
     },
   });
-  const client = clientOf(PATIENT);
+  const client = busClient(PATIENT);
   const told = new Set<unknown>();
   const ask = async (count: number) => {
     const calls = Array.from({ length: count }, () => client.getSwarm({ name: 'a' }));
@@ -135,7 +116,7 @@ test('what ends before it runs, too late or unreadable, costs its caller no plac
       return answerOf(name);
     },
   });
-  expect(await outcomes([clientOf(PATIENT).getSwarm({ name: 'a' })])).toEqual(['RESOURCE_EXHAUSTED']);
+  expect(await outcomes([busClient(PATIENT).getSwarm({ name: 'a' })])).toEqual(['RESOURCE_EXHAUSTED']);
   isFull = false;
   const byHand = async (body: string, lines: Record<string, string>) => {
     const options = { timeout: 10_000, headers: rawHeaders(encodeHeaders(lines)) };
@@ -145,13 +126,13 @@ test('what ends before it runs, too late or unreadable, costs its caller no plac
   expect(await byHand('{"nothing": "known"}', {})).toEqual(new Set(['INVALID_ARGUMENT']));
   expect(await byHand('{}', { 'hive-timeout-ms': '0' })).toEqual(new Set(['DEADLINE_EXCEEDED']));
   const names = Array.from({ length: 100 }, (_, i) => `a${i}`);
-  const calls = names.map((name) => clientOf(PATIENT).getSwarm({ name }));
+  const calls = names.map((name) => busClient(PATIENT).getSwarm({ name }));
   expect(await outcomes(calls)).toEqual(names.map(answerOf));
 });
 
 test('that there is no room settles nothing while another copy of the call is under way', async () => {
   let copies = 0;
-  const api: Partial<Registry> = {
+  const api: Methods = {
     getSwarm: async ({ name }) => {
       if (++copies > 1) throw noRoom();
       await until(() => copies > 1);
@@ -160,7 +141,7 @@ test('that there is no room settles nothing while another copy of the call is un
   };
   await using _ = await serve(api);
   await using _other = await serve(api);
-  expect(await clientOf({ attemptMs: 50 }).getSwarm({ name: 'a' })).toEqual(answerOf('a'));
+  expect(await busClient({ attemptMs: 50 }).getSwarm({ name: 'a' })).toEqual(answerOf('a'));
 });
 
 test('each call has its own request id, trace and deadline', async () => {
@@ -177,7 +158,7 @@ test('each call has its own request id, trace and deadline', async () => {
     { traceparent: '', correlationId: 'job-2', hops: -1 },
   ];
   let calls = 0;
-  const client = clientOf({ trace: () => traces[calls++] });
+  const client = busClient({ trace: () => traces[calls++] });
   await Promise.all(['a', 'b'].map((name) => client.getSwarm({ name })));
   expect(seen.map(({ trace }) => trace)).toEqual([
     { traceparent, correlationId: 'job-1', hops: 2 },
@@ -189,7 +170,7 @@ test('each call has its own request id, trace and deadline', async () => {
 
 test('a large one goes alone, and many go in several messages', async () => {
   await using _ = await serve(echo);
-  const client = clientOf(PATIENT);
+  const client = busClient(PATIENT);
   const large = client.getSwarm({ name: 'x'.repeat(20_000) });
   await Promise.all([large, ...Array.from({ length: 600 }, (_, i) => client.getSwarm({ name: `s${i}` }))]);
   expect(bundles.length).toBeGreaterThan(2);
@@ -202,7 +183,7 @@ test('answers that are large together come in several messages', async () => {
   await using _ = await serve({
     getSwarm: async ({ name }) => GetSwarmResponse.fromJSON({ swarm: { name, project: filler } }),
   });
-  const client = clientOf();
+  const client = busClient();
   const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => client.getSwarm({ name: `s${i}` })));
   expect(answers.map(({ swarm }) => swarm?.name)).toEqual(Array.from({ length: 30 }, (_, i) => `s${i}`));
 });
@@ -212,7 +193,7 @@ test('an answer that the bus cannot carry is an error of its own call only', asy
   await using _ = await serve({
     getSwarm: async ({ name }) => GetSwarmResponse.fromJSON({ swarm: { name, project: name === 'huge' ? huge : '' } }),
   });
-  const client = clientOf();
+  const client = busClient();
   const [one, two] = await outcomes([client.getSwarm({ name: 'huge' }), client.getSwarm({ name: 'small' })]);
   expect([one, (two as GetSwarmResponse).swarm?.name]).toEqual(['RESOURCE_EXHAUSTED', 'small']);
 });
@@ -230,7 +211,7 @@ test('bounds count single calls, and what is refused for now is tried again alon
     },
     { maxRequests: 2 },
   );
-  const client = clientOf();
+  const client = busClient();
   const names = ['a', 'b', 'c', 'd'];
   expect(await outcomes(names.map((name) => client.getSwarm({ name })))).toEqual(names.map(answerOf));
   expect(bundles).toHaveLength(1);
@@ -244,7 +225,7 @@ test('a late answer counts, and its repeat is not done again', async () => {
       return answerOf(name);
     },
   });
-  const client = clientOf({ attemptMs: 20 });
+  const client = busClient({ attemptMs: 20 });
   const calls = ['a', 'b'].map((name) => client.getSwarm({ name }));
   await until(() => alone.length >= 4);
   expect(release).toHaveLength(2);
@@ -254,7 +235,7 @@ test('a late answer counts, and its repeat is not done again', async () => {
 
 test('a caller who gives up at once is not sent, and the others are', async () => {
   await using _ = await serve(echo);
-  const client = clientOf();
+  const client = busClient();
   const leaving = new AbortController();
   const calls = [
     client.getSwarm({ name: 'a' }, { signal: leaving.signal }),
@@ -282,7 +263,7 @@ test('a closed connection is told to each', async () => {
 test('an answer that cannot be read is the service’s fault, and settles the calls that it answers', async () => {
   const odd = serverSide.subscribe(BUNDLES, { callback: (_, message) => void message.respond('{"answers":1}') });
   await serverSide.flush();
-  const client = clientOf(PATIENT);
+  const client = busClient(PATIENT);
   const told = await Promise.allSettled(['a', 'b'].map((name) => client.getSwarm({ name })));
   odd.unsubscribe();
   const message = expect.stringContaining('the service answered with something that is no hivebus.Bundle');
@@ -327,7 +308,7 @@ test('a defect in one call is its own', async () => {
       return answerOf(name);
     },
   });
-  const client = clientOf();
+  const client = busClient();
   const calls = ['a', 'b'].map((name) => client.getSwarm({ name }));
   expect(await outcomes(calls)).toEqual(['INTERNAL', answerOf('b')]);
 });

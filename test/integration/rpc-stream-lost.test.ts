@@ -1,35 +1,18 @@
-import { errors, type NatsConnection } from '@nats-io/nats-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { errors } from '@nats-io/nats-core';
+import { expect, test } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
 import { Informer } from '../../libs/journal/informer.ts';
-import type { Api } from '../../libs/rpc/api.ts';
-import { bind } from '../../libs/rpc/binding.ts';
-import { createBusClient } from '../../libs/rpc/bus-client.ts';
-import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { Closing } from '../../libs/service/closing.ts';
-import { type NatsServer, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { SimTime } from '../../libs/testkit/sim/clock.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { RegistryServiceService, WatchSwarmsResponse } from '../../libs/wire/hivebus/registry/v1/registry.ts';
+import { busClient, clientSide, type Methods, openBus, serveOnBus, server, watchAnswer } from './rpc-harness.ts';
 
 /**
  * The replica that serves a stream is killed: its connection is gone, and it says nothing. Who follows finds out on a clock of
  * his own, which goes on only as the test says: so it is told how long he would have waited, however busy the machine is.
  */
 
-let server: NatsServer;
-let clientSide: NatsConnection;
-
-beforeAll(async () => {
-  server = await startNatsServer();
-  clientSide = await connectBus({ servers: server.url, name: 'client', jetStream: false });
-});
-afterAll(async () => {
-  await clientSide?.close();
-  await server?.stop();
-});
-
-const item = (revision: number) => WatchSwarmsResponse.fromJSON({ revision: String(revision) });
+openBus();
 
 /** A replica that gives each watcher one item for each call of `say`. */
 async function replica(closing: Closing) {
@@ -37,18 +20,16 @@ async function replica(closing: Closing) {
   closing.use({ [Symbol.asyncDispose]: () => nc.close() });
   const watchers = new Set<() => void>();
   let revision = 1;
-  const api: Partial<Api<RegistryServiceService>> = {
+  const methods: Methods = {
     async *watchSwarms() {
       for (let told = 0; ; ) {
         if (told === revision) await new Promise<void>((resolve) => watchers.add(resolve));
         told = revision;
-        yield item(told);
+        yield watchAnswer(told);
       }
     },
   };
-  const bindings = [bind('registry', RegistryServiceService, () => api as Api<RegistryServiceService>)];
-  const authenticate = () => ({ kind: 'anonymous' }) as const;
-  await serveBus({ nc, bindings, authenticate, version: '1.0.0' });
+  await serveOnBus(methods, { nc });
   const say = () => {
     revision++;
     for (const tell of [...watchers]) tell();
@@ -72,7 +53,7 @@ const isNobodyThere = (): Promise<boolean> =>
 function follower() {
   const time = new SimTime();
   const clock = time.clock({ dead: false, pausedUntil: 0, cutOff: undefined }, 0);
-  const client = createBusClient(clientSide, 'registry', RegistryServiceService, { federation: 'main', clock });
+  const client = busClient({ clock });
   /** Lets time go by until something holds; gives how long that took, on that clock. */
   const passesUntil = async (holds: () => boolean, mostMs: number) => {
     const beganAt = time.now;

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
 import { openPoolSession, type PoolSessionOptions } from '../../libs/sdk/pool-session.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
-import { closePool, hive, openPool, refusal, servePool, swarm } from './pool-harness.ts';
+import { closePool, hive, openPool, servePool, swarm } from './pool-harness.ts';
 import { serveSessions, tokenOf } from './session-harness.ts';
 
 /** The SDK's session: calls of one tick in one message, over as many streams as it takes. */
@@ -37,10 +38,10 @@ test('many more calls than the window are all answered, refusals by themselves',
   const { servers, open, submission, total } = await setUp(closing);
   const session = open(servers, { window: 16 });
   const submitted = Array.from({ length: 500 }, () => session.call('submitTask', submission));
-  const refused = refusal(session.call('releaseLease', { lease: 'No' }));
+  const wrong = refused(session.call('releaseLease', { lease: 'No' }));
   const ids = (await Promise.all(submitted)).map(({ id }) => id);
   expect(new Set(ids).size).toBe(500);
-  expect(await refused).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'lease', value: '"No"' }] });
+  expect(await wrong).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'lease', value: '"No"' }] });
   await until(async () => (await total()) === 500);
 });
 
@@ -60,7 +61,7 @@ test('when its server stops in the midst, nothing is lost and nothing is done tw
   expect(breaks.length).toBeGreaterThan(0);
   await until(async () => (await total()) === 401);
   await session.close();
-  expect(await refusal(session.call('submitTask', submission))).toMatchObject({ code: 'FAILED_PRECONDITION' });
+  expect(await refused(session.call('submitTask', submission))).toMatchObject({ code: 'FAILED_PRECONDITION' });
 });
 
 test('what would only come again ends it for good, and every call hears of it', async () => {
@@ -68,8 +69,8 @@ test('what would only come again ends it for good, and every call hears of it', 
   const { servers, open, submission } = await setUp(closing);
   const session = open(servers, { window: 600 });
   const calls = [session.call('submitTask', submission), session.call('submitTask', submission)];
-  const errors = await Promise.all(calls.map(refusal));
+  const errors = await Promise.all(calls.map(refused));
   expect(errors.map(({ code }) => code)).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT']);
   expect(errors[0]?.message).toContain('open.window: 600 must be 0 to 512');
-  expect(await refusal(session.call('submitTask', submission))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(await refused(session.call('submitTask', submission))).toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
