@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { ExplainResponse } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Group, TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
+import type { ExplainResponse, Placement, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { SAMPLES } from '../kinds/fixtures.ts';
 import { explanation } from './explain.ts';
+import { aheadText, yesFor } from './explained-wait.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-03-01T12:00:00Z') });
@@ -29,6 +31,7 @@ const waiting: ExplainResponse = {
     ],
     fitting: 0,
     ahead: 7,
+    rivals: 3,
     unblockers: [
       { kind: 'finish', text: 'a busy agent of type counter ends a task', agents: 4, at: undefined, swarm: '' },
       {
@@ -108,6 +111,55 @@ test.each([80, 160])('a task that was given out at %d columns', async (width) =>
 
 test.each([80, 160])('a waiting task at %d columns', async (width) => {
   await expect(`${explanation(waiting, width)}\n`).toMatchFileSnapshot(`golden/explain-${width}.txt`);
+});
+
+const asking: ExplainResponse = {
+  ...waiting,
+  summary: 'has waited 50m for an agent, for another 10m at most',
+  task: undefined,
+  request: SAMPLES.request?.[1] as ExplainResponse['request'],
+  placement: { ...(waiting.placement as Placement), ahead: 1, rivals: 1, conditions: [], agents: 0 },
+};
+
+test.each([80, 160])('a waiting request at %d columns', async (width) => {
+  await expect(`${explanation(asking, width)}\n`).toMatchFileSnapshot(`golden/explain-request-${width}.txt`);
+});
+
+test('what goes before, and how much of it competes', () => {
+  const text = (ahead: number, rivals?: number) =>
+    aheadText({ ...(waiting.placement as Placement), ahead, rivals }, 'task');
+  expect([text(0, 0), text(7), text(7, 0), text(1, 0), text(7, 7), text(7, 3)]).toEqual([
+    '',
+    '7 tasks for agents of this type before it',
+    '7 tasks for agents of this type before it, but none for one that it could have',
+    '1 task for agents of this type before it, but not for one that it could have',
+    '7 tasks for agents of this type before it, which could take one that it could have, too',
+    '7 tasks for agents of this type before it; 3 of them could take one that it could have, too',
+  ]);
+});
+
+const tied = (operatorOnly: boolean, change: Partial<Task> = {}): ExplainResponse => {
+  const task = SAMPLES.task?.[1] as Task;
+  const ties: TaskTies = { after: [], group: '', phase: '', approval: { operatorOnly }, vote: 0 };
+  const blocked = { ...task, state: 'TASK_STATE_BLOCKED', spec: { ...task.spec, ties }, ...change } as Task;
+  return { ...waiting, summary: 'is held back for 4s; it waits for a yes', task: blocked, placement: undefined };
+};
+
+test.each([80, 160])('a task that waits for a yes at %d columns: the call that says it', async (width) => {
+  await expect(`${explanation(tied(false), width)}\n`).toMatchFileSnapshot(`golden/explain-approval-${width}.txt`);
+});
+
+test('whose yes something waits for, and nobody once it is said', () => {
+  expect(yesFor(tied(true, { id: 'it' }))).toEqual({ text: 'an operator says yes', call: 'hivebus task approve it' });
+  const verdict = { by: 'operator:local', reason: '', at: undefined, approved: true };
+  expect(yesFor(tied(false, { verdict }))).toBeUndefined();
+  expect(yesFor(tied(false, { state: 'TASK_STATE_CANCELLED' }))).toBeUndefined();
+  const groups = (SAMPLES.group ?? []) as Group[];
+  const calls = groups.map((group) => yesFor({ ...waiting, task: undefined, group }));
+  expect(calls).toEqual([
+    { text: 'a yes lets it go on after phase measure', call: 'hivebus group approve dwcp' },
+    undefined,
+  ]);
 });
 
 const migrating: ExplainResponse = {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { counted } from '../../libs/kernel/counted.ts';
 import { HiveError, invalid } from '../../libs/kernel/errors.ts';
 import type {
   ExplainedChoice,
@@ -16,10 +15,11 @@ import { callLines } from '../help.ts';
 import { colors, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
-import { type SelectorOptions, selectorOf, selectorOptions, withSelector } from '../selector.ts';
+import { type SelectorOptions, selectorOf, selectorOptions, selectorText, withSelector } from '../selector.ts';
 import { requireRegistered } from '../unknown-names.ts';
-import { between, list, missingOptions } from '../values.ts';
+import { between, list, missingOptions, shellWord } from '../values.ts';
 import { wrapped, wrappedFacts, wrappedTable } from '../wrapped-table.ts';
+import { aheadText, yesFor } from './explained-wait.ts';
 
 const HELP = `
 Of a task, a group of tasks, a request for an agent, a lease or an agent's
@@ -67,7 +67,9 @@ async function explain(context: Context, id: string | undefined, options: Explai
       hive,
       [swarm, lender].filter((name): name is string => Boolean(name)),
     );
-    const answer = await hive.pool.explain(request);
+    const answer = await hive.pool.explain(request).catch((error: unknown) => {
+      throw withTrail(HiveError.from(error), request.id);
+    });
     context.output.data(answer, () => explanation(printable(answer)));
   });
 }
@@ -89,6 +91,13 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   return { wish: selector ? { ...wish, selector } : wish };
 }
 
+/** What is not kept any more, such as a request that was taken back, may still be read in the journal. */
+function withTrail(error: HiveError, id = ''): HiveError {
+  if (error.code !== 'NOT_FOUND' || !id) return error;
+  const trail = `what became of it, the events may tell: hivebus events --since 1h --no-follow | grep ${shellWord(id)}`;
+  return new HiveError('NOT_FOUND', `${error.message}; ${trail}`, { cause: error });
+}
+
 /** An answer for people; not wider than `width`. */
 export function explanation(answer: ExplainResponse, width?: number): string {
   const { task, lease, history, placement, choice, request, group, migration } = answer;
@@ -107,19 +116,18 @@ export function explanation(answer: ExplainResponse, width?: number): string {
         ['left', migration && migration.left.length > 0 ? `${migration.left.join(', ')}: others go on with it` : ''],
         ['swarm', wanted?.swarm ?? group?.spec?.swarm ?? ''],
         ['needs', wanted ? [wanted.type, ...wanted.capabilities].join(' ') : ''],
+        ['agent', selectorText(wanted?.selector)],
+        ['from', request?.wish?.lender ?? ''],
         ['chosen', choice?.summary ?? ''],
-        [
-          'ahead',
-          placement && placement.ahead > 0
-            ? `${counted(placement.ahead, request ? 'request' : 'task')} for agents of this type before it`
-            : '',
-        ],
+        ['ahead', placement ? aheadText(placement, request ? 'request' : 'task') : ''],
       ],
       width,
     ),
   ];
   if (choice) parts.push(choiceText(choice, width));
   if (placement) parts.push(placementText(placement, width), unblockersText(placement, wanted, width));
+  const yes = yesFor(answer);
+  if (yes) parts.push(['It goes on when', ...wayOn(yes.text, yes.call, width)].join('\n'));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -206,11 +214,15 @@ function unblockersText(placement: Placement, wanted: Wanted | undefined, width 
     const renewed = kind === 'return' ? ' unless it is renewed' : '';
     const when = at ? `, in ${between(new Date().toISOString(), at)}${renewed}` : '';
     const call = callFor(unblocker, placement, wanted);
-    const line = `${text}${agents > 0 ? ` (${agents})` : ''}${when}${call && ':'}`;
-    const calls = call === '' ? [] : callLines(call, width - 4).map((each) => `    ${each}`);
-    return [...wrapped(line, width - 4).map(indented), ...calls];
+    return wayOn(`${text}${agents > 0 ? ` (${agents})` : ''}${when}`, call, width);
   });
   return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
+}
+
+/** What would let it go on, and the call that brings that about; empty = none does. */
+function wayOn(text: string, call: string, width = terminalWidth()): string[] {
+  const calls = call === '' ? [] : callLines(call, width - 4).map((each) => `    ${each}`);
+  return [...wrapped(`${text}${call && ':'}`, width - 4).map(indented), ...calls];
 }
 
 const historyText = (history: ExplainResponse['history'], width?: number): string =>

@@ -157,10 +157,11 @@ function limitsText(limits: TaskTimeLimits | undefined): string {
   return parts.filter((part) => part !== '').join(', ');
 }
 
-function approvalText({ spec, verdict }: Task): string {
+function approvalText({ id, state, spec, verdict }: Task): string {
   if (verdict) return `${verdict.by} said yes ${ago(verdict.at)}${verdict.reason === '' ? '' : `: ${verdict.reason}`}`;
   if (!spec?.ties?.approval) return '';
-  return spec.ties.approval.operatorOnly ? 'needs the yes of an operator' : `needs the yes of swarm ${spec.swarm}`;
+  const who = spec.ties.approval.operatorOnly ? 'an operator' : `swarm ${spec.swarm} or an operator`;
+  return `needs the yes of ${who}${state === 'TASK_STATE_BLOCKED' ? `: hivebus task approve ${id}` : ''}`;
 }
 
 function attemptTable(task: Task): string {

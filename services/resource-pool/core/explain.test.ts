@@ -56,6 +56,62 @@ test('a waiting task: each agent counts at the first condition that it does not 
   expect(placement?.unblockers[1]?.at).toBe(new Date(pool.now + 60_000).toISOString());
 });
 
+test('of those that go before a task, who could take an agent that it could have', () => {
+  const pool = new Pool();
+  const place = (id: string) => {
+    const { ahead, rivals } = ask(pool, id).placement ?? {};
+    return [ahead, rivals];
+  };
+  const gpu = { selector: { labels: { gpu: 'yes' }, specialisations: [], region: '' } };
+  pool.submit('plain');
+  pool.submit('fix', { capabilities: ['fix'] });
+  pool.submit('other', { capabilities: ['other'] });
+  pool.submit('gpu', gpu);
+  pool.submit('both', { capabilities: ['fix', 'other'] });
+  pool.submit('last', { capabilities: ['fix'] });
+  expect(place('plain')).toEqual([0, 0]);
+  // Nobody is there: whoever can fix could have been taken by what needs nothing, or fixing alone.
+  expect(place('last')).toEqual([5, 2]);
+  expect(place('both')).toEqual([4, 3]);
+  // An agent that has it all could be taken by any of them, also while it is busy.
+  pool.register('able', { capabilities: ['fix', 'other'] });
+  expect(place('last')).toEqual([4, 3]);
+  pool.register('lent', { swarm: 'b', capabilities: ['fix'], labels: { gpu: 'yes' } });
+  expect(place('last')).toEqual([4, 3]);
+});
+
+test('of requests that go before one, who could borrow an agent that it could have', () => {
+  const pool = new Pool();
+  const waits = (swarm: string, change: Partial<RequestAgentRequest> = {}) =>
+    pool.run.execute('requestAgent', wanted({ swarm, waitMs: 60_000, ...change })).request;
+  const place = (id: string) => {
+    const { ahead, rivals } = ask(pool, id).placement ?? {};
+    return [ahead, rivals];
+  };
+  const [first, second, third] = [
+    waits('a', { lender: 'b' }),
+    waits('b', { lender: 'd' }),
+    waits('c', { lender: 'd' }),
+  ];
+  expect([first, second, third].map(place)).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, 1],
+  ]);
+  const any = waits('d');
+  const last = waits('c', { capabilities: ['fix'] });
+  // Nobody is there: an agent that would do for the last may be anybody's, so only the one that takes anybody's counts.
+  expect(place(last)).toEqual([4, 1]);
+  // Those whom these could have are theirs now, and come back.
+  pool.register('x', { swarm: 'b', capabilities: ['fix'] });
+  pool.register('y', { swarm: 'd' });
+  expect([place(third), place(any), place(last)]).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, 1],
+  ]);
+});
+
 test('nobody is there at all: what is left is to start one', () => {
   const pool = new Pool();
   pool.submit('t');

@@ -21,6 +21,7 @@ import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
 import { offerDue, offeredTo } from './offered.ts';
 import { type Demand, keepersOf, placementOf } from './placement.ts';
+import type { Before } from './rivals.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolSoft, PoolState } from './state.ts';
@@ -52,7 +53,7 @@ function explained(
   throw notFound(
     'task, group, lease, request or migration',
     id,
-    'it never was, or it ended long ago and is no longer kept',
+    'it never was, or it has ended and is not kept any more',
   );
 }
 
@@ -60,7 +61,7 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
   const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const demand = demandOf(task);
-  const placement = waits ? placementOf(state, demand, state.queue.ahead(task.id)) : undefined;
+  const placement = waits ? placementOf(state, demand, tasksBefore(state, task)) : undefined;
   const told = taskView(task, state);
   // Here alone, since it takes a walk over all agents: which swarms have one and do not lend it.
   const kept = placement?.fitting === 0 ? keepersOf(state, demand).texts : [];
@@ -74,6 +75,9 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
     revision: String(view.revision),
   };
 }
+
+const tasksBefore = (state: PoolState, { id, spec: { swarm } }: TaskRow): Before[] =>
+  state.queue.before(id).map(({ need, count }) => ({ swarm, need, lender: '', count }));
 
 /** Who of other swarms takes it: where its agent moves to, and by when any, where the policy allows that. */
 function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocker[] {
@@ -230,15 +234,22 @@ function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>):
   const history = [step(queuedAt, `asked for by ${wish.swarm}`)];
   const { quotas } = new Plan(state);
   const fair = new FairShare(planned(state.shares), state.limits);
-  const ahead = state.asking.ahead(request.id, fair, (swarm) => quotas.mayBorrow(swarm));
-  return { ...ofWish(state, wish, view, ahead), request: requestView(request), summary, history };
+  const before = state.asking
+    .before(request.id, fair, (swarm) => quotas.mayBorrow(swarm))
+    .map(({ row, wish: { swarm, need } }) => ({ swarm, need, lender: row.wish.lender, count: 1 }));
+  return { ...ofWish(state, wish, view, before), request: requestView(request), summary, history };
 }
 
-function ofWish(state: PoolState, wish: RequestAgentRequest, view: View<PoolSoft>, ahead = 0): ExplainResponse {
+function ofWish(
+  state: PoolState,
+  wish: RequestAgentRequest,
+  view: View<PoolSoft>,
+  before: readonly Before[] = [],
+): ExplainResponse {
   const { swarm, type, lender } = wish;
   const { need } = wishOf(wish);
   const demand: Demand = { kind: 'wish', swarm, type, need, lender };
-  const placement = placementOf(state, demand, ahead);
+  const placement = placementOf(state, demand, before);
   const { fitting, agents } = placement;
   const summary =
     fitting > 0

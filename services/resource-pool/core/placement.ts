@@ -5,6 +5,7 @@ import { Plan } from './dispatch.ts';
 import { leaseDue } from './due.ts';
 import { Keepers } from './keepers.ts';
 import type { Need } from './need.ts';
+import { type Before, rivalsOf } from './rivals.ts';
 import type { AgentRow } from './rows.ts';
 import type { PoolState } from './state.ts';
 
@@ -32,7 +33,8 @@ interface Rule {
 
 const MAX_EXAMPLES = 3;
 
-export function placementOf(state: PoolState, demand: Demand, ahead: number): Placement {
+/** `before`: what goes first of those that wait. */
+export function placementOf(state: PoolState, demand: Demand, before: readonly Before[]): Placement {
   const rules = rulesOf(state, demand);
   const tallies = rules.map(() => ({ count: 0, examples: [] as string[] }));
   let fitting = 0;
@@ -49,7 +51,9 @@ export function placementOf(state: PoolState, demand: Demand, ahead: number): Pl
     return { name, value, text, ruledOut: count, left, examples };
   });
   const unblockers = fitting > 0 ? [] : unblockersOf(state, demand, conditions);
-  return { agents: state.agents.size, conditions, fitting, ahead, unblockers };
+  const ahead = before.reduce((sum, { count }) => sum + count, 0);
+  const rivals = rivalsOf(state, demand, before);
+  return { agents: state.agents.size, conditions, fitting, ahead, rivals, unblockers };
 }
 
 const busyOf = (state: PoolState, row: AgentRow): number => state.workers.get(row.key)?.busy ?? 0;

@@ -146,14 +146,17 @@ export class Queue {
     }
   }
 
-  /** How many tasks of its swarm and type go before a waiting one. */
-  ahead(id: string): number {
+  /** How many tasks of its swarm and type go before a waiting one, by what they need. */
+  before(id: string): { need: Need; count: number }[] {
     const waiting = this.#waiting.get(id);
-    if (!waiting) return 0;
-    let count = 0;
-    for (const { tasks } of this.#pools.get(poolKey(waiting.wish.swarm, waiting.type))?.values() ?? [])
+    if (!waiting) return [];
+    const found: { need: Need; count: number }[] = [];
+    for (const { need, tasks } of this.#pools.get(poolKey(waiting.wish.swarm, waiting.type))?.values() ?? []) {
+      let count = 0;
       for (const other of tasks.items()) if (this.goesFirst(other, waiting)) count++;
-    return count;
+      if (count > 0) found.push({ need, count });
+    }
+    return found;
   }
 
   #lineOf(waiting: Waiting): Line {

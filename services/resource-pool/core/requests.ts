@@ -100,10 +100,11 @@ export class Requests<Row extends Asks = RequestRow> {
     if (lines.size === 0) this.#types.delete(type);
   }
 
-  /** How many requests for the same type would be granted before a waiting one, by shares that this may change. */
-  ahead(id: string, fair: FairShare, mayBorrow: (swarm: string) => boolean): number {
+  /** The requests for the same type that would be granted before a waiting one, by shares that this may change. */
+  before(id: string, fair: FairShare, mayBorrow: (swarm: string) => boolean): Asking[] {
     const asked = this.#waiting.get(id);
-    if (!asked) return 0;
+    const found: Asking[] = [];
+    if (!asked) return found;
     const lines = new Map<string, Asking[]>();
     for (const each of this.#waiting.values()) {
       const { type, swarm } = each.row.wish;
@@ -111,13 +112,14 @@ export class Requests<Row extends Asks = RequestRow> {
       entry(lines, swarm, () => [] as Asking[]).push(each);
     }
     for (const line of lines.values()) line.sort((a, b) => (this.#goesFirst(a, b) ? 1 : -1));
-    for (let count = 0; ; count++) {
+    for (;;) {
       let next: Asking | undefined;
       for (const line of lines.values()) {
         const head = line.at(-1);
         if (head && (!next || comesBefore(head, next, fair))) next = head;
       }
-      if (!next || next === asked) return count;
+      if (!next || next === asked) return found;
+      found.push(next);
       const { swarm, termMs } = next.row.wish;
       lines.get(swarm)?.pop();
       fair.grant(swarm, termMs);

@@ -2181,12 +2181,17 @@ export interface Placement {
   /** Agents that meet all conditions: a waiting task has none. */
   fitting: number;
   /**
-   * For a task: tasks that wait for the same agents and go first. For a request: those for the same type of agent whose turn
-   * is before its own, as things are.
+   * For a task: tasks of its swarm for the same type of agent that go first. For a request: those for the same type of agent
+   * whose turn is before its own, as things are.
    */
   ahead: number;
   /** What would let it go on, the likeliest first. */
   unblockers: Unblocker[];
+  /**
+   * How many of those ahead could take an agent that this one could have, too: of the agents that there are, whatever they do
+   * now; where there is none that this one could have, of any that would do. Unset: there was too much to compare.
+   */
+  rivals?: number | undefined;
 }
 
 /** One condition and what it does to the agents. */
@@ -15663,7 +15668,7 @@ export const ExplainedStep: MessageFns<ExplainedStep> = {
 };
 
 function createBasePlacement(): Placement {
-  return { agents: 0, conditions: [], fitting: 0, ahead: 0, unblockers: [] };
+  return { agents: 0, conditions: [], fitting: 0, ahead: 0, unblockers: [], rivals: undefined };
 }
 
 export const Placement: MessageFns<Placement> = {
@@ -15682,6 +15687,9 @@ export const Placement: MessageFns<Placement> = {
     }
     for (const v of message.unblockers) {
       Unblocker.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.rivals !== undefined) {
+      writer.uint32(48).uint32(message.rivals);
     }
     return writer;
   },
@@ -15739,6 +15747,14 @@ export const Placement: MessageFns<Placement> = {
             message.unblockers.push(Unblocker.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rivals = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -15762,6 +15778,7 @@ export const Placement: MessageFns<Placement> = {
       unblockers: globalThis.Array.isArray(object?.unblockers)
         ? object.unblockers.map((e: any) => Unblocker.fromJSON(e))
         : [],
+      rivals: isSet(object.rivals) ? globalThis.Number(object.rivals) : undefined,
     };
   },
 
@@ -15781,6 +15798,9 @@ export const Placement: MessageFns<Placement> = {
     }
     if (message.unblockers?.length) {
       obj.unblockers = message.unblockers.map((e) => Unblocker.toJSON(e));
+    }
+    if (message.rivals !== undefined) {
+      obj.rivals = Math.round(message.rivals);
     }
     return obj;
   },
