@@ -1,16 +1,19 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../kernel/clock.ts';
+import { ANONYMOUS, type Principal } from '../protocol/principal.ts';
 import type { Waiting } from './group.ts';
 import { Lanes } from './lanes.ts';
 
-const PRINCIPAL = { kind: 'operator', name: 'ada', key: 'k' } as const;
+const ADA = { kind: 'operator', name: 'ada', key: 'k' } as const;
+/** A new object each time, as each new token makes one. */
+const swarm = (name: string): Principal => ({ kind: 'swarm', swarm: name, key: `key-${name}` });
 
-const waiting = (name: string): Waiting => ({
+const waiting = (name: string, principal: Principal): Waiting => ({
   kind: 'command',
   name,
   input: {},
   call: {
-    principal: PRINCIPAL,
+    principal,
     trace: { traceparent: '', correlationId: '', hops: 0 },
     signal: new AbortController().signal,
   },
@@ -24,7 +27,8 @@ function setUp(maxWaiting = 20_000) {
   const lanes = new Lanes(clock, 'desk', new Set(['submit']), maxWaiting);
   return {
     lanes,
-    add: (name: string, count = 1) => Array.from({ length: count }, () => lanes.add(waiting(name))),
+    add: (name: string, count = 1, caller: (i: number) => Principal = () => ADA) =>
+      Array.from({ length: count }, (_, i) => lanes.add(waiting(name, caller(i)))),
     pass: (ms: number) => {
       nowMs += ms;
     },
@@ -95,8 +99,54 @@ test('a burst and a stall are worked off; what is late for a second is too much,
 
 test('new work has half of the places, the rest is for what ends work', () => {
   const { add, lanes } = setUp(10);
-  expect(add('submit', 6).map((error) => error?.reason)).toEqual([...Array(5).fill(undefined), 'QUEUE_FULL']);
-  expect(add('report', 6).map((error) => error?.reason)).toEqual([...Array(5).fill(undefined), 'QUEUE_FULL']);
+  const each = (i: number) => swarm(`s-${i}`);
+  expect(add('submit', 6, each).map((error) => error?.reason)).toEqual([...Array(5).fill(undefined), 'QUEUE_FULL']);
+  expect(add('report', 6, each).map((error) => error?.reason)).toEqual([...Array(5).fill(undefined), 'QUEUE_FULL']);
   expect(lanes.takeAll().map(({ name }) => name)).toEqual([...Array(5).fill('report'), ...Array(5).fill('submit')]);
   expect(lanes.size).toBe(0);
+});
+
+const taken = (refusals: readonly unknown[]): number => refusals.filter((error) => error === undefined).length;
+
+test.each(['submit', 'report'])(
+  'who is alone may have two thirds of the places for a %s, and others find one',
+  (name) => {
+    const { add, lanes } = setUp(900);
+    const places = name === 'submit' ? 450 : 900;
+    const greedy = add(name, 1000, () => swarm('greedy'));
+    expect(taken(greedy)).toBe((places * 2) / 3);
+    expect(greedy.at(-1)).toMatchObject({
+      ...{ code: 'RESOURCE_EXHAUSTED', retryable: true, retryAfterMs: 100, reason: 'QUEUE_FULL' },
+      message: expect.stringContaining(`${(places * 2) / 3} commands of swarm:greedy`),
+    });
+    for (const other of ['greedy-2', 'greedy-3']) add(name, 1000, () => swarm(other));
+    for (let i = 0; i < 10; i++) expect(add(name, 1, () => swarm(`polite-${i}`))).toEqual([undefined]);
+    lanes.takeAll();
+    expect(taken(add(name, 1000, () => swarm('greedy')))).toBe((places * 2) / 3);
+  },
+);
+
+test('too much new work of a caller does not keep his own reports out', () => {
+  const { add } = setUp(900);
+  expect(taken(add('submit', 1000))).toBe(300);
+  expect(taken(add('report', 300))).toBe(300);
+});
+
+test('what is taken makes room for whose it was', () => {
+  const { add, gather } = setUp(900);
+  add('report', 1000);
+  gather(0, 100);
+  expect(taken(add('report', 1000))).toBe(100);
+});
+
+test('the service’s own commands have any place that is left', () => {
+  const { add } = setUp(900);
+  expect(taken(add('report', 1000, () => ({ kind: 'service', name: 'pool' })))).toBe(900);
+});
+
+test('readers without a token are one caller, wherever they are', () => {
+  const { add } = setUp(900);
+  const refusals = add('report', 1000, () => ANONYMOUS);
+  expect(taken(refusals)).toBe(450);
+  expect(refusals.at(-1)?.message).toContain('send a token');
 });

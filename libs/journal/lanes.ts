@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { type Share, Shares, twiceTheRest } from '../protocol/shares.ts';
 import type { Waiting } from './group.ts';
 
 /** New work that waits has at most this share of the places. */
@@ -23,14 +24,21 @@ const REMEMBERED_MS = 10_000;
  * Too much is told by time, as CoDel does (Nichols and Jacobson, 2012): a queue that is long for a moment is a burst, or a
  * journal that could not be reached for a while, and is worked off. One in which the first has waited too long, group
  * after group, will never be: then new work is refused until it is short again.
+ *
+ * Of each lane's places nobody waits for more than twice what is left (`shares.ts`), however many sessions and replicas he
+ * asks by: so he who fills the queue is refused, and others find a place. The service's own commands are not counted so.
  */
 export class Lanes {
   readonly #clock: Clock;
   readonly #service: string;
   readonly #maxWaiting: number;
   readonly #isNew: ReadonlySet<string>;
-  readonly #fast = new Fifo<Waiting>();
-  readonly #new = new Fifo<{ readonly waiting: Waiting; readonly sinceMs: number }>();
+  readonly #mostNew: number;
+  readonly #fast = new Fifo<Place>();
+  readonly #new = new Fifo<Place & { readonly sinceMs: number }>();
+  /** Of callers, in either lane. */
+  readonly #fastShares: Shares;
+  readonly #newShares: Shares;
   #sinceNew = 0;
   #lateSinceMs: number | undefined;
   #behindAtMs = Number.NEGATIVE_INFINITY;
@@ -41,6 +49,9 @@ export class Lanes {
     this.#service = service;
     this.#isNew = isNew;
     this.#maxWaiting = maxWaiting;
+    this.#mostNew = Math.ceil(maxWaiting * SHARE_OF_NEW);
+    this.#fastShares = new Shares(maxWaiting, twiceTheRest, 'commands');
+    this.#newShares = new Shares(this.#mostNew, twiceTheRest, 'commands');
   }
 
   get size(): number {
@@ -50,8 +61,13 @@ export class Lanes {
   /** Takes one in, or says why not. */
   add(waiting: Waiting): HiveError | undefined {
     if (waiting.kind === 'command' && this.#isNew.has(waiting.name)) return this.#addNew(waiting);
-    if (this.size >= this.#maxWaiting) return queueFull(this.#service, this.#maxWaiting);
-    this.#fast.push(waiting);
+    const free = this.#maxWaiting - this.size;
+    if (free <= 0) return queueFull(this.#service, `${this.#maxWaiting} commands`);
+    const share = this.#fastShares.of(waiting.call.principal, unknownConnection);
+    const refusal = this.#refusal(waiting, this.#fastShares.excess(share, free));
+    if (refusal) return refusal;
+    this.#fastShares.take(share);
+    this.#fast.push({ waiting, share });
     return undefined;
   }
 
@@ -65,10 +81,11 @@ export class Lanes {
     };
     while (this.size > 0) {
       const isNew = this.#isTurnOfNew && hasTime();
-      const next = isNew ? this.#new.first?.waiting : this.#fast.first;
-      if (!next || !take(next)) break;
+      const next = isNew ? this.#new.first : this.#fast.first;
+      if (!next || !take(next.waiting)) break;
       if (isNew) this.#new.shift();
       else this.#fast.shift();
+      (isNew ? this.#newShares : this.#fastShares).giveBack(next.share);
       this.#sinceNew = isNew ? 0 : this.#sinceNew + 1;
     }
     this.#judge();
@@ -77,16 +94,27 @@ export class Lanes {
   /** Empties both. */
   takeAll(): readonly Waiting[] {
     this.#lateSinceMs = undefined;
-    return [...this.#fast.takeAll(), ...this.#new.takeAll().map(({ waiting }) => waiting)];
+    const [fast, fresh] = [this.#fast.takeAll(), this.#new.takeAll()];
+    for (const { share } of fast) this.#fastShares.giveBack(share);
+    for (const { share } of fresh) this.#newShares.giveBack(share);
+    return [...fast, ...fresh].map(({ waiting }) => waiting);
   }
 
   #addNew(waiting: Waiting): HiveError | undefined {
-    const limit = Math.ceil(this.#maxWaiting * SHARE_OF_NEW);
-    if (this.#new.size >= limit) return queueFull(this.#service, limit);
+    if (this.#new.size >= this.#mostNew) return queueFull(this.#service, `${this.#mostNew} commands`);
     const nowMs = this.#clock.monotonic();
     if (this.#isBehind(nowMs)) return behind(this.#service, this.#waitedMs(nowMs));
-    this.#new.push({ waiting, sinceMs: nowMs });
+    const share = this.#newShares.of(waiting.call.principal, unknownConnection);
+    const refusal = this.#refusal(waiting, this.#newShares.excess(share));
+    if (refusal) return refusal;
+    this.#newShares.take(share);
+    this.#new.push({ waiting, share, sinceMs: nowMs });
     return undefined;
+  }
+
+  /** A tick, an observation or the end of an effect is not refused for how many of them there are. */
+  #refusal({ call }: Waiting, excess: string | undefined): HiveError | undefined {
+    return excess === undefined || call.principal.kind === 'service' ? undefined : queueFull(this.#service, excess);
   }
 
   get #isTurnOfNew(): boolean {
@@ -117,6 +145,15 @@ export class Lanes {
     return first ? nowMs - first.sinceMs : 0;
   }
 }
+
+/** What waits, and whose place it has. */
+interface Place {
+  readonly waiting: Waiting;
+  readonly share: Share;
+}
+
+/** Reads without a token are forwarded without their connection: they are one caller here. */
+const unknownConnection = (): string => 'its connection is not known here';
 
 /** First in, first out. */
 class Fifo<T> {
@@ -149,8 +186,8 @@ class Fifo<T> {
   }
 }
 
-const queueFull = (service: string, limit: number): HiveError =>
-  new HiveError('RESOURCE_EXHAUSTED', `${service} has ${limit} commands waiting; try again later`, {
+const queueFull = (service: string, what: string): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `${service} has too much waiting: ${what}; try again later`, {
     retryable: true,
     retryAfterMs: 100,
     reason: 'QUEUE_FULL',

@@ -7,6 +7,7 @@ import { randomId } from '../kernel/ids.ts';
 import { type CallHeaders, decodeHeaders, HEADERS, readCallHeaders } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
+import { aQuarter, type Share, twiceTheRest } from '../protocol/shares.ts';
 import {
   federationOf,
   isReplySubject,
@@ -24,7 +25,6 @@ import { cameTooLate, InFlight, type Running } from './in-flight.ts';
 import { correlated, type Observe, type Observed, observeRefusal } from './observe.ts';
 import { requestSchema, type Schema } from './schema.ts';
 import { ServerCall } from './server-call.ts';
-import { aQuarter, type Share, twiceTheRest } from './shares.ts';
 import { SharedTerms, Term } from './term.ts';
 import { Turnstiles } from './turnstiles.ts';
 

@@ -1,9 +1,9 @@
 import type { HiveError } from '../kernel/errors.ts';
+import type { Share } from '../protocol/shares.ts';
 import type { Method } from './binding.ts';
 import type { Incoming } from './bus-incoming.ts';
 import type { Running } from './in-flight.ts';
 import type { ServerCall } from './server-call.ts';
-import type { Share } from './shares.ts';
 import type { Term } from './term.ts';
 
 /** Answers a request, unless somebody else has. */

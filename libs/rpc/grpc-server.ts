@@ -4,6 +4,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
+import { aQuarter, twiceTheRest } from '../protocol/shares.ts';
 import type { Authenticate } from './authenticate.ts';
 import { type Binding, fullNameOf } from './binding.ts';
 import { fileDescriptors } from './descriptors.ts';
@@ -13,7 +14,6 @@ import { checked } from './grpc-requests.ts';
 import { Untaken } from './grpc-untaken.ts';
 import { InFlight } from './in-flight.ts';
 import type { Observe } from './observe.ts';
-import { aQuarter, twiceTheRest } from './shares.ts';
 import { Turnstiles } from './turnstiles.ts';
 
 export interface GrpcServerOptions {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import { ANONYMOUS, type Principal } from '../protocol/principal.ts';
+import { aQuarter, type Share, twiceTheRest } from '../protocol/shares.ts';
 import { InFlight, type Running } from './in-flight.ts';
-import { aQuarter, type Share, twiceTheRest } from './shares.ts';
 
 interface Caller {
   readonly principal: Principal;

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { SlotSet, type Slotted } from '../kernel/slot-set.ts';
 import type { Principal } from '../protocol/principal.ts';
-import { type MostOfOne, type Share, Shares } from './shares.ts';
+import { type MostOfOne, type Share, Shares } from '../protocol/shares.ts';
 
 /** How often deadlines are looked at: a server's need not be exact, its client keeps its own. */
 const SWEEP_MS = 50;
@@ -28,7 +28,7 @@ export class InFlight<R extends Running> {
 
   constructor(clock: Clock, limit: number, mostOfOne: MostOfOne) {
     this.#clock = clock;
-    this.#shares = new Shares(limit, mostOfOne);
+    this.#shares = new Shares(limit, mostOfOne, 'requests');
   }
 
   get size(): number {
@@ -46,7 +46,7 @@ export class InFlight<R extends Running> {
 
   /** What the caller would be refused with, if he would. */
   refusal(caller: Principal, connection: () => string): HiveError | undefined {
-    return this.#shares.refusal(this.#shares.of(caller, connection));
+    return this.#refusal(this.#shares.of(caller, connection));
   }
 
   /**
@@ -55,7 +55,7 @@ export class InFlight<R extends Running> {
    */
   room(caller: Principal, connection: () => string): Share {
     const share = this.#shares.of(caller, connection);
-    const refusal = this.#shares.refusal(share);
+    const refusal = this.#refusal(share);
     if (refusal) throw refusal;
     return share;
   }
@@ -87,6 +87,11 @@ export class InFlight<R extends Running> {
     for (const entry of this.#running.all()) if (entry.streams) entry.end(error);
   }
 
+  #refusal(share: Share): HiveError | undefined {
+    const excess = this.#shares.excess(share);
+    return excess === undefined ? undefined : overloaded(excess);
+  }
+
   #sweepLater(): void {
     this.#sweeping = true;
     this.#clock.after(SWEEP_MS, () => {
@@ -101,6 +106,13 @@ export class InFlight<R extends Running> {
     });
   }
 }
+
+const overloaded = (excess: string): HiveError =>
+  new HiveError('RESOURCE_EXHAUSTED', `this server is working on ${excess}: try again`, {
+    retryable: true,
+    retryAfterMs: 20,
+    reason: 'OVERLOADED',
+  });
 
 /** For a request whose deadline passed on the way. */
 export const cameTooLate = (): HiveError =>

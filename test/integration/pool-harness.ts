@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { connectBus } from '../../libs/bus/connect.ts';
+import type { JournalSettings } from '../../libs/journal/settings.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { serveBus } from '../../libs/rpc/bus-server.ts';
 import { connect } from '../../libs/sdk/connect.ts';
@@ -43,9 +44,13 @@ export const QUICK = {
   sweepMs: 200,
 };
 
-export async function servePool(closing: Closing, settings: Partial<PoolSettings> = {}): Promise<Service> {
+export async function servePool(
+  closing: Closing,
+  settings: Partial<PoolSettings> = {},
+  journal: Partial<JournalSettings> = {},
+): Promise<Service> {
   const [nc, announcer] = [await bus(closing, 'pool'), await bus(closing, 'pool-announcer')];
-  const quick = { ...QUICK, pool: { ...QUICK.pool, ...settings } };
+  const quick = { ...QUICK, journal, pool: { ...QUICK.pool, ...settings } };
   const pool = closing.use(createResourcePool(quick, { nc, announcer, operatorKey: () => undefined }));
   await pool.ready();
   const { binding, authenticate } = pool;
@@ -53,9 +58,13 @@ export async function servePool(closing: Closing, settings: Partial<PoolSettings
   return pool;
 }
 
-export const openPool = (): Promise<void> => openPoolWith({});
+export const openPool = (): Promise<Service> => openPoolWith({});
 
-export async function openPoolWith(settings: Partial<PoolSettings>): Promise<void> {
+/** Gives the first replica, which leads. */
+export async function openPoolWith(
+  settings: Partial<PoolSettings>,
+  journal: Partial<JournalSettings> = {},
+): Promise<Service> {
   server = all.use(await startNatsServer());
   home = await mkdtemp(join(tmpdir(), 'hivebus-pool-'));
   all.use({ [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }) });
@@ -65,8 +74,9 @@ export async function openPoolWith(settings: Partial<PoolSettings>): Promise<voi
   const { binding, authenticate } = registry;
   all.use(await serveBus({ nc, bindings: [binding], authenticate, version: '1.0.0' }));
   all.use(firstReplica);
-  await servePool(firstReplica, settings);
+  const pool = await servePool(firstReplica, settings, journal);
   hive = all.use(await connect({ servers: server.url, home, env: {} }));
+  return pool;
 }
 
 export const closePool = (): Promise<void> => all[Symbol.asyncDispose]();

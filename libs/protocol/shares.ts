@@ -1,5 +1,4 @@
-import { HiveError } from '../kernel/errors.ts';
-import { describePrincipal, type Principal } from '../protocol/principal.ts';
+import { describePrincipal, type Principal } from './principal.ts';
 
 /** What one caller holds. */
 export interface Share {
@@ -32,16 +31,22 @@ const MOST_NAMES = 10_000;
 export class Shares {
   readonly #limit: number;
   readonly #mostOfOne: MostOfOne;
+  readonly #what: string;
   /** By name: of all who hold something, and of others who were here. */
   readonly #named = new Map<string, Share>();
   /** The same by principal, which is the same object as long as its token is. */
   #known = new WeakMap<Principal, Share>();
+  /** Who was asked for last: a crowd of calls is of few callers, one after the other. */
+  #lastPrincipal: Principal | undefined;
+  #lastShare: Share | undefined;
   #taken = 0;
   #anonymous = 0;
 
-  constructor(limit: number, mostOfOne: MostOfOne) {
+  /** `what` has the places, in the plural, e.g. `requests`. */
+  constructor(limit: number, mostOfOne: MostOfOne, what: string) {
     this.#limit = limit;
     this.#mostOfOne = mostOfOne;
+    this.#what = what;
   }
 
   /** Are so many places taken that somebody may be refused one? */
@@ -51,25 +56,31 @@ export class Shares {
 
   /** Whose place the next one would be, which is to be taken in the same turn. `connection` tells callers without a token apart. */
   of(principal: Principal, connection: () => string): Share {
+    if (principal === this.#lastPrincipal && this.#lastShare) return this.#lastShare;
     if (principal.kind === 'anonymous') return this.#shareOf(connection(), true);
-    const known = this.#known.get(principal);
-    if (known) return known;
-    const share = this.#shareOf(nameOf(principal), false);
-    this.#known.set(principal, share);
+    let share = this.#known.get(principal);
+    if (!share) {
+      share = this.#shareOf(nameOf(principal), false);
+      this.#known.set(principal, share);
+    }
+    this.#lastPrincipal = principal;
+    this.#lastShare = share;
     return share;
   }
 
-  /** Why there is no place for it: RESOURCE_EXHAUSTED, retryable. */
-  refusal({ name, isAnonymous, held }: Share): HiveError | undefined {
-    const free = this.#limit - this.#taken;
-    if (free <= 0) return overloaded(`${this.#limit} requests, which is its limit`);
+  /**
+   * Why there is no place for it: what there is too much of, e.g. `12 requests of swarm:code, which is the limit of one caller
+   * while 6 places are left`. `free`: the places that are left, where others than these callers take them, too.
+   */
+  excess({ name, isAnonymous, held }: Share, free = this.#limit - this.#taken): string | undefined {
+    if (free <= 0) return `${this.#limit} ${this.#what}, which is its limit`;
     if (held >= this.#mostOfOne(this.#limit, free)) {
       const who = isAnonymous ? `an anonymous caller (${name})` : name;
-      return overloaded(`${held} requests of ${who}, which is the limit of one caller while ${free} places are left`);
+      return `${held} ${this.#what} of ${who}, which is the limit of one caller while ${free} places are left`;
     }
     const most = Math.max(1, Math.floor(this.#limit * PART_OF_ANONYMOUS));
     if (!isAnonymous || this.#anonymous < most) return undefined;
-    return overloaded(`${most} requests without a token, which is the limit of all of them; send a token`);
+    return `${most} ${this.#what} without a token, which is the limit of all of them; send a token`;
   }
 
   take(share: Share): void {
@@ -96,16 +107,10 @@ export class Shares {
   #forgetIdle(): void {
     for (const { name, held } of this.#named.values()) if (held === 0) this.#named.delete(name);
     this.#known = new WeakMap();
+    this.#lastPrincipal = undefined;
   }
 }
 
 /** With the key: two may ask for one free name. */
 const nameOf = (principal: Principal): string =>
   'key' in principal ? `${describePrincipal(principal)} ${principal.key}` : describePrincipal(principal);
-
-const overloaded = (what: string): HiveError =>
-  new HiveError('RESOURCE_EXHAUSTED', `this server is working on ${what}: try again`, {
-    retryable: true,
-    retryAfterMs: 20,
-    reason: 'OVERLOADED',
-  });
