@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { fields, table, yamlOf } from './output.ts';
+import { fields, leftOutText, listing, table, yamlOf } from './output.ts';
 
 const HEAD = ['NAME', 'WHAT'];
 const ROWS = [
@@ -32,6 +32,19 @@ test('when columns are left out, the others take the room', () => {
   const row = ['t-1', 'a title that is quite long', 'b'.repeat(40), 'c'.repeat(40)];
   expect(table(head, [row], 33).split('\n')[1]).toBe('t-1  a title that…  bbbbbbbbbbbb…');
   expect(table(head, [row], 30).split('\n')[1]).toBe('t-1  a title that is quite lo…');
+});
+
+test('columns that are left out are named below, as far as there is room', () => {
+  const head = ['ID', 'TITLE', 'LAST', ''];
+  const row = ['t-1', 'a title that is quite long', 'b'.repeat(40), 'c'.repeat(40)];
+  const below = (width: number, most?: number) => listing(head, [row], width, most).split('\n').slice(2);
+  expect(below(200)).toEqual([]);
+  expect(below(45)).toEqual([]);
+  expect(below(200, 2)).toEqual(['not shown: LAST (-o wide shows all)']);
+  expect(below(40, 2)).toEqual(['not shown: LAST (-o wide shows all)']);
+  expect(below(20)).toEqual(['2 columns not shown (-o wide)']);
+  expect(leftOutText([''], 80)).toBe('1 column not shown (-o wide)');
+  expect(leftOutText([], 80)).toBe('');
 });
 
 test('fields are aligned', () => {

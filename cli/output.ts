@@ -1,10 +1,11 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { stringify } from 'yaml';
+import { counted } from '../libs/kernel/counted.ts';
 import { colouredLine, colouredText, plainText } from './printable.ts';
 
-export const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
-/** table: for people; name: `KIND/NAME` for each item, where a command answers with items. */
+export const FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
+/** table: for people; wide: the same, however wide it gets; name: `KIND/NAME` for each item, where a command answers with items. */
 export type Format = (typeof FORMATS)[number];
 
 /**
@@ -12,7 +13,7 @@ export type Format = (typeof FORMATS)[number];
  * control characters but our colours, whoever wrote the text; see printable.ts.
  */
 export interface Output {
-  readonly format: Format;
+  readonly format: Exclude<Format, 'wide'>;
   /** True where a person looks on. */
   readonly interactive: boolean;
   /** One answer: as JSON or YAML, as its `names`, or as whatever `human` makes of it. */
@@ -27,7 +28,9 @@ export interface Output {
   progress(text: string): void;
 }
 
-export function createOutput(format: Format, out: NodeJS.WriteStream, err: NodeJS.WriteStream): Output {
+export function createOutput(asked: Format, out: NodeJS.WriteStream, err: NodeJS.WriteStream): Output {
+  isWide = asked === 'wide';
+  const format = asked === 'wide' ? 'table' : asked;
   // `hivebus ... | head` closes the pipe when it has seen enough: that is no fault of anybody.
   out.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -94,6 +97,26 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return grid(columnWidths(head, rows, width), rows, head);
 }
 
+/** A table of at most `most` columns, and below it which ones there was no room for. */
+export function listing(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  width = terminalWidth(),
+  most = head.length,
+): string {
+  const titles = head.slice(0, most);
+  const note = leftOutText(head.slice(columnWidths(titles, rows, width).length), width);
+  return table(titles, rows, width) + (note === '' ? '' : `\n${colors.dim(note)}`);
+}
+
+/** Which columns are not shown, and how to see them; empty = all are. */
+export function leftOutText(titles: readonly string[], width = terminalWidth()): string {
+  if (titles.length === 0) return '';
+  const named = titles.filter((title) => title !== '').join(' ');
+  const text = `not shown: ${named} (-o wide shows all)`;
+  return named !== '' && text.length <= width ? text : `${counted(titles.length, 'column')} not shown (-o wide)`;
+}
+
 /** Widths of the columns that `table` shows. */
 export function columnWidths(
   head: readonly string[],
@@ -141,8 +164,12 @@ export function fields(pairs: readonly (readonly [string, string])[]): string {
 export const facts = (pairs: readonly (readonly [string, string])[]): string =>
   fields(pairs.filter(([, value]) => value !== ''));
 
+/** Lines may be as long as they are, also on a terminal: said by -o wide, for the whole of a process. */
+let isWide = false;
+
 /** Characters of a line; no limit where nobody looks on. */
-export const terminalWidth = (): number => (process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY);
+export const terminalWidth = (): number =>
+  process.stdout.isTTY && !isWide ? process.stdout.columns : Number.POSITIVE_INFINITY;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
 const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;

@@ -40,7 +40,12 @@ export function createProgram(): Command {
     )
     .option('--context <name>', 'a name for all of these (default: HIVEBUS_CONTEXT, else the one that is used)')
     .addOption(
-      new Option('-o, --output <format>', 'for people, for programs, or names alone').choices(FORMATS).default('table'),
+      new Option(
+        '-o, --output <format>',
+        'for people (wide: all columns, however long the lines), for programs, or names alone',
+      )
+        .choices(FORMATS)
+        .default('table'),
     )
     .addHelpText('after', EXIT_HELP)
     .enablePositionalOptions(false)

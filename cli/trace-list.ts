@@ -1,6 +1,6 @@
 import { formatDuration } from '../libs/kernel/durations.ts';
 import type { TraceSummary } from '../libs/wire/hivebus/telemetry/v1/telemetry.ts';
-import { colors, columnWidths, GAP, table, terminalWidth } from './output.ts';
+import { colors, columnWidths, GAP, listing, terminalWidth } from './output.ts';
 import { printable } from './printable.ts';
 import { shortName } from './waterfall.ts';
 import { took } from './waterfall-layout.ts';
@@ -25,5 +25,5 @@ export function traceList(traces: readonly TraceSummary[], now = Date.now(), wid
   const widths = columnWidths(HEAD, rows, Number.POSITIVE_INFINITY);
   const ends = widths.map((_, i) => widths.slice(0, i + 1).reduce((sum, each) => sum + each + GAP, -GAP));
   const shown = Math.max(ALWAYS, ends.filter((end) => end <= width).length);
-  return table(HEAD.slice(0, shown), rows, width);
+  return listing(HEAD, rows, width, shown);
 }

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import { AGENTS, agentName } from '../kinds/agents.ts';
 import { kindTable } from '../kinds/kind.ts';
 import { SWARMS } from '../kinds/swarms.ts';
-import { table } from '../output.ts';
+import { listing } from '../output.ts';
 import { stateText } from '../render.ts';
 import { orMeant, warnOfNone } from '../unknown-names.ts';
 import { agentPath, between, duration } from '../values.ts';
@@ -106,7 +106,7 @@ async function stay(context: Context, id: string, { reason }: { reason: string }
 }
 
 const migrationTable = (rows: readonly Migration[]): string =>
-  table(
+  listing(
     ['MIGRATION', 'AGENT', 'TO', 'STATE', 'SINCE', 'WAITS FOR', 'REASON'],
     rows.map((row) => [
       row.id,

@@ -9,7 +9,7 @@ import { type Fault, throwFaults } from '../manifest/faults.ts';
 import { planAll } from '../manifest/plan.ts';
 import type { Outcome, Planned } from '../manifest/planned.ts';
 import { readSources } from '../manifest/sources.ts';
-import { colors, table } from '../output.ts';
+import { colors, listing } from '../output.ts';
 import { missingOptions } from '../values.ts';
 
 const HELP = `
@@ -167,7 +167,7 @@ function report(context: Context, applied: readonly Applied[], dryRun: boolean, 
     applied.map((each) => ({ ...each, dryRun })),
     () => {
       const head = applied.map(({ kind, name, change, note }) => [`${kind}/${name}`, changeText(change, dryRun), note]);
-      if (!diff) return table(['MANIFEST', dryRun ? 'WOULD BE' : 'IS', ''], head);
+      if (!diff) return listing(['MANIFEST', dryRun ? 'WOULD BE' : 'IS', ''], head);
       return applied
         .map(({ kind, name, change, changes }) =>
           [`${kind}/${name} ${changeText(change, true)}`, ...changeLines(changes).map((line) => `  ${line}`)].join(

@@ -6,7 +6,7 @@ import type { Artefact, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { present } from '../kinds/kind.ts';
-import { table } from '../output.ts';
+import { listing } from '../output.ts';
 import { printable } from '../printable.ts';
 import { ago } from '../values.ts';
 
@@ -53,7 +53,7 @@ const whyNone = ({ state }: Task): string =>
   state === 'TASK_STATE_SUCCEEDED' ? `it succeeded without one` : `it is ${state}; one that succeeded has a result`;
 
 const artefactTable = (items: readonly Artefact[]): string =>
-  table(
+  listing(
     ['NAME', 'BYTES', 'TYPE', 'TRY', 'STORED', 'DIGEST'],
     items.map(({ name, bytes, mediaType, attempt, storedAt, digest }) => [
       name === RESULT_ARTEFACT ? `${name} (the result)` : name,

@@ -4,7 +4,7 @@ import { invalid } from '../../libs/kernel/errors.ts';
 import { action } from '../action.ts';
 import type { Context } from '../context.ts';
 import { checkContext, contextNamed, contextsFile, readContexts, writeContexts } from '../contexts.ts';
-import { colors, table } from '../output.ts';
+import { colors, listing } from '../output.ts';
 
 const HELP = `
 A context is a name for a federation that is used often: --nats, --federation,
@@ -61,7 +61,7 @@ async function list({ output }: Context): Promise<void> {
         each.as || '-',
         each.home || '-',
       ]);
-      return table(['CONTEXT', 'IS', 'NATS', 'FEDERATION', 'AS', 'KEYS'], rows);
+      return listing(['CONTEXT', 'IS', 'NATS', 'FEDERATION', 'AS', 'KEYS'], rows);
     },
     () => items.map(({ name }) => `context/${name}`),
   );

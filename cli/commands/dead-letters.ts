@@ -3,7 +3,7 @@ import type { DeadLetter } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { withHive } from '../action.ts';
 import type { Context } from '../context.ts';
 import { taskDetails } from '../kinds/tasks.ts';
-import { table } from '../output.ts';
+import { listing } from '../output.ts';
 import { plainLine } from '../printable.ts';
 import { ago } from '../values.ts';
 
@@ -55,7 +55,7 @@ async function allLetters(hive: Hive, swarm: string): Promise<DeadLetter[]> {
 }
 
 const letterTable = (letters: readonly DeadLetter[]): string =>
-  table(
+  listing(
     ['TASK', 'SWARM', 'TYPE', 'TRIES', 'FAILED', 'REPLAYS', 'REASON'],
     letters.map(({ task, replays }) => [
       task?.id ?? '',

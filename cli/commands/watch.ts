@@ -9,7 +9,7 @@ import { parseAsked, pluralsOf } from '../kinds/index.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { orNone } from '../manifest/planned.ts';
 import { Outage } from '../outage.ts';
-import { grid } from '../output.ts';
+import { grid, leftOutText } from '../output.ts';
 import { printable } from '../printable.ts';
 
 const HELP = `
@@ -117,6 +117,7 @@ class Printer {
     const { widths, moved } = this.#columns.place(rows);
     if (output.format === 'table' && (!this.#begun || (moved && output.interactive))) {
       output.line(undefined, () => grid(widths, [], this.#head));
+      if (!this.#begun) this.#tellLeftOut(widths.length);
       this.#begun = true;
     }
     for (const [i, item] of items.entries()) {
@@ -125,6 +126,11 @@ class Printer {
       const text = () => (output.format === 'name' ? `${kind}/${name}` : grid(widths, rows.slice(i, i + 1)));
       output.line({ kind, name, gone: false, item }, text);
     }
+  }
+
+  #tellLeftOut(shown: number): void {
+    const text = leftOutText(this.#head.slice(shown));
+    if (text !== '') this.#context.output.note(text);
   }
 
   /** Of what was never shown nobody wants to know that it is gone. */

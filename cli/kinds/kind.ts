@@ -2,7 +2,7 @@ import { notFound } from '../../libs/kernel/errors.ts';
 import type { Hive } from '../../libs/sdk/hive.ts';
 import type { JournalEvent } from '../../libs/wire/hivebus/journal/v1/journal.ts';
 import type { WrittenManifest } from '../manifest/written.ts';
-import { table } from '../output.ts';
+import { listing } from '../output.ts';
 import { printable } from '../printable.ts';
 
 /** A column of a kind's table. */
@@ -69,7 +69,7 @@ export function kindTable<T>(kind: Kind<T>, items: readonly T[], filter: Filter 
   if (items.length === 0) return kind.none + filterText(filter);
   const rows = printable(items).map((item) => kind.columns.map((column) => column.of(item)));
   const titles = kind.columns.map(({ title }) => title);
-  return width === undefined ? table(titles, rows) : table(titles, rows, width);
+  return listing(titles, rows, width);
 }
 
 function filterText({ swarm = '', labels = {} }: Filter): string {

@@ -13,7 +13,7 @@ import type {
   TaskTimeLimits,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { taskManifest } from '../manifest/written.ts';
-import { facts, table } from '../output.ts';
+import { facts, listing } from '../output.ts';
 import { plainLine, printable } from '../printable.ts';
 import { allTasks } from '../queries.ts';
 import { stateText } from '../render.ts';
@@ -165,7 +165,7 @@ function approvalText({ id, state, spec, verdict }: Task): string {
 }
 
 function attemptTable(task: Task): string {
-  return table(
+  return listing(
     ['TRY', 'AGENT', 'LEASE', 'OUTCOME', 'RAN', 'REASON'],
     task.attempts.map((attempt) => [
       String(attempt.number),
