@@ -35,8 +35,8 @@ test(
     await storm.ended(100);
     at(0).child.kill('SIGSTOP');
     await storm.ended(200);
-    await kill(at(1));
-    await Promise.all([submitting, storm.cancel()]);
+    await Promise.all([kill(at(1)), submitting]);
+    await storm.cancel();
     await storm.ended(350);
     await kill(at(2));
     await storm.ended(500);
