@@ -18,7 +18,7 @@ export default defineConfig({
     projects: [
       { test: { ...unit, exclude: ALONE, isolate: false } },
       project(0, 'unit-alone', ALONE, 30_000),
-      project(1, 'integration', ['test/integration/**/*.test.ts'], 60_000),
+      project(1, 'integration', ['test/integration/**/*.test.ts'], 120_000),
       project(2, 'simulation', ['test/simulation/**/*.test.ts'], 300_000),
       // Real processes that share the machine: one file at a time.
       {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInbox, type Msg } from '@nats-io/nats-core';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
@@ -150,14 +151,33 @@ export function assignment(agent: Agent, task: string, attempt = 1, more: Partia
   };
 }
 
+const ANSWER_MS = 20_000;
+
+/** Asks an agent by hand. */
+export const ask = (subject: string, text: string): Promise<Msg> =>
+  hive.nc.request(subject, text, { timeout: ANSWER_MS });
+
+/**
+ * Asks an agent, and says whether it has answered. Agents answer in order, and an empty request always: what they have not
+ * answered before that one they do not answer.
+ */
+export async function isAnswered(subject: string, text: string): Promise<boolean> {
+  let answered = false;
+  const inbox = createInbox();
+  const answers = hive.nc.subscribe(inbox, {
+    callback: () => {
+      answered = true;
+    },
+  });
+  hive.nc.publish(subject, text, { reply: inbox });
+  await ask(subject, '');
+  answers.unsubscribe();
+  return answered;
+}
+
 /** What the pool's leader does: asks, and takes an answer as "received". */
-export const deliver = async (federation: string, agent: Agent, message: Assignment): Promise<boolean> => {
-  const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
-  return hive.nc.request(subject, JSON.stringify(message), { timeout: 300 }).then(
-    () => true,
-    () => false,
-  );
-};
+export const deliver = (federation: string, agent: Agent, message: Assignment): Promise<boolean> =>
+  isAnswered(assignmentSubject(federation, 'code', 'a', agent.instance), JSON.stringify(message));
 
 export const outcomes = (pool: FakePool) =>
   pool.reports.map(({ task, attempt, outcome }) => [`${task}/${attempt}`, outcome]);

@@ -9,7 +9,7 @@ import { type KeyPair, newKeyPair } from '../../libs/protocol/token.ts';
 import type { Agent, AgentOptions } from '../../libs/sdk/agent-options.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { Assignment } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { assignment, type FakePool, hive, openBus, outcomes, start } from './agent-harness.ts';
+import { ask, assignment, type FakePool, hive, openBus, outcomes, start } from './agent-harness.ts';
 
 /** What an agent begins before it has asked the pool, and what it does not. */
 
@@ -99,7 +99,7 @@ test.each([
   const message = atOnce(agent, 't1', more);
   const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
   if (by) await deliverSigned(federation, agent, message, by);
-  else await hive.nc.request(subject, JSON.stringify(message), { timeout: 10_000 });
+  else await ask(subject, JSON.stringify(message));
   await until(() => agent.running === 0);
   await deliverSigned(federation, agent, atOnce(agent, 't2'));
   await until(() => pool.reports.length === 1);
@@ -201,7 +201,7 @@ test('a message of the pool that is sent again after a forged one of its task ru
   pool.refuse.confirmAssignment = new HiveError('ABORTED', 'it has ended');
   const subject = assignmentSubject(federation, 'code', 'a', agent.instance);
   const forged = assignment(agent, 't1', 9);
-  await hive.nc.request(subject, JSON.stringify(forged), { timeout: 10_000 });
+  await ask(subject, JSON.stringify(forged));
   await until(() => agent.running === 0);
   await deliverSigned(federation, agent, genuine);
   await until(() => agent.running === 0);
@@ -216,7 +216,7 @@ test('a forged copy before the pool’s own message neither makes the agent ask 
   const { federation, pool, agent } = await startKnowing({ handler, slots: 1000 });
   const genuine = atOnce(agent, 't1');
   const forged = JSON.stringify({ ...genuine, atOnce: false, assignedMs: '9'.repeat(15) });
-  await hive.nc.request(assignmentSubject(federation, 'code', 'a', agent.instance), forged, { timeout: 10_000 });
+  await ask(assignmentSubject(federation, 'code', 'a', agent.instance), forged);
   await deliverSigned(federation, agent, genuine);
   await until(() => pool.reports.length === 1);
   for (let later = 0; later < 4096; later += 512) {

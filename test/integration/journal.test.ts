@@ -298,7 +298,7 @@ test('strangers on the line between replicas do no harm: what they send is answe
   const one = await journal();
   await append(one, 'a');
   const nc = await connect();
-  const ask = (ask: unknown) => nc.request('_HIVE.main.ledger.leader', JSON.stringify({ ask }), { timeout: 5000 });
+  const ask = (ask: unknown) => nc.request('_HIVE.main.ledger.leader', JSON.stringify({ ask }), { timeout: 20_000 });
   const good = {
     kind: 'command',
     name: 'append',

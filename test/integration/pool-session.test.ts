@@ -1,26 +1,16 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { assignmentSubject } from '../../libs/protocol/subjects.ts';
-import type { Swarm } from '../../libs/sdk/swarm.ts';
 import type { TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { closePool, firstReplica, hive, inState, openPool, servePool, swarm, task } from './pool-harness.ts';
-import { opening, RawSession, serveSessions, submission, tokenOf, WISH } from './session-harness.ts';
+import { closePool, hive, inState, openPool, servePool, swarm, task } from './pool-harness.ts';
+import { opening, RawSession, serveSessions, setUp, submission, WISH, working } from './session-harness.ts';
 
-/** An agent that has only the contracts: one stream, whichever replica it is on. */
+/** An agent that has only the contracts: what it is given on its stream, asks for and says there. */
 
 beforeAll(openPool);
 afterAll(closePool);
-
-async function setUp(closing: Closing) {
-  const code = await swarm(closing);
-  const server = await serveSessions(closing, await servePool(closing));
-  const agentToken = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
-  const open = (token = agentToken) => closing.use(new RawSession(server.address, token));
-  return { code, server, open, token: await tokenOf({ kind: 'swarm', swarm: code.name }) };
-}
 
 test('an agent registers, is given a task, confirms, logs and reports it', async () => {
   await using closing = new Closing();
@@ -132,105 +122,6 @@ test('a running task is cancelled by a notice on the stream', async () => {
   expect((await session.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_CANCELLED' });
 });
 
-test('a session that breaks and comes back at once keeps its task, at whichever replica', async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { session, id, attempt, opened } = await working(code, open);
-  const other = await serveSessions(closing, await servePool(closing));
-  const token = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
-  const second = closing.use(new RawSession(other.address, token)).send(opened).beats();
-  await until(() => second.received.some(({ inventory }) => inventory?.attempts.some(({ task: has }) => has === id)));
-  await session[Symbol.asyncDispose]();
-  second.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 'done' } });
-  expect((await second.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
-  expect((await task(id)).attempts).toHaveLength(1);
-});
-
-test('a session that breaks and does not come back loses its task to another; its late report is refused', async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { session, id, attempt, opened } = await working(code, open);
-  await session[Symbol.asyncDispose]();
-  closing.use(await code.createAgent({ name: 'other', type: 'lint', handler: async () => 'by the other' }));
-  const ended = await inState(id, 'SUCCEEDED');
-  expect(ended.result).toBe('by the other');
-  expect(ended.attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_LOST', 'OUTCOME_SUCCEEDED']);
-  const late = open().send(opened);
-  late.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 'late' } });
-  expect((await late.answer(2)).refusal).toMatchObject({ code: 'ABORTED', reason: 'STALE_ATTEMPT' });
-  expect((await task(id)).result).toBe('by the other');
-});
-
-test('an agent that hears of doubts about it is told what it still has; one that is replaced is told so', async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { session, id } = await working(code, open, false); // silent from the start
-  const isEmpty = () => session.received.at(-1)?.inventory?.attempts.length === 0;
-  await until(isEmpty);
-  expect((await task(id)).attempts[0]).toMatchObject({ outcome: 'OUTCOME_LOST' });
-  open().send(opening({ swarm: code.name, name: 'py' }));
-  expect(await session.end()).toMatchObject({ code: 'ABORTED', reason: 'DISPLACED' });
-});
-
-test('a server that stops says so, and the work goes on at another', async () => {
-  await using closing = new Closing();
-  const { code } = await setUp(closing);
-  const service = await servePool(closing);
-  const [first, second] = [await serveSessions(closing, service), await serveSessions(closing, service)];
-  const token = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
-  const at = (address: string) => closing.use(new RawSession(address, token));
-  const { session, attempt, opened } = await working(code, () => at(first.address));
-  // It is there already when the first one goes, so that it is not a matter of time whether the task is still its own.
-  const next = at(second.address).send(opened).beats();
-  await until(() => next.received.length > 0);
-  await first.stop();
-  expect(await session.end()).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
-  next.call(2, { reportTask: { ...attempt, outcome: 'OUTCOME_SUCCEEDED', reason: '', result: 1 } });
-  expect((await next.answer(2)).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
-});
-
-/** An agent by a session that has confirmed a task and works on it. */
-async function working(code: Swarm, open: () => RawSession, beats = true, spec: Partial<TaskSpec> = {}) {
-  const opened = opening({ swarm: code.name, name: 'py' });
-  const session = open().send(opened);
-  if (beats) session.beats();
-  const { id } = await code.submitTask({ type: 'lint', ...spec });
-  await until(() => session.received.some(({ assignments }) => assignments.length > 0));
-  const attempt = { task: id, attempt: 1, instance: opened.open.agent?.instance ?? '' };
-  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
-  await session.answer(1);
-  return { session, id, attempt, opened };
-}
-
-test('what strangers send over the bus neither changes what an agent does nor ends it', async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const opened = opening({ swarm: code.name, name: 'py', slots: 2 });
-  const { instance = '' } = opened.open.agent ?? {};
-  const session = open().send(opened).beats();
-  const given = () => session.received.flatMap(({ assignments }) => assignments);
-  const { id } = await code.submitTask({ type: 'lint', payload: 'good' });
-  const [real] = await until(() => (given().length > 0 ? given() : undefined));
-  const subject = assignmentSubject('main', code.name, 'py', instance);
-  const forge = (change: object) => hive.nc.request(subject, JSON.stringify({ ...real, ...change }), { timeout: 5000 });
-
-  const before = given().length;
-  await forge({ spec: { ...real?.spec, payload: 'evil' } });
-  await until(() => given().length > before);
-  const attempt = { task: id, attempt: 1, instance };
-  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
-  expect((await session.answer(1)).confirmAssignment).toMatchObject({ cancel: false });
-  await forge({ cancel: true });
-  await forge({ task: 'never-was', attempt: 7 });
-  await forge({ attempt: 2 });
-  const sent = session.received.length;
-  const inventory = await until(() => session.received.slice(sent).find((message) => message.inventory)?.inventory);
-  expect(inventory.attempts).toEqual([{ task: id, attempt: 1, cancel: false }]);
-  expect(
-    given().every(({ task: named, spec: what, cancel }) => named === id && what?.payload === 'good' && !cancel),
-  ).toBe(true);
-});
-
 test('an agent stores checkpoints by its session, and the next attempt has the last one', async () => {
   await using closing = new Closing();
   const { code, open } = await setUp(closing);
@@ -300,75 +191,4 @@ test('an agent says how far it is, in each heartbeat; at whichever replica, who 
   beats[Symbol.dispose]();
 });
 
-test('an agent that is taken out of service is told until when, and when it is back', async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { session } = await working(code, open);
-  const drain = () => session.received.findLast(({ inventory }) => inventory)?.inventory?.drain;
-  await code.hive.pool.drainAgent({ swarm: code.name, name: 'py', graceMs: 60_000, reason: 'upgrade' });
-  expect(await until(drain)).toMatchObject({ reason: 'upgrade', done: false });
-  await code.hive.pool.resumeAgent({ swarm: code.name, name: 'py' });
-  await until(() => drain() === undefined);
-});
-
-test("nobody listens in another agent's place", async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { id, session, opened } = await working(code, open);
-  const other = await swarm(closing);
-  const theirs = await tokenOf({ kind: 'swarm', swarm: other.name });
-  const sibling = await tokenOf({ kind: 'agent', swarm: code.name, name: 'sibling' });
-  for (const token of [theirs, sibling]) {
-    const stranger = open(token).send({ ...opened, heartbeat: { busy: 0, progress: [] } });
-    expect(await stranger.end()).toMatchObject({ code: 'PERMISSION_DENIED' });
-    expect(stranger.received).toEqual([]);
-  }
-  await code.hive.pool.cancelTask({ id });
-  await until(() => session.received.flatMap(({ assignments }) => assignments).some(({ cancel }) => cancel));
-});
-
-test("an agent that shall move to another swarm is told, and is that swarm's by its next session", async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const other = await swarm(closing);
-  const opened = opening({ swarm: code.name, name: 'py' });
-  const session = open().send(opened).beats();
-  await until(() => session.received.some(({ inventory }) => inventory));
-  const request = { swarm: code.name, name: 'py', to: other.name };
-  await other.hive.pool.migrateAgent(request);
-  await code.hive.pool.migrateAgent(request);
-  const move = await until(() => session.received.findLast(({ inventory }) => inventory?.move)?.inventory?.move);
-  expect(move).toMatchObject({ swarm: other.name, name: 'py' });
-  const theirs = await tokenOf({ kind: 'agent', swarm: other.name, name: 'py' });
-  const { instance = '' } = opened.open.agent ?? {};
-  const there = opening({ swarm: other.name, name: 'py', migration: move.migration, instance });
-  const next = open(theirs).send(there).beats();
-  const first = await until(() => next.received.find((message) => message.opened) ?? next.ended);
-  expect(first).toMatchObject({ opened: { agent: {} } });
-  expect('opened' in first && first.opened?.agent).toMatchObject({ swarm: other.name, name: 'py' });
-  await session[Symbol.asyncDispose]();
-  expect(await open().send(opened).end()).toMatchObject({ reason: 'MIGRATED' });
-});
-
 // The last one: the first replica, which leads until now, does not come back.
-test("when the pool's leader goes, a session at another replica stays", async () => {
-  await using closing = new Closing();
-  const { code, open } = await setUp(closing);
-  const { session, attempt } = await working(code, open);
-  await firstReplica[Symbol.asyncDispose]();
-  let number = 1;
-  /** What may pass is asked again, as clients do. */
-  const asked = (call: Parameters<RawSession['call']>[1]) =>
-    until(async () => {
-      session.call(++number, call);
-      const answer = await session.answer(number);
-      return answer.refusal?.retryable ? undefined : answer;
-    });
-  const report = { ...attempt, outcome: 'OUTCOME_SUCCEEDED' as const, reason: '', result: 1 };
-  expect((await asked({ reportTask: report })).reportTask).toMatchObject({ state: 'TASK_STATE_SUCCEEDED' });
-  const { id } = await code.submitTask({ type: 'lint' });
-  await until(() => session.received.flatMap(({ assignments }) => assignments).some(({ task: given }) => given === id));
-  const { confirmAssignment } = await asked({ confirmAssignment: { ...attempt, task: id, logKey: '' } });
-  expect(confirmAssignment).toMatchObject({ cancel: false });
-  expect(session.ended).toBeUndefined();
-});

@@ -75,7 +75,7 @@ export async function startHarness(): Promise<Harness> {
       nc.publish(subject, Buffer.from(JSON.stringify(body)), { headers: headersOf(who) });
     },
     async request(subject, body, who = '') {
-      const answer = await nc.request(subject, Buffer.from(body), { headers: headersOf(who), timeout: 5000 });
+      const answer = await nc.request(subject, Buffer.from(body), { headers: headersOf(who), timeout: 20_000 });
       return { body: answer.json(), code: answer.headers?.get('Nats-Service-Error-Code') ?? '' };
     },
     async [Symbol.asyncDispose]() {

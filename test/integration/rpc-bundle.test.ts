@@ -72,7 +72,7 @@ test('calls of one tick go in one message, and each gets its own answer or error
 
 test('a bundle without calls is answered: there is nothing that could be', async () => {
   await using _ = await serve(echo);
-  const answer = await clientSide.request(BUNDLES, '{"calls":[]}', { timeout: 10_000 });
+  const answer = await clientSide.request(BUNDLES, '{"calls":[]}', { timeout: 20_000 });
   expect(answer.headers?.get('hive-type')).toBeDefined();
   expect(answer.string()).toContain('it must hold a call at least');
 });
@@ -119,7 +119,7 @@ test('what ends before it runs, too late or unreadable, costs its caller no plac
   expect(await outcomes([busClient(PATIENT).getSwarm({ name: 'a' })])).toEqual(['RESOURCE_EXHAUSTED']);
   isFull = false;
   const byHand = async (body: string, lines: Record<string, string>) => {
-    const options = { timeout: 10_000, headers: rawHeaders(encodeHeaders(lines)) };
+    const options = { timeout: 20_000, headers: rawHeaders(encodeHeaders(lines)) };
     const answers = Array.from({ length: 600 }, () => clientSide.request(`${BUNDLES}.GetSwarm`, body, options));
     return new Set((await Promise.all(answers)).map((answer) => answer.json<{ code?: string }>().code));
   };
@@ -276,7 +276,7 @@ test.each([
   ['an empty payload', '', 'INVALID_ARGUMENT'],
 ])('%s is refused as a whole', async (_, payload, code) => {
   await using _server = await serve(echo);
-  const answer = await clientSide.request(BUNDLES, payload, { timeout: 5000 });
+  const answer = await clientSide.request(BUNDLES, payload, { timeout: 20_000 });
   expect(answer.json()).toMatchObject({ code });
 });
 

@@ -77,7 +77,7 @@ export const busClient = (options: Partial<BusClientOptions> = {}): Client<Regis
 export async function ask(method: string, payload: string, headers: Record<string, string> = {}, federation = 'main') {
   const subject = `hive.${federation}.rpc.registry.${method}`;
   const answer = await clientSide.request(subject, payload, {
-    timeout: 5000,
+    timeout: 20_000,
     headers: rawHeaders(encodeHeaders(headers)),
   });
   return { json: answer.json<Record<string, unknown>>(), headers: decodeHeaders(headerBytes(answer), true) };

@@ -5,9 +5,12 @@ import { type Subject, tokenSource } from '../../libs/protocol/token.ts';
 import { createGrpcClient } from '../../libs/rpc/grpc-client.ts';
 import { type GrpcServer, type GrpcServerOptions, serveGrpc } from '../../libs/rpc/grpc-server.ts';
 import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
+import type { Swarm } from '../../libs/sdk/swarm.ts';
 import type { Closing } from '../../libs/service/closing.ts';
+
 import type { Service } from '../../libs/service/run-service.ts';
 import { until } from '../../libs/testkit/until.ts';
+import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import {
   PoolSessionServiceService,
   type SessionAnswer,
@@ -15,7 +18,7 @@ import {
   type SessionRequest,
   type SessionResponse,
 } from '../../libs/wire/hivebus/pool/v1/session.ts';
-import { home } from './pool-harness.ts';
+import { home, servePool, swarm } from './pool-harness.ts';
 
 /** Sessions message by message, as a program in another language holds them. */
 
@@ -157,3 +160,25 @@ export const submission = (spec: { swarm: string; type: string }) => ({
     ...{ capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '', ...spec },
   },
 });
+
+/** A swarm of its own with a replica that serves sessions; `open` begins one there, as its agent `py` unless told otherwise. */
+export async function setUp(closing: Closing) {
+  const code = await swarm(closing);
+  const server = await serveSessions(closing, await servePool(closing));
+  const agentToken = await tokenOf({ kind: 'agent', swarm: code.name, name: 'py' });
+  const open = (token = agentToken) => closing.use(new RawSession(server.address, token));
+  return { code, server, open, token: await tokenOf({ kind: 'swarm', swarm: code.name }) };
+}
+
+/** An agent by a session that has confirmed a task and works on it. */
+export async function working(code: Swarm, open: () => RawSession, beats = true, spec: Partial<TaskSpec> = {}) {
+  const opened = opening({ swarm: code.name, name: 'py' });
+  const session = open().send(opened);
+  if (beats) session.beats();
+  const { id } = await code.submitTask({ type: 'lint', ...spec });
+  await until(() => session.received.some(({ assignments }) => assignments.length > 0));
+  const attempt = { task: id, attempt: 1, instance: opened.open.agent?.instance ?? '' };
+  session.call(1, { confirmAssignment: { ...attempt, logKey: '' } });
+  await session.answer(1);
+  return { session, id, attempt, opened };
+}
