@@ -24,6 +24,13 @@ import { EXIT_HELP } from './exit-codes.ts';
 import { configureHelp } from './help.ts';
 import { FORMATS } from './output.ts';
 
+const FIRST_STEPS = `
+First steps, the first two in terminals of their own:
+  hivebus up
+  hivebus agent run --swarm code --type echo --exec cat
+  hivebus task submit --swarm code --type echo --payload '{"hello": 1}' --wait
+  hivebus status`;
+
 /** The whole command line, before anything is parsed. */
 export function createProgram(): Command {
   const program = configureHelp(new Command('hivebus'))
@@ -47,6 +54,7 @@ export function createProgram(): Command {
         .choices(FORMATS)
         .default('table'),
     )
+    .addHelpText('after', FIRST_STEPS)
     .addHelpText('after', EXIT_HELP)
     .enablePositionalOptions(false)
     // Told by `tell`, as all errors are.

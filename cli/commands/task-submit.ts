@@ -121,6 +121,8 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
           () => id,
           () => [`task/${id}`],
         );
+        const waits = task && output.interactive ? waitsText(task) : '';
+        if (waits !== '') output.note(waits);
         return EXIT.ok;
       }
       output.note(created ? `task ${id} is submitted` : `task ${id} is there already`);
@@ -232,6 +234,10 @@ function changes({ output }: Context): (task: Task) => void {
     output.note(`${word(task.state, 'TASK_STATE')}${whereOf(task)}`);
   };
 }
+
+/** Said of a task that no agent could take at once; empty = one did, or it is held back, as was asked for. */
+export const waitsText = (task: Task): string =>
+  task.state === 'TASK_STATE_QUEUED' ? `queued${whereOf(task)}; hivebus explain ${task.id} says more` : '';
 
 /** What a task waits for, after which attempt; the agent that has it, or had it last. */
 function whereOf({ state, attempts, waitingFor }: Task): string {

@@ -15,7 +15,7 @@ const nameOf = ({ swarm, name }: Agent): string => `${swarm}/${name}`;
 export function agentName(name: string): { swarm: string; name: string } {
   const [swarm = '', own = '', ...rest] = name.split('/');
   if (swarm !== '' && own !== '' && rest.length === 0) return { swarm, name: own };
-  throw invalid([{ field: 'agent', value: quote(name), rule: 'must be SWARM/NAME' }]);
+  throw invalid([{ field: 'agent', value: quote(name), rule: 'must be SWARM/NAME, as hivebus agent list shows it' }]);
 }
 
 /** The agent of something that may be forgotten already. */

@@ -36,7 +36,11 @@ const namesOf = ({ name, plural, aliases }: Kind<unknown>): string[] => [name, p
 export function kindNamed(text: string): Kind<unknown> {
   const found = findKind(text);
   if (found) return found;
-  const close = nearest(text, KINDS.flatMap(namesOf));
+  // Short aliases are near to any short word.
+  const close = nearest(
+    text,
+    KINDS.flatMap(({ name, plural }) => [name, plural]),
+  );
   const rule = close ? `is no kind; did you mean ${close}?` : `is no kind; there are ${pluralsOf(KINDS)}`;
   throw invalid([{ field: 'kind', value: quote(text), rule }]);
 }

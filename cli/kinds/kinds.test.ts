@@ -37,7 +37,7 @@ test('a kind is found by any of its names; no two kinds share one; a wrong one i
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) expect(kindNamed(name.toUpperCase())).toBeDefined();
   expect(() => kindNamed('agnets')).toThrow('did you mean agents?');
-  expect(() => kindNamed('pods-of-whales')).toThrow('there are federations');
+  for (const text of ['pods-of-whales', 'x']) expect(() => kindNamed(text)).toThrow('there are federations');
 });
 
 test('what is asked for: kinds, names, or a name behind a slash', () => {

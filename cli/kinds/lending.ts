@@ -33,7 +33,7 @@ export const LENDING: Kind<Lending> = {
     { title: 'LENT', of: ({ lent, maxLent }) => (maxLent === 0 ? String(lent) : `${lent}/${maxLent}`) },
     { title: 'KEEPS', of: ({ keepPercent }) => `${keepPercent}%` },
     { title: 'RECALLS', of: recallText },
-    { title: 'NOTICE', of: ({ noticeMs }) => formatDuration(noticeMs) },
+    { title: 'NOTICE', of: ({ recallPriority, noticeMs }) => (recallPriority === 0 ? '-' : formatDuration(noticeMs)) },
     { title: 'VERSION', of: ({ version }) => version },
   ],
   nameOf: ({ swarm }) => swarm,
