@@ -236,6 +236,23 @@ test('an idle agent is asked when its heartbeat is late', async () => {
   expect(stage.told).toEqual(['UNREACHABLE: its connection is closed']);
 });
 
+test('who is kept from running now and then finds out who is silent nevertheless, and nobody who is not', async () => {
+  const stage = new Stage();
+  await stage.pass(10_000, true);
+  for (let round = 0; round < 20; round++) {
+    stage.sleep(1500);
+    await stage.pass(round % 2 === 0 ? 0 : 200); // what came meanwhile is read before the first look, or after it
+    stage.beat();
+    await stage.pass(600);
+  }
+  expect(stage.told).toEqual([]);
+  for (let round = 0; round < 10; round++) {
+    await stage.pass(500);
+    stage.sleep(1500);
+  }
+  expect(stage.told.map((text) => text.split(':')[0])).toEqual(['SUSPECT', 'UNREACHABLE']);
+});
+
 test('nobody is judged by who does not lead, was asleep, or lost the bus', async () => {
   const stage = new Stage();
   await stage.pass(10_000, true);

@@ -4,6 +4,7 @@ import type { Clock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { EventOf } from '../../libs/protocol/machine.ts';
 import { PhiDetector, type PhiOptions, type Verdict } from '../../libs/protocol/phi-detector.ts';
+import { WakingTime } from '../../libs/protocol/waking-time.ts';
 import type { AgentState } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { AgentLine } from './agent-line.ts';
 import { Connections } from './connections.ts';
@@ -42,8 +43,6 @@ const STATES: Readonly<Record<Verdict, AgentState>> = {
 };
 /** Silence of so many intervals is worth a question, and a look at the detector. */
 const LATE_INTERVALS = 1.5;
-/** So many samples late, this process itself has slept. */
-const PAUSED_SAMPLES = 5;
 
 /**
  * Who is still there. Every replica hears the heartbeats; where the journal leads, they have consequences:
@@ -54,7 +53,8 @@ const PAUSED_SAMPLES = 5;
  *   unreachable.
  * - A heartbeat of the same instance makes it ready again, at once.
  *
- * Silence counts only while we were listening: not before this replica led, nor while the bus or this process slept.
+ * Silence counts only while we were listening: not before this replica led, nor while the bus or this process slept
+ * (`WakingTime`).
  */
 export class Liveness implements Disposable {
   readonly #options: LivenessOptions;
@@ -66,15 +66,16 @@ export class Liveness implements Disposable {
   #journal: Journal<PoolShape> | undefined;
   #following: Disposable | undefined;
   #timer: Disposable | undefined;
-  #listeningSince: number;
-  #sampledAt: number;
+  /** In which silence is counted. */
+  readonly #time: WakingTime;
+  #heardSince: number;
   #led = false;
   #deaf = false;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
-    this.#listeningSince = this.#now();
-    this.#sampledAt = this.#listeningSince;
+    this.#time = new WakingTime(options.clock, options.sampleMs);
+    this.#heardSince = this.#now();
     setMaxListeners(0, this.#closing.signal); // all questions that are under way listen to it
     const { line, clock, probeBusyMs: everyMs, settleMs } = options;
     const instanceOf = (agent: string) => this.#askedInstance(agent);
@@ -119,7 +120,7 @@ export class Liveness implements Disposable {
 
   hearing(): void {
     this.#deaf = false;
-    this.#listeningSince = this.#now();
+    this.#heardSince = this.#now();
     this.#connections.hearing();
   }
 
@@ -176,10 +177,8 @@ export class Liveness implements Disposable {
   #sample(): void {
     const now = this.#now();
     const leads = this.#leads();
-    const wasPaused = now - this.#sampledAt > PAUSED_SAMPLES * this.#options.sampleMs;
-    if (wasPaused || (leads && !this.#led)) this.#listeningSince = now;
+    if (leads && !this.#led) this.#heardSince = now;
     this.#led = leads;
-    this.#sampledAt = now;
     if (!leads || this.#deaf || !this.#journal) return;
     const { state } = this.#journal;
     for (const row of state.agents.values()) {
@@ -215,6 +214,10 @@ export class Liveness implements Disposable {
     return now - Math.max(this.#member(row).detector.lastMs, this.#listeningSince);
   }
 
+  get #listeningSince(): number {
+    return Math.max(this.#heardSince, this.#time.awakeSince);
+  }
+
   get #lateMs(): number {
     return LATE_INTERVALS * this.#options.phi.expectedIntervalMs;
   }
@@ -239,6 +242,6 @@ export class Liveness implements Disposable {
   }
 
   #now(): number {
-    return this.#options.clock.monotonic();
+    return this.#time.now();
   }
 }
