@@ -147,7 +147,7 @@ class PoolAgent implements Agent {
     this.#leaving = true;
     this.#work.close();
     const told = this.#work.size > 0 ? this.#tellLeaving(drainMs) : undefined;
-    this.#work.leave();
+    this.#work.leave(told);
     if (drainMs > 0) await Promise.race([this.#work.drained(), pause(this.#clock, drainMs, this.#end.signal)]);
     this.#work.stopAll('agent-stopped');
     {

@@ -203,12 +203,16 @@ async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<Tas
     const handle = () => withTask({ federation, task: id }, () => handler(task, run));
     return succeeded(await withTrace(traceOfTask(task), handle));
   } catch (cause) {
+    if (isLeaving(cause)) return { outcome: 'OUTCOME_LOST', reason: 'its agent leaves' };
     const error = HiveError.from(cause);
     const terminal = cause instanceof HiveError && !error.retryable;
     const reason = (cause instanceof Error ? cause.message : String(cause)).slice(0, MAX_REASON_CHARACTERS);
     return { outcome: terminal ? 'OUTCOME_TERMINAL' : 'OUTCOME_FAILED', reason };
   }
 }
+
+/** Some functions of Node reject with an error of their own when their signal aborts, and name the signal's as its cause. */
+const isLeaving = (cause: unknown): boolean => cause === LEAVING || (cause instanceof Error && cause.cause === LEAVING);
 
 function succeeded(result: unknown): Ending {
   const bytes = Buffer.byteLength(JSON.stringify(result) ?? '');

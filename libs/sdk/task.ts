@@ -27,7 +27,8 @@ export interface TaskRun {
   readonly signal: AbortSignal;
   /**
    * Aborts when the agent is taken out of service, or moves to another swarm: what runs has some time left, and what is not
-   * done then goes on elsewhere. A good moment for a checkpoint, where there are few.
+   * done then goes on elsewhere. A good moment for a checkpoint, where there are few. A handler that throws its reason gives
+   * the task back at once, with no attempt used up.
    */
   readonly leaving: AbortSignal;
   /** Adds a line to the task's log; bounded, never blocks. */

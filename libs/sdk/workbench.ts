@@ -92,6 +92,8 @@ export class Workbench {
   readonly #confirmations: Confirmations;
   readonly #reports: Together<ReportTaskRequest, ReportedTask | undefined>;
   #closed = false;
+  /** Resolves when the pool has been told that the agent leaves. */
+  #told: Promise<void> | undefined;
 
   constructor(options: WorkbenchOptions) {
     this.#options = options;
@@ -129,8 +131,9 @@ export class Workbench {
     this.#closed = true;
   }
 
-  /** The agent is taken out of service. */
-  leave(): void {
+  /** The agent is taken out of service, as the pool knows, or does when `told` resolves. */
+  leave(told?: Promise<void>): void {
+    this.#told = told;
     for (const attempt of this.#attempts.values()) attempt.leave();
   }
 
@@ -374,6 +377,7 @@ export class Workbench {
     const { outcome, result, reason, resultBytes = 0 } = ending;
     const said = { task, attempt: number, instance, outcome, result, reason };
     const report = attempt.confirmed ? said : { ...said, logKey: this.#logKey.publicKey, ranMs: attempt.ranMs };
+    if (outcome === 'OUTCOME_LOST') await this.#told; // what is given back uses up an attempt of whoever stays
     const goesAlone = isSampled(attempt.assignment.traceparent) || resultBytes > SMALL_BYTES;
     const together = goesAlone ? undefined : await this.#reports.call(report);
     const { state } = together ?? (await settled(() => hive.pool.reportTask(report)));

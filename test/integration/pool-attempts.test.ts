@@ -158,20 +158,25 @@ test('an agent that is cut off ends what it has a claim for, and only then anoth
   for (const [i, { from }] of spans.entries()) if (i > 0) expect(spans[i - 1]?.to).toBeLessThanOrEqual(from);
 });
 
-test('an agent that leaves gives a claim back, so that nobody waits for its end', async () => {
+test.each([
+  ['a task with a claim', CLAIMED, 0, 'its agent stops'],
+  ['what a handler gives back by itself', {}, PATIENCE_MS, 'its agent leaves'],
+])('%s moves when its agent stops', async (_, continuity, drainMs, why) => {
   const all = closing();
   const own = await swarm(all);
-  const handler: TaskHandler = ({ attempt, agent }, { signal }) =>
-    new Promise((resolve) => {
-      if (agent.endsWith('/y')) resolve(attempt);
-      signal.addEventListener('abort', () => resolve(undefined), { once: true });
-    });
-  const first = await own.createAgent({ name: 'x', type: 'leave', priority: 9, handler });
-  const { id } = await own.submitTask({ type: 'leave', ...CLAIMED, ...PATIENT });
+  const handler: TaskHandler = async ({ agent, attempt }, { signal, leaving }) => {
+    if (agent.endsWith('/y')) return attempt;
+    const stops = drainMs === 0 ? signal : leaving;
+    await new Promise((resolve) => stops.addEventListener('abort', resolve, { once: true }));
+    stops.throwIfAborted();
+    return attempt;
+  };
+  const first = await own.createAgent({ name: 'x', type: 'once', priority: 9, handler });
+  const { id } = await own.submitTask({ type: 'once', ...continuity, ...PATIENT });
   await inState(id, 'RUNNING', PATIENCE_MS);
-  all.use(await own.createAgent({ name: 'y', type: 'leave', handler }));
-  await first.stop();
+  all.use(await own.createAgent({ name: 'y', type: 'once', handler }));
+  await first.stop(drainMs);
   const { attempts } = await inState(id, 'SUCCEEDED', PATIENCE_MS);
-  expect(attempts.map(({ reason }) => reason)).toContain('its agent stops');
+  expect(attempts.find(({ reason }) => reason === why)?.outcome).toBe('OUTCOME_MOVED');
   expect(attempts.at(-1)?.agent).toBe(`${own.name}/y`);
 });

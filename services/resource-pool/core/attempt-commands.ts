@@ -2,7 +2,7 @@ import { HiveError, notFound, quote } from '../../../libs/kernel/errors.ts';
 import { sameJson } from '../../../libs/kernel/json.ts';
 import type { Ctx, Decision, Machine } from '../../../libs/protocol/machine.ts';
 import { specDigest } from '../../../libs/protocol/spec-digest.ts';
-import type { ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Outcome, ReportTaskRequest } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { requireAgent } from './access.ts';
 import { type Ending, endAttempt } from './attempt.ts';
 import { startCharge } from './budget.ts';
@@ -59,7 +59,8 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
       return answer(state, task, [], ctx);
     }
     const plan = new Plan(state);
-    const { outcome, reason } = input;
+    const { reason } = input;
+    const outcome = countsAs(state, attempt, input);
     const result = outcome === 'OUTCOME_SUCCEEDED' ? input.result : undefined;
     const end = endAttempt(task, { outcome, reason, result, reported: true }, plan, settings);
     return answer(state, task, [...begun(task, attempt, input), end, ...settled(state, plan)], ctx);
@@ -99,9 +100,16 @@ export function findAttempt(
   return { task, attempt };
 }
 
-/** Is this the report that was accepted, once more? Its answer may have been lost. */
+/** What a lame duck does not go on with moves, as what the pool takes from it; so often as that may be (`maxMoves`). */
+const countsAs = (state: PoolState, { agent }: AttemptRow, { outcome }: ReportTaskRequest): Outcome =>
+  outcome === 'OUTCOME_LOST' && state.agents.get(agent)?.lameDuck ? 'OUTCOME_MOVED' : outcome;
+
+/**
+ * Is this the report that was accepted, once more? Its answer may have been lost. That nothing of it runs is no news of an
+ * attempt that has moved, either, whether its agent has given it back or the pool has taken it.
+ */
 const isRepeat = (task: TaskRow, attempt: AttemptRow, report: ReportTaskRequest): boolean =>
-  attempt.outcome === report.outcome &&
+  (attempt.outcome === report.outcome || (attempt.outcome === 'OUTCOME_MOVED' && report.outcome === 'OUTCOME_LOST')) &&
   (report.outcome !== 'OUTCOME_SUCCEEDED' || sameJson(task.result, report.result));
 
 export function stale(task: TaskRow, given: Named): HiveError {

@@ -10,6 +10,17 @@ const drain = (pool: Pool, name: string, graceMs = 0, swarm = 'a', principal = p
 const resume = (pool: Pool, name: string) => pool.run.execute('resumeAgent', { swarm: 'a', name }, { now: pool.now });
 const agentOf = (pool: Pool, key: string) => pool.run.state.agents.get(key);
 
+const CLAIMED = { claim: true, resume: false };
+
+/** The agent of t1 says that it does not go on with it. */
+function giveBack(pool: Pool) {
+  const { number = 0, instance = '' } = pool.task('t1').attempts.at(-1) ?? {};
+  const said = { outcome: 'OUTCOME_LOST', result: undefined, reason: 'it leaves' } as const;
+  const report = { task: 't1', attempt: number, instance, ...said };
+  pool.run.execute('reportTask', report);
+  return report;
+}
+
 describe('an agent that is taken out of service', () => {
   test('is given nothing new, and finishes what it has', () => {
     const pool = new Pool();
@@ -100,6 +111,40 @@ describe('an agent that is taken out of service', () => {
     pool.run.execute('deregisterAgent', { swarm: 'a', name: 'x', instance: 'i1' });
     expect(pool.where('t1')).toBe('QUEUED');
     expect(pool.task('t1').attempts[0]?.outcome).toBe('OUTCOME_MOVED');
+  });
+
+  test('may give back early what it has: no attempt is used up, and a repeat of that is known', () => {
+    const pool = new Pool();
+    pool.register('x');
+    pool.submit('t1', { maxAttempts: 1, continuity: CLAIMED });
+    pool.confirm('t1');
+    drain(pool, 'x', 60_000);
+    const report = giveBack(pool);
+    expect(pool.where('t1')).toBe('QUEUED'); // nobody waits for the claim, whose holder says that it is over
+    expect(pool.task('t1').attempts[0]).toMatchObject({ outcome: 'OUTCOME_MOVED', reason: 'it leaves' });
+    const from = pool.run.events.length;
+    expect(pool.run.execute('reportTask', report).state).toBe('TASK_STATE_QUEUED');
+    expect(() => pool.run.execute('reportTask', { ...report, outcome: 'OUTCOME_FAILED' })).toThrow(
+      /not the current one/,
+    );
+    expect(pool.types(from)).toEqual([]);
+    pool.register('y');
+    pool.confirm('t1');
+    giveBack(pool); // y stays in service
+    expect(pool.task('t1')).toMatchObject({ state: 'TASK_STATE_FAILED', reason: 'attempt 1 of 1: it leaves' });
+  });
+
+  test('gives a task back only so often', () => {
+    const pool = new Pool({ maxMoves: 3 });
+    pool.submit('t1', { maxAttempts: 1 });
+    for (let i = 0; i < 3; i++) {
+      pool.register('x', { instance: `i${i}` });
+      expect(pool.where('t1')).toBe('ASSIGNED on a/x');
+      pool.confirm('t1');
+      drain(pool, 'x', 60_000);
+      giveBack(pool);
+    }
+    expect(pool.task('t1')).toMatchObject({ state: 'TASK_STATE_FAILED', reason: 'moved 3 times; last: it leaves' });
   });
 
   test('is lent no more: its lease ends with the same grace time', () => {

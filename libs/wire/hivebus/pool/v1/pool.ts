@@ -322,11 +322,14 @@ export const Outcome = {
   OUTCOME_TIMED_OUT: "OUTCOME_TIMED_OUT",
   /** OUTCOME_CANCELLED - Cancelled. */
   OUTCOME_CANCELLED: "OUTCOME_CANCELLED",
-  /** OUTCOME_LOST - The agent died, went silent, never confirmed, or gave the task back because it stops; may be tried again. */
+  /**
+   * OUTCOME_LOST - The agent died, went silent, never confirmed, or gave the task back; may be tried again. What an agent that is taken out
+   * of service reports so ends as MOVED.
+   */
   OUTCOME_LOST: "OUTCOME_LOST",
   /**
-   * OUTCOME_MOVED - Ended by the pool, because the agent goes back to its swarm: the task moves to another, and no attempt is used up.
-   * Never reported by agents.
+   * OUTCOME_MOVED - Its agent goes back to its swarm, or is taken out of service: the task moves to another, and no attempt is used up; it
+   * fails when it has moved 100 times. Never reported by agents: they say LOST.
    */
   OUTCOME_MOVED: "OUTCOME_MOVED",
 } as const;
