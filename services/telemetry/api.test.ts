@@ -1,18 +1,10 @@
 import { expect, test } from 'vitest';
-import type { Call } from '../../libs/protocol/call.ts';
-import type { Principal } from '../../libs/protocol/principal.ts';
+import { callBy } from '../../libs/testkit/call.ts';
 import { refused } from '../../libs/testkit/refused.ts';
 import { telemetryApi } from './api.ts';
 import { spanWith } from './core/fixtures.ts';
 import { SpanStore } from './core/span-store.ts';
 
-const callBy = (principal: Principal): Call => ({
-  federation: 'main',
-  principal,
-  token: '',
-  trace: { traceparent: '', correlationId: 'c', hops: 0 },
-  signal: new AbortController().signal,
-});
 const STRANGER = callBy({ kind: 'anonymous' });
 
 function setUp() {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Journal } from '../../libs/journal/journal.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call, RequestId } from '../../libs/protocol/call.ts';
+import { callBy } from '../../libs/testkit/call.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { LedgerShape } from '../simulation/journal/ledger.ts';
 
@@ -13,14 +14,7 @@ const ANSWER_MS = 2000;
 /** It also asks another one after so many answers, since all shall have work. */
 const CHANGE_EVERY = 25;
 
-const callOf = (request?: RequestId): Call => ({
-  federation: 'main',
-  principal: { kind: 'operator', name: 'test', key: '' },
-  token: '',
-  trace: { traceparent: '', correlationId: '', hops: 0 },
-  request,
-  signal: new AbortController().signal,
-});
+const callOf = (request?: RequestId): Call => callBy({ kind: 'operator', name: 'test', key: '' }, { request });
 
 /** Clients that append lines without a pause, and repeat what was not answered at another replica. */
 export class Load {

@@ -9,6 +9,7 @@ import type { JournalSettings } from '../../libs/journal/settings.ts';
 import { skipRecord } from '../../libs/journal/skip.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call, RequestId } from '../../libs/protocol/call.ts';
+import { callBy } from '../../libs/testkit/call.ts';
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../libs/testkit/nats-server.ts';
 import { until } from '../../libs/testkit/until.ts';
 import { type LedgerShape, roomyLedger } from '../simulation/journal/ledger.ts';
@@ -52,14 +53,7 @@ async function journal(
   return opened;
 }
 
-const call = (request?: RequestId): Call => ({
-  federation: 'main',
-  principal: { kind: 'operator', name: 'test', key: '' },
-  token: '',
-  trace: { traceparent: '', correlationId: '', hops: 0 },
-  request,
-  signal: new AbortController().signal,
-});
+const call = (request?: RequestId): Call => callBy({ kind: 'operator', name: 'test', key: '' }, { request });
 
 const append = (to: Journal<LedgerShape>, tag: string, request?: RequestId) =>
   to.execute('append', { tag }, call(request));

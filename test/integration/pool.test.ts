@@ -10,6 +10,7 @@ import { readOrCreateKey, swarmKeyFile } from '../../libs/sdk/keys.ts';
 import { createSwarm, type Swarm } from '../../libs/sdk/swarm.ts';
 import type { AgentTask, TaskHandler } from '../../libs/sdk/task.ts';
 import { Closing } from '../../libs/service/closing.ts';
+import { callBy } from '../../libs/testkit/call.ts';
 import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import type { TaskSpec } from '../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -243,8 +244,7 @@ test('a swarm that has just registered is known to every replica and to the lead
       Date.now,
     )();
     const principal = standby.authenticate(token, 'main');
-    const trace = { traceparent: '', correlationId: 'c', hops: 0 };
-    const call = { federation: 'main', principal, token, trace, signal: new AbortController().signal };
+    const call = callBy(principal, { token });
     const { task } = await api.submitTask(
       { id: '', idempotent: false, dryRun: false, spec: spec({ swarm: code.name, type: 'never' }) },
       call,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { GroupSpec } from '../../../libs/wire/hivebus/pool/v1/group.ts';
 import type { SubmitGroupRequest, TaskBudget, TaskSpec } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
-import { agentPrincipal, Pool, queen, spec } from './fixtures.ts';
+import { agentPrincipal, Pool, queen, spec, wanted } from './fixtures.ts';
 import { groupRequest, type Named } from './group-fixtures.ts';
 
 const over = (text: string) =>
@@ -131,16 +131,7 @@ test('hops say how deep may be delegated below their task', () => {
 test('only who has a part in a task uses its budget: its swarm, or an agent that has worked at it', () => {
   const pool = new Pool();
   pool.register('x', { swarm: 'b' });
-  pool.run.execute('requestAgent', {
-    swarm: 'a',
-    type: 'lint',
-    capabilities: [],
-    termMs: 0,
-    lender: '',
-    waitMs: 0,
-    priority: 0,
-    id: '',
-  });
+  pool.run.execute('requestAgent', wanted());
   pool.submit('t0', budget(9));
   const worker = agentPrincipal('b', 'x');
   delegate(pool, 't1', 't0', { swarm: 'b' }, worker);

@@ -183,12 +183,7 @@ export class Workers {
     const made: WorkerClass = {
       key,
       type: row.type,
-      home: row.home,
-      region: row.region,
-      capabilities: new NameSet(row.capabilities),
-      labels: row.labels,
-      specialisations: new NameSet(row.specialisations),
-      allowScripts: row.allowScripts,
+      ...offerOf(row),
       counts: { free: 0, busy: 0, lent: 0, draining: 0, suspect: 0, unreachable: 0 },
       stock,
       own: new Ranked<Worker>(isBetter),

@@ -5,6 +5,7 @@ import { HiveError } from '../../../libs/kernel/errors.ts';
 import { pick, type Rng, seeded } from '../../../libs/kernel/rng.ts';
 import type { Call } from '../../../libs/protocol/call.ts';
 import type { Principal } from '../../../libs/protocol/principal.ts';
+import { callBy } from '../../../libs/testkit/call.ts';
 import { type Node, SimTime } from '../../../libs/testkit/sim/clock.ts';
 import { SimLine } from '../../../libs/testkit/sim/line.ts';
 import { SimSnapshots, SimStream } from '../../../libs/testkit/sim/log.ts';
@@ -125,9 +126,7 @@ export class Crowd {
   }
 
   #call(token: string): Call {
-    const trace = { traceparent: '', correlationId: 'c', hops: 0 };
-    const { signal } = new AbortController();
-    return { federation: 'main', principal: this.#principal(token), token, trace, signal };
+    return callBy(this.#principal(token), { token });
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Runner } from '../../../libs/journal/runner.ts';
 import { pick, type Rng, seeded } from '../../../libs/kernel/rng.ts';
-import type { Call } from '../../../libs/protocol/call.ts';
+import type { Call, RequestId } from '../../../libs/protocol/call.ts';
+import { callBy } from '../../../libs/testkit/call.ts';
 import { type Node, SimTime } from '../../../libs/testkit/sim/clock.ts';
 import { SimLine } from '../../../libs/testkit/sim/line.ts';
 import { SimSnapshots, SimStream } from '../../../libs/testkit/sim/log.ts';
@@ -49,11 +50,5 @@ export class Scene {
   }
 }
 
-export const callOf = (request?: Call['request']): Call => ({
-  federation: 'main',
-  principal: { kind: 'operator', name: 'sim', key: 'k' },
-  token: 't',
-  trace: { traceparent: '', correlationId: 'c', hops: 0 },
-  request,
-  signal: new AbortController().signal,
-});
+export const callOf = (request?: RequestId): Call =>
+  callBy({ kind: 'operator', name: 'sim', key: 'k' }, { token: 't', request });
