@@ -1,6 +1,7 @@
 /**
  * The dependency rule: main → service → adaptors and api → core → protocol → kernel. Read from the emitted JavaScript,
- * so it sees what is loaded; imports of types alone are checked in the sources, by biome.json's restricted imports.
+ * so it sees what is loaded; imports of types alone are checked in the sources, by biome.json: restricted imports, and no
+ * circles of types either.
  */
 const TEST = '(\\.test|[/-]fixtures)\\.js$';
 const OURS = '^dist/';

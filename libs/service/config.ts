@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { BusAccess } from '../bus/access.ts';
 import { invalid } from '../kernel/errors.ts';
 import { namesCollector } from '../telemetry/collector.ts';
-import type { Sampling } from '../telemetry/telemetry.ts';
+import type { Sampling } from '../telemetry/sampling.ts';
 import { BUS_ACCESS_NAMES, readBusAccess } from './bus-access.ts';
 import {
   bytes,

@@ -1,7 +1,9 @@
 import { isSpanContextValid, SamplingDecision, TraceFlags, trace } from '@opentelemetry/api';
 import type { tracing } from '@opentelemetry/sdk-node';
-import type { Sampling } from './telemetry.ts';
 import { isSampled } from './traceparent.ts';
+
+/** `off`, `always`, or which part of traces is sampled, below 1; 0 = those that somebody else has sampled. */
+export type Sampling = 'off' | 'always' | number;
 
 /**
  * Which traces are kept. A trace that somebody has sampled already is; else its id alone decides, so that all services

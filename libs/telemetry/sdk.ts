@@ -7,8 +7,8 @@ import { listen } from '../service/listen.ts';
 import { toCollector } from './collector.ts';
 import { instanceOfProcess } from './instance.ts';
 import { createObserve } from './observe.ts';
-import { keepsTrace, samplerFor } from './sampling.ts';
-import type { Sampling, Telemetry, TelemetryOptions } from './telemetry.ts';
+import type { Telemetry, TelemetryOptions } from './options.ts';
+import { keepsTrace, type Sampling, samplerFor } from './sampling.ts';
 import { traceIds } from './trace-ids.ts';
 
 /** A collector that is down must not hold up or fail a stop; an exporter's own tries take 8 s and more. */

@@ -1,7 +1,6 @@
 import { context, trace } from '@opentelemetry/api';
 import type { tracing } from '@opentelemetry/sdk-node';
-import { samplerFor } from './sampling.ts';
-import type { Sampling } from './telemetry.ts';
+import { type Sampling, samplerFor } from './sampling.ts';
 import { traceIds } from './trace-ids.ts';
 
 export interface TracerOptions {

@@ -10,6 +10,7 @@ import type {
   Unblocker,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { wasUsed } from './attempt.ts';
+import type { Demand } from './demand.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
 import { explainedChoice } from './explained-choice.ts';
@@ -20,7 +21,7 @@ import { blockedBy, groupView } from './group-view.ts';
 import { leaseOf } from './lender.ts';
 import { wishOf, wishOfTask } from './need.ts';
 import { offerDue, offeredTo } from './offered.ts';
-import { type Demand, keepersOf, placementOf } from './placement.ts';
+import { keepersOf, placementOf } from './placement.ts';
 import type { Before } from './rivals.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';

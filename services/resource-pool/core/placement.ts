@@ -1,6 +1,7 @@
 import { timestamp } from '../../../libs/kernel/timestamps.ts';
 import { HOST_LABEL, KEEPS_VOLUMES } from '../../../libs/protocol/volumes.ts';
 import type { Condition, Placement, Unblocker } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Demand } from './demand.ts';
 import { Plan } from './dispatch.ts';
 import { leaseDue } from './due.ts';
 import { Keepers } from './keepers.ts';
@@ -14,15 +15,6 @@ import type { PoolState } from './state.ts';
  * one that it does not meet, so that the numbers add up and say where the agents went. One walk over all agents: it is
  * asked by people, not by the dispatcher, which never looks at them all.
  */
-export interface Demand {
-  /** A task of the swarm, or its wish to borrow. */
-  readonly kind: 'task' | 'wish';
-  readonly swarm: string;
-  readonly type: string;
-  readonly need: Need;
-  /** Of a wish: only from this swarm; empty = any. */
-  readonly lender: string;
-}
 
 interface Rule {
   readonly name: string;

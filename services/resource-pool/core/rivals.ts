@@ -1,5 +1,5 @@
+import type { Demand } from './demand.ts';
 import { meets, type Need, needKey, type Offer } from './need.ts';
-import type { Demand } from './placement.ts';
 import type { PoolState } from './state.ts';
 
 /**
