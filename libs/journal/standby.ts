@@ -9,7 +9,7 @@ export interface StandbyDeps {
   readonly line: LeaderLine;
   readonly clock: Clock;
   readonly settings: JournalSettings;
-  readonly changes: Changes;
+  readonly changes: Pick<Changes, 'next'>;
   /** The last sequence that was taken. */
   seq(): number;
   /** The epoch that is current there. */
