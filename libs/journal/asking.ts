@@ -142,6 +142,7 @@ export async function answerForwarded<M extends Shape>(
     const { kind, name, input, token, trace, request } = forwarded;
     const principal = door.authenticate(token);
     checkRequestOwner(forwarded, principal);
+    if (kind === 'command' && principal.kind === 'anonymous') throw tokenMissing(name);
     if (kind === 'command') await door.checkCommand?.(name, input);
     // It listens before its campaign is decided, which is the next thing that changes.
     if (!deps.leader()) await deps.change(closing);
@@ -153,6 +154,12 @@ export async function answerForwarded<M extends Shape>(
     return { error: HiveError.from(error).toJSON() };
   }
 }
+
+/** Refused before it is decided: who is nobody shall not make a leader write records. */
+export const tokenMissing = (command: string): HiveError =>
+  new HiveError('UNAUTHENTICATED', `${command} needs a token: say who you are with \`authorization: Bearer <jwt>\``, {
+    reason: 'TOKEN_MISSING',
+  });
 
 /** The other one may do it, or have done it. */
 const notAwaited = (): HiveError =>

@@ -5,7 +5,7 @@ import type { Rng } from '../kernel/rng.ts';
 import type { Call } from '../protocol/call.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
-import { type AskingDeps, answerForwarded, ask } from './asking.ts';
+import { type AskingDeps, answerForwarded, ask, tokenMissing } from './asking.ts';
 import { campaign } from './campaign.ts';
 import type { Perform } from './effects.ts';
 import type { Group } from './group.ts';
@@ -132,7 +132,7 @@ export class Runner<M extends Shape> implements Journal<M> {
     input: M['commands'][N]['input'],
     call: Call,
   ): Promise<M['commands'][N]['reply']> {
-    if (call.principal.kind === 'anonymous') return Promise.reject(anonymous(name));
+    if (call.principal.kind === 'anonymous') return Promise.reject(tokenMissing(name));
     return ask(this.#asking, { kind: 'command', name, input, call }) as Promise<M['commands'][N]['reply']>;
   }
 
@@ -323,9 +323,3 @@ export class Runner<M extends Shape> implements Journal<M> {
     this.#standing.tell();
   }
 }
-
-/** Refused before it is decided: who is nobody shall not make a leader write records. */
-const anonymous = (command: string): HiveError =>
-  new HiveError('UNAUTHENTICATED', `${command} needs a token: say who you are with \`authorization: Bearer <jwt>\``, {
-    reason: 'TOKEN_MISSING',
-  });
