@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
  * Time is waited for by conditions, never asserted: the limits only end what hangs.
  */
 const project = (groupOrder: number, name: string, include: string[], testTimeout: number) => ({
-  test: { name, include, testTimeout, hookTimeout: 60_000, sequence: { groupOrder } },
+  test: { name, include, testTimeout, hookTimeout: Math.max(testTimeout, 60_000), sequence: { groupOrder } },
 });
 
 /** Tests that set up what a process has once: its tracer and meter. The other unit tests share processes, which is quicker. */
@@ -27,7 +27,7 @@ export default defineConfig({
       {
         test: {
           ...project(4, 'cluster', ['test/cluster/**/*.test.ts'], 300_000).test,
-          ...{ maxWorkers: 1, hookTimeout: 180_000, globalSetup: 'test/cluster/told.ts' },
+          ...{ maxWorkers: 1, globalSetup: 'test/cluster/told.ts' },
         },
       },
     ],

@@ -11,23 +11,14 @@ const playground = new Playground();
 let up: Started;
 beforeAll(async () => {
   up = await playground.up();
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
 
 let kinds = 0;
 /** A type of agent of a test's own, so that tests do not take each other's tasks. */
 const newType = (): string => `type-${++kinds}`;
 
-const submit = async (type: string, more: readonly string[] = []): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', type, ...more])).id;
-
-const get = (id: string): Promise<Task> => playground.json<Task>(['task', 'get', id]);
-
-const inState = (id: string, state: string): Promise<Task> =>
-  until(async () => {
-    const task = await get(id);
-    return task.state === state ? task : undefined;
-  }, 60_000);
+const submit = (type: string, more: readonly string[] = []) => playground.submit('code', type, more);
 
 const logs = async (id: string): Promise<string[]> =>
   (await playground.run(['task', 'logs', id])).stdout.split('\n').filter((line) => line !== '');
@@ -90,7 +81,7 @@ test('an agent that is killed takes its children with it, and another does its w
   await playground.agent(args);
   first.child.kill('SIGKILL');
   await until(() => !isAlive(pid));
-  const task = await inState(id, 'TASK_STATE_SUCCEEDED');
+  const task = await playground.taskIn(id, 'SUCCEEDED');
   expect(task.attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_LOST', 'OUTCOME_SUCCEEDED']);
 });
 
@@ -101,7 +92,7 @@ test('cancel ends the whole process group, with a grace time for those who ask f
   const id = await submit(type);
   const pid = await pidIn(id);
   expect((await playground.run(['task', 'cancel', id, '--reason', 'enough'])).code).toBe(0);
-  await inState(id, 'TASK_STATE_CANCELLED');
+  await playground.taskIn(id, 'CANCELLED');
   await until(() => !isAlive(pid));
 });
 
@@ -110,7 +101,7 @@ test('the time limit ends an attempt', async () => {
   await playground.agent(['--type', type, '--exec', 'echo $$; sleep 600']);
   const id = await submit(type, ['--timeout', '300ms', '--max-attempts', '1']);
   const pid = await pidIn(id);
-  const task = await inState(id, 'TASK_STATE_FAILED');
+  const task = await playground.taskIn(id, 'FAILED');
   expect(task.attempts[0]?.outcome).toBe('OUTCOME_TIMED_OUT');
   await until(() => !isAlive(pid));
 });
@@ -122,12 +113,12 @@ test('a script runs only on an agent that allows scripts', async () => {
   writeFileSync(file, 'echo "{\\"from\\": \\"script\\"}"\n');
   const id = await submit(type, ['--script', `@${file}`]);
   const waiting = await until(async () => {
-    const task = await get(id);
+    const task = await playground.task(id);
     return task.waitingFor === '' ? undefined : task;
   });
   expect(waiting.state).toBe('TASK_STATE_QUEUED');
   await playground.agent(['--type', type, '--allow-scripts']);
-  expect((await inState(id, 'TASK_STATE_SUCCEEDED')).result).toEqual({ from: 'script' });
+  expect((await playground.taskIn(id, 'SUCCEEDED')).result).toEqual({ from: 'script' });
 });
 
 test('an agent that is stopped finishes what it has, and leaves the pool', async () => {
@@ -136,11 +127,11 @@ test('an agent that is stopped finishes what it has, and leaves the pool', async
   const command = `echo 1; until [ -e '${go}' ]; do sleep 0.1; done; echo 2`;
   const agent = await playground.agent(['--type', type, '--name', 'polite', '--exec', command]);
   const id = await submit(type);
-  await inState(id, 'TASK_STATE_RUNNING');
+  await playground.taskIn(id, 'RUNNING');
   agent.child.kill('SIGTERM');
   writeFileSync(go, '');
   expect((await agent.ended).code).toBe(0);
-  expect((await get(id)).result).toBe(2);
+  expect((await playground.task(id)).result).toBe(2);
   const { agents } = await playground.json<{ agents: { name: string }[] }>(['federation', 'resources']);
   expect(agents.some(({ name }) => name === 'polite')).toBe(false);
 });
@@ -244,7 +235,7 @@ test('cancelling a task names those that end with it', async () => {
   const second = await submit(type, ['--after', first]);
   const { stdout } = await playground.run(['task', 'cancel', first]);
   expect(stdout).toBe(`task ${first} is ended; with it ends 1 that waits for it: ${second}\n`);
-  expect((await inState(second, 'TASK_STATE_CANCELLED')).reason).toBe(
+  expect((await playground.taskIn(second, 'CANCELLED')).reason).toBe(
     `it depends on task ${first}, which was cancelled`,
   );
 });

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { counting, EACH_STEP_ONCE, linesOf } from './counting.ts';
 import { Playground } from './hivebus.ts';
 
 /** What holds from one attempt to the next when agents are processes that are killed and stopped. */
@@ -10,50 +11,25 @@ import { Playground } from './hivebus.ts';
 const playground = new Playground();
 beforeAll(async () => {
   await playground.up();
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
 
 const PATIENCE_MS = 90_000;
 
-const submit = async (type: string, more: readonly string[]): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', type, ...more])).id;
-
-const get = (id: string): Promise<Task> => playground.json<Task>(['task', 'get', id]);
-
-const inState = (id: string, state: string): Promise<Task> =>
-  until(async () => {
-    const task = await get(id);
-    return task.state === state ? task : undefined;
-  }, PATIENCE_MS);
-
-/** The lines that attempts have written to a file that they share. */
-function linesOf(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').trim().split('\n');
-  } catch {
-    return [];
-  }
-}
+const submit = (type: string, more: readonly string[]) => playground.submit('code', type, more);
 
 test('when an agent is killed its task goes on elsewhere from the last checkpoint', async () => {
   const file = join(playground.folder, 'steps');
-  const command = [
-    'step=$HIVEBUS_CHECKPOINT; [ -n "$step" ] || step=0',
-    'while [ "$step" -lt 6 ]; do',
-    `  step=$((step + 1)); echo "$HIVEBUS_ATTEMPT $step" >> '${file}'; echo "$step" >&3`,
-    '  [ "$step" != 3 ] || [ "$HIVEBUS_ATTEMPT" != 1 ] || sleep 600',
-    'done; echo "{\\"steps\\": $step}"',
-  ].join('\n');
-  const args = ['--type', 'counter', '--exec', command];
+  const args = ['--type', 'counter', '--exec', counting(file)];
   const first = await playground.agent(args);
   const id = await submit('counter', ['--resume']);
   // What was said while one was being stored is stored as the newest of it.
   await until(async () => (await playground.run(['task', 'checkpoint', id])).stdout.trim() === '3', PATIENCE_MS);
   await playground.agent(args);
   first.child.kill('SIGKILL');
-  expect((await inState(id, 'TASK_STATE_SUCCEEDED')).result).toEqual({ steps: 6 });
-  expect(linesOf(file)).toEqual(['1 1', '1 2', '1 3', '2 4', '2 5', '2 6']);
-}, 120_000);
+  expect((await playground.taskIn(id, 'SUCCEEDED')).result).toEqual({ steps: 6 });
+  expect(linesOf(file)).toEqual(EACH_STEP_ONCE);
+});
 
 /** The agent is stopped, its command is not: only the claim's end keeps the two attempts apart. */
 test('a task with a claim never runs twice at a time, when its agent hangs and comes back', async () => {
@@ -69,7 +45,7 @@ test('a task with a claim never runs twice at a time, when its agent hangs and c
   await until(() => linesOf(file).length > 3, PATIENCE_MS);
   await playground.agent(args);
   first.child.kill('SIGSTOP');
-  const { result, attempts } = await inState(id, 'TASK_STATE_SUCCEEDED');
+  const { result, attempts } = await playground.taskIn(id, 'SUCCEEDED');
   first.child.kill('SIGCONT');
   expect(result).toBe(2);
   expect(attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_LOST', 'OUTCOME_SUCCEEDED']);
@@ -78,9 +54,9 @@ test('a task with a claim never runs twice at a time, when its agent hangs and c
   expect(lines.filter((attempt) => attempt === '2')).toHaveLength(5);
   // The first one is back, has no part in it, and works on.
   const next = await submit('only', ['--claim', '--max-attempts', '1', '--timeout', '1s']);
-  await inState(next, 'TASK_STATE_FAILED');
-  expect((await get(id)).attempts).toHaveLength(2);
-}, 180_000);
+  await playground.taskIn(next, 'FAILED');
+  expect((await playground.task(id)).attempts).toHaveLength(2);
+});
 
 test('a folder follows its task to the next agent of its host, and leaves with its end', async () => {
   const data = join(playground.folder, 'data');
@@ -97,11 +73,11 @@ test('a folder follows its task to the next agent of its host, and leaves with i
   await playground.agent(['--type', 'builder', '--data', join(playground.folder, 'elsewhere'), '--exec', 'exit 65']);
   await playground.agent(['--type', 'builder', '--exec', 'exit 65']);
   first.child.kill('SIGKILL');
-  await until(async () => (await get(id)).waitingFor.includes('where its volumes are'), PATIENCE_MS);
+  await until(async () => (await playground.task(id)).waitingFor.includes('where its volumes are'), PATIENCE_MS);
   await playground.agent(args);
-  expect((await inState(id, 'TASK_STATE_SUCCEEDED')).result).toEqual({ attempt: expect.any(Number), files: 'half' });
+  expect((await playground.taskIn(id, 'SUCCEEDED')).result).toEqual({ attempt: expect.any(Number), files: 'half' });
   await until(() => !existsSync(folder), PATIENCE_MS);
-}, 120_000);
+});
 
 test('a task that fails is a dead letter, and its work can be submitted again', async () => {
   const file = join(playground.folder, 'mended');
@@ -112,13 +88,13 @@ test('a task that fails is a dead letter, and its work can be submitted again', 
     `[ -e '${file}' ] || { echo broken >&2; exit 65; }; echo '"ok"'`,
   ]);
   const id = await submit('fixer', ['--payload', '{"n": 1}']);
-  await inState(id, 'TASK_STATE_FAILED');
+  await playground.taskIn(id, 'FAILED');
   const letters = (await playground.run(['task', 'dead-letters', '--swarm', 'code'])).stdout;
   expect(letters).toContain(id);
   expect(letters).toContain('broken');
   writeFileSync(file, '');
   const replayed = await playground.json<Task>(['task', 'replay', id, '--id', 'again']);
   expect(replayed).toMatchObject({ id: 'again', origin: { replayOf: id }, spec: { payload: { n: 1 } } });
-  expect((await inState('again', 'TASK_STATE_SUCCEEDED')).result).toBe('ok');
+  expect((await playground.taskIn('again', 'SUCCEEDED')).result).toBe('ok');
   expect((await playground.run(['task', 'dead-letters', id])).stdout).toContain('replayed as again');
-}, 120_000);
+});

@@ -1,26 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
-import type { Agent, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { Agent } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { isAlive, Playground } from './hivebus.ts';
 
 /** Agents as processes that are taken out of service, by a signal and by the command. */
 
 const playground = new Playground();
-beforeAll(() => playground.up(), 120_000);
+beforeAll(() => playground.up());
 afterAll(() => playground[Symbol.asyncDispose]());
 
 let kinds = 0;
 const newType = (): string => `drained-${++kinds}`;
 
-const submit = async (type: string): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', type, '--max-attempts', '1'])).id;
-const get = (id: string): Promise<Task> => playground.json<Task>(['task', 'get', id]);
+const submit = (type: string) => playground.submit('code', type, ['--max-attempts', '1']);
 const agent = (name: string): Promise<Agent> => playground.json<Agent>(['get', 'agent', name]);
-const inState = (id: string, state: string): Promise<Task> =>
-  until(async () => {
-    const task = await get(id);
-    return task.state === state ? task : undefined;
-  }, 60_000);
 const pidIn = (id: string): Promise<number> =>
   until(async () => Number(/^\d+$/m.exec((await playground.run(['task', 'logs', id])).stdout)?.[0]), 60_000);
 
@@ -36,7 +29,7 @@ test('SIGTERM: nothing new, what runs has its time, and the rest is another’s 
   await playground.agent(['--type', type, '--name', 'two', '--exec', STAYS]);
   const { code } = await first.ended;
   expect(code).toBe(0);
-  const task = await inState(running, 'TASK_STATE_SUCCEEDED');
+  const task = await playground.taskIn(running, 'SUCCEEDED');
   expect(task.attempts.map(({ agent, outcome }) => [agent, outcome])).toEqual([
     ['code/one', 'OUTCOME_MOVED'],
     ['code/two', 'OUTCOME_SUCCEEDED'],
@@ -52,10 +45,10 @@ test('hivebus agent drain: the agent stays and idles, its task moves, and resume
   const pid = await pidIn(running);
   const drained = await playground.run(['agent', 'drain', name, '--grace', '0s', '--reason', 'new disk']);
   expect(drained.stdout).toMatch(/drain(ing|ed)/);
-  expect(await get(running)).toMatchObject({ attempts: [{ outcome: 'OUTCOME_MOVED' }] });
+  expect(await playground.task(running)).toMatchObject({ attempts: [{ outcome: 'OUTCOME_MOVED' }] });
   await until(() => !isAlive(pid), 60_000);
   await until(async () => (await agent(name)).drain?.done === true, 60_000);
-  expect((await get(running)).state).toBe('TASK_STATE_QUEUED');
+  expect((await playground.task(running)).state).toBe('TASK_STATE_QUEUED');
   expect((await playground.run(['agent', 'resume', name])).stdout).toContain('ready');
-  expect(await inState(running, 'TASK_STATE_SUCCEEDED')).toMatchObject({ attempts: [{}, { agent: name }] });
+  expect(await playground.taskIn(running, 'SUCCEEDED')).toMatchObject({ attempts: [{}, { agent: name }] });
 });

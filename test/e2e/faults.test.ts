@@ -18,7 +18,7 @@ let federation: Federation;
 const submitted: string[] = [];
 beforeAll(async () => {
   federation = await Federation.start(2);
-}, 120_000);
+});
 afterAll(async () => {
   const { playground } = federation;
   await federation[Symbol.asyncDispose]();

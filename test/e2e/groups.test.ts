@@ -82,7 +82,7 @@ function checkOrder(events: readonly PoolEvent[]): void {
 }
 
 const playground = new Playground();
-beforeAll(() => playground.up(), 120_000);
+beforeAll(() => playground.up());
 afterAll(() => playground[Symbol.asyncDispose]());
 
 const groupIs = (id: string, accepts: (group: Group) => boolean): Promise<Group> =>

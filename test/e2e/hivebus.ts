@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { natsServerPath } from '../../libs/service/nats-binary.ts';
 import { until } from '../../libs/testkit/until.ts';
+import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 
 /** The real command line, as a user has it, in a folder of its own. */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DIST = join(ROOT, 'dist');
 const MAIN = join('cli', 'main.js');
+/** A command takes seconds to start on a starved machine, and what is waited for takes several. */
+const PATIENCE_MS = 90_000;
 
 export interface Ran {
   readonly code: number | null;
@@ -84,15 +87,52 @@ export class Playground implements AsyncDisposable {
   /** `hivebus up` on free ports. */
   async up(env: NodeJS.ProcessEnv = {}): Promise<Started> {
     const up = this.start(['up', '--port', '0', '--grpc-port', '0'], env);
-    await Promise.race([until(() => up.said().includes('Hivebus is up'), 60_000), failed(up, 'hivebus up')]);
+    await Promise.race([until(() => up.said().includes('Hivebus is up'), PATIENCE_MS), failed(up, 'hivebus up')]);
     return up;
   }
 
   /** `hivebus agent run` in swarm `code`, ready for work. */
   async agent(args: readonly string[]): Promise<Started> {
     const agent = this.start(['agent', 'run', '--swarm', 'code', ...args]);
-    await Promise.race([until(() => agent.said().includes('is ready'), 60_000), failed(agent, 'hivebus agent run')]);
+    await Promise.race([
+      until(() => agent.said().includes('is ready'), PATIENCE_MS),
+      failed(agent, 'hivebus agent run'),
+    ]);
     return agent;
+  }
+
+  /** A file that `hivebus up` keeps. */
+  kept(...path: string[]): string {
+    return readFileSync(join(this.folder, '.hivebus', ...path), 'utf8');
+  }
+
+  /** SIGKILL of the services and the bus with them, then the same again at the same address. `up`: those that run now. */
+  async killedAndUp(up: Started): Promise<Started> {
+    const { nats } = JSON.parse(this.kept('run.json')) as { nats: string };
+    const bus = Number(this.kept('nats', 'nats.pid'));
+    up.child.kill('SIGKILL');
+    await up.ended;
+    await until(() => !isAlive(bus), PATIENCE_MS);
+    const again = this.start(['up', '--port', new URL(nats).port, '--grpc-port', '0']);
+    await until(() => again.said().includes('Hivebus is up'), PATIENCE_MS);
+    return again;
+  }
+
+  /** Submits a task and answers its id. */
+  async submit(swarm: string, type: string, more: readonly string[] = []): Promise<string> {
+    return (await this.json<Task>(['task', 'submit', '--swarm', swarm, '--type', type, ...more])).id;
+  }
+
+  task(id: string): Promise<Task> {
+    return this.json<Task>(['task', 'get', id]);
+  }
+
+  /** Resolves when a task is `RUNNING`, `SUCCEEDED` or whatever is said. */
+  taskIn(id: string, state: string): Promise<Task> {
+    return until(async () => {
+      const task = await this.task(id);
+      return task.state === `TASK_STATE_${state}` ? task : undefined;
+    }, PATIENCE_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   const env = { HIVEBUS_METRICS_PORT: '0', HIVEBUS_TRACES: 'always' };
   federation = await Federation.start(1, env, 'telemetry');
   before = await scrapeAll();
-}, 180_000);
+});
 afterAll(() => federation?.[Symbol.asyncDispose]());
 
 interface Sample {

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
-import type { Agent, Migration, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { isAlive, Playground, type Started } from './hivebus.ts';
+import type { Agent, Migration } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import { counting, EACH_STEP_ONCE, linesOf } from './counting.ts';
+import { Playground, type Started } from './hivebus.ts';
 
 /** Agents as processes that move to another swarm, and are killed at every step of it; so are the services and the bus. */
 
@@ -13,12 +14,11 @@ let up: Started;
 beforeAll(async () => {
   up = await playground.up();
   for (const swarm of ['code', 'docs']) await playground.run(['register-swarm', swarm]);
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
 
 let kinds = 0;
 const newName = (): string => `mover-${++kinds}`;
-const fileOf = (...path: string[]): string => readFileSync(join(playground.folder, '.hivebus', ...path), 'utf8');
 
 const migrations = () => playground.json<Migration[]>(['agent', 'migrations', '--all']);
 const inState = (name: string, state: string): Promise<Migration> =>
@@ -28,20 +28,12 @@ const inState = (name: string, state: string): Promise<Migration> =>
   }, PATIENCE_MS);
 const migrate = (name: string, grace: string) =>
   playground.json<{ migration: Migration }>(['agent', 'migrate', `code/${name}`, '--to', 'docs', '--grace', grace]);
-const get = (id: string) => playground.json<Task>(['task', 'get', id]);
-const taskIn = (id: string, state: string): Promise<Task> =>
-  until(async () => {
-    const task = await get(id);
-    return task.state === `TASK_STATE_${state}` ? task : undefined;
-  }, PATIENCE_MS);
-const submit = async (swarm: string, type: string): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', '--swarm', swarm, '--type', type])).id;
 
 /** Works where it is sent to, and nowhere else. */
 async function worksInDocs(name: string): Promise<void> {
   expect(await playground.json<Agent>(['get', 'agent', `docs/${name}`])).toMatchObject({ swarm: 'docs', name });
   expect((await playground.run(['get', 'agent', `code/${name}`])).code).not.toBe(0);
-  const done = await taskIn(await submit('docs', name), 'SUCCEEDED');
+  const done = await playground.taskIn(await playground.submit('docs', name), 'SUCCEEDED');
   expect(done.attempts.at(-1)?.agent).toBe(`docs/${name}`);
 }
 
@@ -52,8 +44,8 @@ test('killed while it drains, while it is to go, and when it has gone: started a
   const goOn = join(playground.folder, name);
   const exec = `[ -e ${goOn} ] || sleep 600; echo 1`;
   let agent = await run(name, exec);
-  const running = await submit('code', name);
-  await taskIn(running, 'RUNNING');
+  const running = await playground.submit('code', name);
+  await playground.taskIn(running, 'RUNNING');
   await migrate(name, '1h');
   await inState(name, 'DRAINING');
   agent.child.kill('SIGKILL');
@@ -64,7 +56,7 @@ test('killed while it drains, while it is to go, and when it has gone: started a
   await until(() => agent.said().includes(`has moved to swarm docs, as docs/${name}`), PATIENCE_MS);
   await worksInDocs(name);
   // No other agent of its own swarm can have it, so that it goes on where its agent went.
-  expect(await taskIn(running, 'SUCCEEDED')).toMatchObject({
+  expect(await playground.taskIn(running, 'SUCCEEDED')).toMatchObject({
     attempts: [{ outcome: 'OUTCOME_LOST' }, { agent: `docs/${name}`, outcome: 'OUTCOME_SUCCEEDED' }],
   });
   agent.child.kill('SIGKILL');
@@ -79,44 +71,27 @@ test('services and bus killed while it drains: the journal goes on, and so does 
   const name = newName();
   const goOn = join(playground.folder, name);
   const agent = await run(name, `while [ ! -e ${goOn} ]; do sleep 0.1; done; echo 1`);
-  const running = await submit('code', name);
-  await taskIn(running, 'RUNNING');
+  const running = await playground.submit('code', name);
+  await playground.taskIn(running, 'RUNNING');
   await migrate(name, '1h');
-  const { nats } = JSON.parse(fileOf('run.json')) as { nats: string };
-  const bus = Number(fileOf('nats', 'nats.pid'));
-  up.child.kill('SIGKILL');
-  await up.ended;
-  await until(() => !isAlive(bus), PATIENCE_MS);
-  up = playground.start(['up', '--port', new URL(nats).port, '--grpc-port', '0']);
-  await until(() => up.said().includes('Hivebus is up'), PATIENCE_MS);
+  up = await playground.killedAndUp(up);
   await inState(name, 'DRAINING');
   expect(existsSync(goOn)).toBe(false);
   writeFileSync(goOn, '');
-  expect(await taskIn(running, 'SUCCEEDED')).toMatchObject({ attempts: [{ agent: `code/${name}` }] });
+  expect(await playground.taskIn(running, 'SUCCEEDED')).toMatchObject({ attempts: [{ agent: `code/${name}` }] });
   await inState(name, 'ACTIVE');
   await worksInDocs(name);
   agent.child.kill('SIGTERM');
   await agent.ended;
 });
 
-/** Counts to 6 and says each step as a checkpoint; the first attempt gets to 3. */
-const counting = (file: string): string =>
-  [
-    'step=$HIVEBUS_CHECKPOINT; [ -n "$step" ] || step=0',
-    'while [ "$step" -lt 6 ]; do',
-    `  step=$((step + 1)); echo "$HIVEBUS_ATTEMPT $step" >> '${file}'; echo "$step" >&3`,
-    '  [ "$step" != 3 ] || [ "$HIVEBUS_ATTEMPT" != 1 ] || sleep 600',
-    'done; echo "{\\"steps\\": $step}"',
-  ].join('\n');
-const ONCE = ['1 1', '1 2', '1 3', '2 4', '2 5', '2 6'];
-const linesOf = (file: string): string[] => readFileSync(file, 'utf8').trim().split('\n');
 const hasCheckpoint = (id: string, data: string) =>
   until(async () => (await playground.run(['task', 'checkpoint', id])).stdout.trim() === data, PATIENCE_MS);
 
 /** A task that resumes runs on `code/<name>` and has stored its third step. */
 async function atThirdStep(name: string, file: string): Promise<string> {
   await run(name, counting(file));
-  const { id } = await playground.json<Task>(['task', 'submit', '--swarm', 'code', '--type', name, '--resume']);
+  const id = await playground.submit('code', name, ['--resume']);
   await hasCheckpoint(id, '3');
   return id;
 }
@@ -128,19 +103,19 @@ test('a task goes on from its checkpoint on the agent that moved, once the other
   await playground.run(['set', 'lending', 'docs', '--closed']);
   await migrate(name, '1s');
   await inState(name, 'ACTIVE');
-  const waits = await get(id);
+  const waits = await playground.task(id);
   expect(waits.waitingFor).toContain(
     `an idle agent of type ${name} of swarm docs, to which its agent code/${name} has moved`,
   );
   const { stdout } = await playground.run(['explain', id]);
   expect(stdout.replaceAll(/\s+/g, ' ')).toContain('swarm docs lends again: its lending is closed');
   await playground.run(['set', 'lending', 'docs', '--open']);
-  const done = await taskIn(id, 'SUCCEEDED');
+  const done = await playground.taskIn(id, 'SUCCEEDED');
   expect(done).toMatchObject({
     result: { steps: 6 },
     attempts: [{ outcome: 'OUTCOME_MOVED' }, { agent: `docs/${name}` }],
   });
-  expect(linesOf(file)).toEqual(ONCE);
+  expect(linesOf(file)).toEqual(EACH_STEP_ONCE);
   const agents = await playground.json<Agent[]>(['get', 'agents']);
   expect(agents.find((each) => each.name === name)).toMatchObject({ swarm: 'docs', serving: 'docs', lease: '' });
 });
@@ -151,8 +126,8 @@ test('another agent of its own swarm goes on with it first', async () => {
   const id = await atThirdStep(name, file);
   await playground.agent(['--type', name, '--name', `${name}-other`, '--exec', counting(file)]);
   await migrate(name, '1s');
-  const done = await taskIn(id, 'SUCCEEDED');
+  const done = await playground.taskIn(id, 'SUCCEEDED');
   expect(done.attempts.map(({ agent }) => agent)).toEqual([`code/${name}`, `code/${name}-other`]);
-  expect(linesOf(file)).toEqual(ONCE);
+  expect(linesOf(file)).toEqual(EACH_STEP_ONCE);
   await inState(name, 'ACTIVE');
 });

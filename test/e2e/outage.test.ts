@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../libs/testkit/until.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
-import { isAlive, Playground, type Started } from './hivebus.ts';
+import { Playground, type Started } from './hivebus.ts';
 
 /** Commands that go on for long, while everything is killed and started again. */
 
@@ -15,21 +15,8 @@ const playground = new Playground();
 let up: Started;
 beforeAll(async () => {
   up = await playground.up();
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
-
-const fileOf = (...path: string[]): string => readFileSync(join(playground.folder, '.hivebus', ...path), 'utf8');
-
-/** SIGKILL of the services and the bus with them, then the same again at the same address. */
-async function killAndStart(): Promise<void> {
-  const { nats } = JSON.parse(fileOf('run.json')) as { nats: string };
-  const bus = Number(fileOf('nats', 'nats.pid'));
-  up.child.kill('SIGKILL');
-  await up.ended;
-  await until(() => !isAlive(bus), PATIENCE_MS);
-  up = playground.start(['up', '--port', new URL(nats).port, '--grpc-port', '0']);
-  await until(() => up.said().includes('Hivebus is up'), PATIENCE_MS);
-}
 
 test('logs, events and waiting go on over a restart of everything, and say so', async () => {
   const file = join(playground.folder, 'go-on');
@@ -43,7 +30,7 @@ test('logs, events and waiting go on over a restart of everything, and say so', 
   await until(() => logs.said().includes('one'), PATIENCE_MS);
   await until(() => events.said().includes('listening'), PATIENCE_MS);
 
-  await killAndStart();
+  up = await playground.killedAndUp(up);
   for (const each of [events, waiting, logs]) await until(() => each.said().includes(BACK), PATIENCE_MS);
   await until(() => agent.said().includes('the pool answers again'), PATIENCE_MS);
   writeFileSync(file, '');

@@ -15,7 +15,7 @@ beforeAll(async () => {
   up = await playground.up();
   slow = await playground.agent(['--type', 'slow', '--name', 'slow-1', '--exec', 'echo begun; sleep 600']);
   await playground.run(['register-swarm', 'poor']);
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
 
 const says = (started: Started, text: string) => until(() => started.said().includes(text), PATIENCE_MS);

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../libs/sdk/connect.ts';
-import { until } from '../../libs/testkit/until.ts';
-import type { RebalancePlan, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { RebalancePlan } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Playground } from './hivebus.ts';
 
 /** Work of one swarm that agents of another do: sent by an operator, and taken by idle agents themselves. */
@@ -12,20 +11,14 @@ const playground = new Playground();
 beforeAll(async () => {
   await playground.up();
   await playground.run(['register-swarm', 'poor']);
-}, 120_000);
+});
 afterAll(() => playground[Symbol.asyncDispose]());
 
-const submit = async (swarm: string, type: string): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', '--swarm', swarm, '--type', type])).id;
-const done = (id: string): Promise<Task> =>
-  until(async () => {
-    const task = await playground.json<Task>(['task', 'get', id]);
-    return task.state === 'TASK_STATE_SUCCEEDED' ? task : undefined;
-  }, 60_000);
+const done = (id: string) => playground.taskIn(id, 'SUCCEEDED');
 
 test('rebalance says what it would do, does it, and has nothing to do then', async () => {
   for (const name of ['one', 'two']) await playground.agent(['--type', 'sent', '--name', name, '--exec', 'echo 1']);
-  const ids = [await submit('poor', 'sent'), await submit('poor', 'sent')];
+  const ids = [await playground.submit('poor', 'sent'), await playground.submit('poor', 'sent')];
   const dry = await playground.run(['rebalance', '--dry-run', '--high', '100']);
   expect(dry.stdout).toContain('code/one');
   expect(dry.stdout).toContain('swarm poor has 2 tasks for 0 slots, over 100%');
@@ -46,7 +39,7 @@ test('an idle agent takes what has waited long elsewhere, and explain says so', 
   const { policy } = await hive.pool.setPolicy({ stealAfterMs: 300 });
   expect(policy?.stealAfterMs).toBe(300);
   await playground.agent(['--type', 'taken', '--name', 'three', '--exec', 'echo 1']);
-  const id = await submit('poor', 'taken');
+  const id = await playground.submit('poor', 'taken');
   expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/three' }] });
   const told = await playground.run(['explain', id]);
   expect(told.stdout).toContain('which was idle and taken for it');
@@ -61,7 +54,7 @@ test('where the policy says so the pool rebalances by itself, and tells what it 
   expect(set.code, set.stderr).toBe(0);
   const { stdout: policy } = await playground.run(['describe', 'policy/main']);
   expect(policy).toContain('every 1s, who is over 90% gets agents, lent, after 1 look, 16 at once at most');
-  const id = await submit('poor', 'found');
+  const id = await playground.submit('poor', 'found');
   expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/four' }] });
   const told = await last();
   expect(told).toContain('the pool looks every 1s');

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await playground.up();
   await playground.run(['register-swarm', 'poor']);
   await playground.run(['register-swarm', 'code']);
-}, 120_000);
+});
 afterAll(() => playground?.[Symbol.asyncDispose]());
 
 /** Asks for an agent that is not there; its id, as it is told while it waits. */

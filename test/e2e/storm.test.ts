@@ -13,7 +13,7 @@ import { kill, LIMIT_MS, PATIENCE_MS, Storm, TASKS } from './storm.ts';
 let federation: Federation;
 beforeAll(async () => {
   federation = await Federation.start(2);
-}, 120_000);
+});
 afterAll(() => federation[Symbol.asyncDispose]());
 
 /** Two replicas of the pool that serve, one of them leads. */

@@ -44,7 +44,7 @@ beforeAll(async () => {
   traced = await TracedFederation.start(1);
   await startTracer({ service: 'test', instance: 'test:1', traces: 'always', processors: [batches] });
   batches.sendBy(traced.federation.hive.sendSpans);
-}, 180_000);
+});
 afterAll(() => traced?.[Symbol.asyncDispose]());
 
 /** Ways, no matter whether two commands of one trace shared an append, which is a matter of time. */

@@ -11,7 +11,7 @@ import { closePool, hive, home, openPoolWith, servePool, swarm } from './pool-ha
 
 const MAX_QUEUED = 2;
 
-beforeAll(() => openPoolWith({ maxQueued: MAX_QUEUED }), 60_000);
+beforeAll(() => openPoolWith({ maxQueued: MAX_QUEUED }));
 afterAll(closePool);
 
 /** The bodies of all records of the pool's journal. */

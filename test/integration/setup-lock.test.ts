@@ -62,7 +62,7 @@ test('of many that find a dead lock one takes it, and never two are in', async (
   last.stdin?.write('go');
   await once(last, 'exit');
   expect(readdirSync(root).filter((name) => name.startsWith('.setup.lock.'))).toEqual([]);
-}, 120_000);
+});
 
 test.each([
   ['what is none', 'some words/of others\n', []],

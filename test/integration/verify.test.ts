@@ -50,7 +50,7 @@ test('a check that hangs is named and ended with what it started; the others go 
   );
   expect(verifying.said).toMatch(/\nok {6}protos .*\nverify: FAILED: format and lint\n$/);
   await until(() => !isAlive(startedPid()));
-}, 60_000);
+});
 
 test('who interrupts it ends the check that runs, and is told which', async () => {
   const verifying = verify('format and lint', 'protos');
@@ -59,7 +59,7 @@ test('who interrupts it ends the check that runs, and is told which', async () =
   expect(await once(verifying, 'close')).toEqual([130, null]);
   expect(verifying.said).toMatch(/^verify: interrupted in: format and lint/);
   await until(() => !isAlive(startedPid()));
-}, 60_000);
+});
 
 test('a check that is not known, or a limit that is none, is wrong usage', async () => {
   for (const args of [['--limit=-3'], ['--limit', 'NaN'], ['speling']]) {

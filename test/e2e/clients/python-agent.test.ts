@@ -1,10 +1,9 @@
-import { readFileSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../../libs/sdk/connect.ts';
 import type { Hive } from '../../../libs/sdk/hive.ts';
 import { until } from '../../../libs/testkit/until.ts';
-import type { Task } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { isAlive, Playground, type Started } from '../hivebus.ts';
 import { pythonStubs, pythonWithGrpc, ROOT } from './programs.ts';
 
@@ -12,14 +11,12 @@ import { pythonStubs, pythonWithGrpc, ROOT } from './programs.ts';
 
 const PATIENCE_MS = 60_000;
 const python = pythonWithGrpc() ?? '';
-const TYPE = ['--swarm', 'py', '--type', 'shout'];
 
 let playground: Playground;
 let up: Started;
 let stubs: NodeJS.ProcessEnv;
 
-const fileOf = (...path: string[]): string => readFileSync(join(playground.folder, '.hivebus', ...path), 'utf8');
-const places = () => JSON.parse(fileOf('run.json')) as { nats: string; grpc: string };
+const places = () => JSON.parse(playground.kept('run.json')) as { nats: string; grpc: string };
 
 beforeAll(async () => {
   if (python === '') return;
@@ -28,7 +25,7 @@ beforeAll(async () => {
   stubs = await pythonStubs(python, playground.folder);
   const { code, stderr } = await playground.run(['federation', 'join', '--swarm', 'py']);
   expect(code, stderr).toBe(0);
-}, 120_000);
+});
 afterAll(() => playground?.[Symbol.asyncDispose]());
 
 /** An operator's connection: it sees a task between its steps also where a command takes seconds to start. */
@@ -54,14 +51,8 @@ async function agent(name: string, slots = 1): Promise<Started> {
   return started;
 }
 
-const submit = async (payload: object, ...more: string[]): Promise<string> =>
-  (await playground.json<Task>(['task', 'submit', ...TYPE, '--payload', JSON.stringify(payload), ...more])).id;
-const taskOf = (id: string) => playground.json<Task>(['task', 'get', id]);
-const inState = (id: string, state: string) =>
-  until(async () => {
-    const task = await taskOf(id);
-    return task.state === `TASK_STATE_${state}` ? task : undefined;
-  }, PATIENCE_MS);
+const submit = (payload: object, ...more: string[]) =>
+  playground.submit('py', 'shout', ['--payload', JSON.stringify(payload), ...more]);
 
 async function leaves({ child, ended }: Started): Promise<void> {
   child.kill('SIGTERM');
@@ -71,19 +62,19 @@ async function leaves({ child, ended }: Started): Promise<void> {
 test.skipIf(python === '')('it registers, works on tasks, tells its lines, is cancelled, and leaves', async () => {
   const started = await agent('one', 4);
   const ids = await Promise.all(['a', 'b', 'c'].map((text) => submit({ text })));
-  const done = await Promise.all(ids.map((id) => inState(id, 'SUCCEEDED')));
+  const done = await Promise.all(ids.map((id) => playground.taskIn(id, 'SUCCEEDED')));
   expect(done.map(({ result }) => result)).toEqual(['A', 'B', 'C'].map((text) => ({ text })));
   expect((await playground.run(['task', 'logs', ids[0] ?? ''])).stdout).toBe('shouting a\n');
 
   const long = await submit({ text: 'long', seconds: 600 });
-  await inState(long, 'RUNNING');
+  await playground.taskIn(long, 'RUNNING');
   expect((await playground.run(['task', 'cancel', long])).code).toBe(0);
-  const { attempts } = await inState(long, 'CANCELLED');
+  const { attempts } = await playground.taskIn(long, 'CANCELLED');
   expect(attempts.map(({ outcome }) => outcome)).toEqual(['OUTCOME_CANCELLED']);
   await until(() => started.said().includes(`${long} ends: OUTCOME_CANCELLED`), PATIENCE_MS);
 
   const wrong = await submit({ no: 'text' });
-  expect((await inState(wrong, 'FAILED')).attempts.at(-1)?.reason).toContain('KeyError');
+  expect((await playground.taskIn(wrong, 'FAILED')).attempts.at(-1)?.reason).toContain('KeyError');
   await leaves(started);
   const agents = await playground.json<{ name: string }[]>(['agent', 'list']);
   expect(agents.map(({ name }) => name)).not.toContain('one');
@@ -96,7 +87,7 @@ test.skipIf(python === '')('killed with -9, its task goes on at another, from th
   await atSecondStep(hive, id);
   first.child.kill('SIGKILL');
   const second = await agent('second');
-  const task = await inState(id, 'SUCCEEDED');
+  const task = await playground.taskIn(id, 'SUCCEEDED');
   expect(task.attempts.map(({ agent: by, outcome }) => [by, outcome])).toEqual([
     ['py/first', 'OUTCOME_LOST'],
     ['py/second', 'OUTCOME_SUCCEEDED'],
@@ -111,16 +102,18 @@ test.skipIf(python === '')('when the server is killed and comes back, it goes on
   const id = await submit({ text: 'steady', seconds: 1 });
   await until(() => started.said().includes(`${id} starts`), PATIENCE_MS);
   const { nats, grpc } = places();
-  const bus = Number(fileOf('nats', 'nats.pid'));
+  const bus = Number(playground.kept('nats', 'nats.pid'));
   up.child.kill('SIGKILL');
   await up.ended;
   await until(() => !isAlive(bus), PATIENCE_MS);
   await until(() => started.said().includes('the session broke'), PATIENCE_MS);
   up = playground.start(['up', '--port', new URL(nats).port, '--grpc-port', grpc.split(':')[1] ?? '']);
   await until(() => up.said().includes('Hivebus is up'), PATIENCE_MS);
-  const task = await inState(id, 'SUCCEEDED');
+  const task = await playground.taskIn(id, 'SUCCEEDED');
   expect(task.result).toEqual({ text: 'STEADY' });
-  expect(await inState(await submit({ text: 'again' }), 'SUCCEEDED')).toMatchObject({ result: { text: 'AGAIN' } });
+  expect(await playground.taskIn(await submit({ text: 'again' }), 'SUCCEEDED')).toMatchObject({
+    result: { text: 'AGAIN' },
+  });
   await leaves(started);
 });
 
@@ -141,7 +134,7 @@ test.skipIf(python === '')(
       () => started.said().includes(`cannot move to swarm elsewhere: the key of swarm elsewhere`),
       PATIENCE_MS,
     );
-    const task = await inState(await submit({ text: 'here' }), 'SUCCEEDED');
+    const task = await playground.taskIn(await submit({ text: 'here' }), 'SUCCEEDED');
     expect(task.attempts.map(({ agent: by }) => by)).toEqual(['py/settled']);
     await leaves(started);
   },
@@ -158,7 +151,7 @@ test.skipIf(python === '')('moved to another swarm, its task goes on there from 
   await hive.pool.migrateAgent({ swarm: 'py', name: 'mover', to: 'there', graceMs: 1000 });
   await until(() => started.said().includes('is given nothing new: it moves to swarm there'), PATIENCE_MS);
   await until(() => started.said().includes('there/mover is ready'), PATIENCE_MS);
-  const task = await inState(id, 'SUCCEEDED');
+  const task = await playground.taskIn(id, 'SUCCEEDED');
   expect(task.result).toEqual({ text: 'FAR' });
   expect(task.attempts.map(({ agent: by }) => by)).toEqual(['py/mover', 'there/mover']);
   const { stdout } = await playground.run(['task', 'logs', id]);
