@@ -1,5 +1,6 @@
 import { constants } from 'node:http2';
 import { expect, test } from 'vitest';
+import { systemClock } from '../../libs/kernel/clock.ts';
 import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
 import { startTelemetry } from '../../libs/telemetry/telemetry.ts';
 import { until } from '../../libs/testkit/until.ts';
@@ -74,12 +75,15 @@ test('a client library shows it as RESOURCE_EXHAUSTED, with the reason when it s
 });
 
 test('answers that nobody takes are dropped in time', async () => {
-  const { server } = await served({ stallMs: 4000 });
+  let nowMs = 0;
+  const clock = { ...systemClock, monotonic: () => nowMs };
+  const { server } = await served({ stallMs: 4000, clock });
   await using _server = server;
   using session = await connection(server, { initialWindowSize: 0 });
   const calls = Array.from({ length: 50 }, () => call(session, 'GetSwarm', ASK));
   await until(() => server.load().untaken === 50);
   expect(server.load().calls).toBe(0); // they keep nobody out
+  nowMs = 4001;
   for (const { reset, body } of await Promise.all(calls)) expect([reset, body.length]).toEqual([CALM, 0]);
   await until(() => isFree(server));
 });
