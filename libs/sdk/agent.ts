@@ -6,19 +6,19 @@ import { givenUp } from '../bus/refusal.ts';
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
-import { leftText, unpacked } from '../protocol/parcel.ts';
+import { leftText } from '../protocol/parcel.ts';
 import { agentNewsSubject, assignmentSubject, heartbeatSubject } from '../protocol/subjects.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
-import { responseSchema } from '../rpc/schema.ts';
-import type { AgentHeartbeat, AgentMove, Assignment } from '../wire/hivebus/pool/v1/pool.ts';
+import type { AgentHeartbeat } from '../wire/hivebus/pool/v1/pool.ts';
 import { type Agent, type AgentOptions, offerOf } from './agent-options.ts';
 import { DeliveryKey } from './delivery-key.ts';
 import type { Hive } from './hive.ts';
-import { displaced, lastMove } from './moved.ts';
+import { displaced } from './moved.ts';
+import { Moving, type Place } from './moving.ts';
 import { Pulse } from './pulse.ts';
+import { readAssignments } from './read-assignments.ts';
 import { unlessAborted, untilSettled } from './retry.ts';
 import { nameTaken, standingOf } from './standing.ts';
-import { withTrace } from './trace-context.ts';
 import { Volumes } from './volumes.ts';
 import { Workbench } from './workbench.ts';
 
@@ -28,15 +28,10 @@ const RESYNC_MS = 15_000;
 const SWEEP_MS = 600_000;
 const DEFAULT_ABANDON_MS = 30_000;
 const LEAVE_MS = 2000;
-/** How long a registration in another swarm is tried, in milliseconds; then the agent stays. */
-const MOVE_MS = 5000;
-const MAX_REASON_CHARACTERS = 256;
 /** The longest grace time that the pool takes. */
 const MAX_GRACE_MS = 3_600_000;
 /** How long a first registration is tried: a pool may be a moment behind the registry, or be starting. */
 const START_MS = 15_000;
-
-const ASSIGNMENT = responseSchema('hivebus.pool.v1.Assignment');
 
 /** Registers an agent and runs `handler` for each task that it is given. Rejects when the pool refuses it. */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
@@ -46,14 +41,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const agent = new PoolAgent(hive, { ...options, labels: { ...labels, ...volumes?.labels } }, volumes);
   await agent.start();
   return agent;
-}
-
-/** Who an agent is: another after a migration. */
-interface Place {
-  readonly hive: Hive;
-  readonly swarm: string;
-  readonly name: string;
-  readonly work: Workbench;
 }
 
 class PoolAgent implements Agent {
@@ -76,7 +63,7 @@ class PoolAgent implements Agent {
   readonly #pulse: Pulse;
   #comparing = false;
   #compareAgain = false;
-  #moving = false;
+  readonly #moving: Moving;
   #subscriptions: Subscription[] = [];
   #resolveClosed: (error: HiveError | undefined) => void = () => {};
 
@@ -86,6 +73,7 @@ class PoolAgent implements Agent {
     this.#clock = options.clock ?? systemClock;
     this.#pulse = new Pulse(this.#clock);
     this.#place = this.#placeOf(hive, options.swarm, options.name);
+    this.#moving = this.#movingOf(options);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -125,12 +113,36 @@ class PoolAgent implements Agent {
     return { hive, swarm, name, work };
   }
 
+  #movingOf(offer: AgentOptions): Moving {
+    return new Moving({
+      ...{ offer, instance: this.instance, clock: this.#clock, signal: this.#calls.signal },
+      settled: (call) => this.#settled(call),
+      here: () => this.#place,
+      isLeaving: () => this.#leaving,
+      placeOf: (hive, swarm, name) => this.#placeOf(hive, swarm, name),
+      listen: (place) => this.#listen(place),
+      arrived: (place, ears, { deliveryKey }) => {
+        this.#deliveryKey.heard(deliveryKey);
+        for (const subscription of this.#subscriptions) if (!ears.includes(subscription)) subscription.unsubscribe();
+        this.#subscriptions = [...ears];
+        this.#place = place;
+        this.#wasRegistered = true;
+      },
+      stayed: (ears) => {
+        for (const subscription of ears) subscription.unsubscribe();
+        this.#subscriptions = this.#subscriptions.filter((subscription) => !ears.includes(subscription));
+      },
+      settle: () => void this.#compare(),
+      tell: (text) => this.#tell(text),
+    });
+  }
+
   async start(): Promise<void> {
     // Listening comes first: an assignment may follow the registration at once.
     this.#listen(this.#place);
     try {
       const registering = this.#register(START_MS);
-      this.#pulse.begin(await registering.catch((cause) => this.#follow(HiveError.from(cause))));
+      this.#pulse.begin(await registering.catch((cause) => this.#moving.follow(HiveError.from(cause))));
       void this.#beat();
       void this.#resync();
       void this.#followConnection();
@@ -196,61 +208,8 @@ class PoolAgent implements Agent {
     const { heartbeatMs, move, deliveryKey } = await registering;
     this.#wasRegistered = true;
     this.#deliveryKey.heard(deliveryKey);
-    if (move) void this.#moveTo(move);
+    if (move) void this.#moving.go(move);
     return heartbeatMs;
-  }
-
-  /** The agent of this name has moved to another swarm, before this process began or while it did not hear it: goes there. */
-  async #follow(refusal: HiveError): Promise<number> {
-    if (refusal.reason !== 'MIGRATED') throw refusal;
-    const last = await this.#settled(() => lastMove(this.#hive, this.swarm, this.name));
-    if (!last) throw refusal;
-    return this.#enter(last.to, last.name, last.id);
-  }
-
-  /** Nothing runs here any more, and the pool says where to go. Who cannot go there says so, and stays. */
-  async #moveTo({ migration, swarm, name, traceparent, correlationId }: AgentMove): Promise<void> {
-    if (this.#moving || this.#leaving) return;
-    this.#moving = true;
-    // What the pool has ended here may still be ending, and must not run beside its next attempt in this same process.
-    await this.#work.drained();
-    try {
-      if (this.#leaving) return;
-      await withTrace({ traceparent, correlationId, hops: 0 }, () => this.#enter(swarm, name, migration));
-    } catch (cause) {
-      const { message } = HiveError.from(cause);
-      this.#tell(`cannot move to swarm ${swarm}: ${message}`);
-      const reason = message.slice(0, MAX_REASON_CHARACTERS);
-      // Was it done nevertheless, the pool does not know us here any more, and says where we are.
-      await this.#hive.pool.cancelMigration({ id: migration, reason }, { timeoutMs: MOVE_MS }).catch(() => {});
-    } finally {
-      this.#moving = false;
-      if (!this.#leaving) void this.#compare();
-    }
-  }
-
-  /** Registers in another swarm, with its key, and is that swarm's agent from then on. */
-  async #enter(swarm: string, name: string, migration: string): Promise<number> {
-    const hive = await this.#hive.as({ kind: 'agent', swarm, name });
-    const place = this.#placeOf(hive, swarm, name);
-    const before = this.#subscriptions;
-    const made = this.#listen(place);
-    try {
-      const request = { ...offerOf(this.#options, swarm, name, this.instance), migration };
-      const calling = { clock: this.#clock, signal: this.#calls.signal, giveUpMs: MOVE_MS };
-      const { heartbeatMs, deliveryKey } = await untilSettled(() => hive.pool.registerAgent(request), calling);
-      this.#deliveryKey.heard(deliveryKey);
-      for (const subscription of before) if (!made.includes(subscription)) subscription.unsubscribe();
-      this.#subscriptions = [...made];
-      this.#place = place;
-      this.#wasRegistered = true;
-      this.#tell(`has moved to swarm ${swarm}, as ${swarm}/${name}`);
-      return heartbeatMs;
-    } catch (error) {
-      for (const subscription of made) subscription.unsubscribe();
-      this.#subscriptions = before.filter((subscription) => !made.includes(subscription));
-      throw error;
-    }
   }
 
   /**
@@ -260,7 +219,7 @@ class PoolAgent implements Agent {
   #delivered(message: Msg, work: Workbench): void {
     if (!message.reply) return;
     if (message.data.length === 0) return void message.respond();
-    const assignments = this.#read(message);
+    const assignments = readAssignments(message, (text) => this.#tell(text));
     const isProven = assignments.some((each) => each?.atOnce) && this.#isProven(message);
     const left = assignments.flatMap((each, i) => (each && work.accept(each, isProven) ? [] : [i]));
     if (left.length < assignments.length) message.respond(leftText(left));
@@ -277,26 +236,6 @@ class PoolAgent implements Agent {
   #heardOf(message: Msg): void {
     const isOwnRegistration = message.subject.includes('.registered.') && message.string().includes(this.instance);
     if (!isOwnRegistration && !this.#leaving) void this.#compare();
-  }
-
-  #read(message: Msg): readonly (Assignment | undefined)[] {
-    try {
-      return unpacked(message.data).map((json) => this.#checked(json));
-    } catch (error) {
-      this.#tell(`an assignment that cannot be read: ${HiveError.from(error).message}`);
-      return [];
-    }
-  }
-
-  #checked(json: unknown): Assignment | undefined {
-    try {
-      const assignment = ASSIGNMENT.check(json) as Assignment;
-      if (assignment.spec || assignment.cancel) return assignment;
-      this.#tell(`an assignment of task ${assignment.task} that says not what to do`);
-    } catch (error) {
-      this.#tell(`an assignment that cannot be read: ${HiveError.from(error).message}`);
-    }
-    return undefined;
   }
 
   async #beat(): Promise<void> {
@@ -380,10 +319,10 @@ class PoolAgent implements Agent {
       }
       for (const assignment of assignments) this.#work.acceptAnswered(assignment);
       if (drain) this.#work.leave();
-      if (move) void this.#moveTo(move);
+      if (move) void this.#moving.go(move);
     } catch (cause) {
       // On its way it may be known there already and here no more; it asks again when it has arrived, or stays.
-      if (!this.#hasLeft(place) && !this.#moving) await this.#disowned(HiveError.from(cause));
+      if (!this.#hasLeft(place) && !this.#moving.isOn) await this.#disowned(HiveError.from(cause));
     }
   }
 
@@ -400,7 +339,7 @@ class PoolAgent implements Agent {
     if (error.code === 'NOT_FOUND') {
       this.#work.stopAll('superseded');
       this.#tell('the pool does not know this agent any more: registering again');
-      const registering = this.#register().catch((cause) => this.#follow(HiveError.from(cause)));
+      const registering = this.#register().catch((cause) => this.#moving.follow(HiveError.from(cause)));
       await registering.catch((cause) => this.#fail(HiveError.from(cause)));
     } else if (error.code === 'ABORTED') await this.#fail(displaced(this.swarm, this.name, error));
     else if (error.code === 'PERMISSION_DENIED') await this.#fail(error);
