@@ -1,32 +1,28 @@
-import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { trace } from '@opentelemetry/api';
 import { type Clock, pause } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { RESULT_ARTEFACT } from '../protocol/artefacts.ts';
-import { assignmentSubject, taskLogSubject } from '../protocol/subjects.ts';
+import { taskLogSubject } from '../protocol/subjects.ts';
 import { newKeyPair } from '../protocol/token.ts';
-import { activeTraceparent, BACKGROUND } from '../rpc/observe.ts';
-import { ATTRIBUTE, messaging } from '../telemetry/attributes.ts';
-import { type SpanOptions, withSpan } from '../telemetry/span.ts';
+import { BACKGROUND } from '../rpc/observe.ts';
+import { ATTRIBUTE } from '../telemetry/attributes.ts';
+import { withSpan } from '../telemetry/span.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
-import type {
-  Assignment,
-  Outcome,
-  ReportedTask,
-  ReportTaskRequest,
-  TaskProgress,
-} from '../wire/hivebus/pool/v1/pool.ts';
+import type { Assignment, TaskProgress } from '../wire/hivebus/pool/v1/pool.ts';
 import { storeArtefact } from './artefacts.ts';
 import { Attempt, type Ending, type StopReason } from './attempt.ts';
+import { attemptSpan, tellSpan } from './attempt-span.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { Claim } from './claim.ts';
 import { Confirmations, type ConfirmedAt } from './confirmations.ts';
-import { type Dependency, dependenciesOf } from './dependencies.ts';
 import { AssignmentFence } from './fence.ts';
 import type { Hive } from './hive.ts';
 import { LogSender } from './log-sender.ts';
+import { fitsReport, inWords, Reports } from './reports.ts';
 import type { AgentTask, TaskHandler } from './task.ts';
+import { beforeOf, NOTHING_BEFORE, startsAnew, taskGiven } from './task-given.ts';
 import { TaskLog } from './task-log.ts';
-import { type Settled, type Together, togetherOrNot } from './together.ts';
+import type { Settled } from './together.ts';
 import { withTrace } from './trace-context.ts';
 import type { Volumes } from './volumes.ts';
 import { isEnded } from './wait.ts';
@@ -51,36 +47,11 @@ export interface WorkbenchOptions {
   readonly tell: (text: string) => void;
 }
 
-/** Outcomes for people. */
-const WORDS: Readonly<Record<Outcome, string>> = {
-  OUTCOME_UNSPECIFIED: 'has ended',
-  OUTCOME_SUCCEEDED: 'succeeded',
-  OUTCOME_FAILED: 'failed',
-  OUTCOME_TERMINAL: 'failed for good',
-  OUTCOME_TIMED_OUT: 'was too slow',
-  OUTCOME_CANCELLED: 'was cancelled',
-  OUTCOME_LOST: 'is given back',
-  OUTCOME_MOVED: 'moves to another agent',
-};
-
 /** The agent stops, and says of a task with a claim that nothing of it runs here any more: nobody need wait for that. */
 const GIVEN_BACK: Ending = { outcome: 'OUTCOME_LOST', reason: 'its agent stops' };
-/** What a report has room for. */
-const MAX_RESULT_BYTES = 256 * 1024;
-/** Results that are reported together with others', each, in bytes: the bus carries 1 MiB in a message. */
-const SMALL_BYTES = 2048;
 const MAX_REASON_CHARACTERS = 1024;
 /** How long an attempt that did not succeed waits for its last checkpoint to be stored, in milliseconds. */
 const FLUSH_MS = 2000;
-
-/** What there was before an attempt. */
-interface Before {
-  /** The task's last checkpoint; undefined = there is none. */
-  readonly checkpoint?: unknown;
-  readonly dependencies: readonly Dependency[];
-}
-
-const NOTHING_BEFORE: Before = { dependencies: [] };
 
 /** The attempts of one agent's instance: which to take, and each one's way from its assignment to its report. */
 export class Workbench {
@@ -90,7 +61,7 @@ export class Workbench {
   readonly #logKey = newKeyPair();
   readonly #attempts = new Map<string, Attempt>();
   readonly #confirmations: Confirmations;
-  readonly #reports: Together<ReportTaskRequest, ReportedTask | undefined>;
+  readonly #reports: Reports;
   #closed = false;
   /** Resolves when the pool has been told that the agent leaves. */
   #told: Promise<void> | undefined;
@@ -101,10 +72,7 @@ export class Workbench {
     const heard = (epoch: number) => this.#fence.heard(epoch);
     const logKey = this.#logKey.publicKey;
     this.#confirmations = new Confirmations({ hive, instance, logKey, clock, settled, heard, tell });
-    this.#reports = togetherOrNot(settled, async (reports: ReportTaskRequest[]) => {
-      const answer = await hive.pool.reportTasks({ reports }, { trace: BACKGROUND });
-      return answer.reports.map((each) => (each.refusal ? undefined : each));
-    });
+    this.#reports = new Reports({ hive, instance, logKey, settled });
   }
 
   /** Attempts that are not over yet, reports included. */
@@ -202,28 +170,11 @@ export class Workbench {
   /** Everything that follows belongs to the trace of the task. The agent's own calls are no delegation: hop 0. */
   #begin(attempt: Attempt): void {
     const { traceparent, correlationId } = attempt.assignment;
-    const work = () => this.#work(attempt);
-    const run = isSampled(traceparent) ? () => withSpan(...this.#spanOf(attempt.assignment), work) : work;
-    void withTrace({ traceparent, correlationId, hops: 0 }, run);
-  }
-
-  /** The span of an attempt, from its assignment to its report. */
-  #spanOf(assignment: Assignment): [name: string, options: SpanOptions] {
-    const { task, attempt, traceparent, spec } = assignment;
     const { hive, agent, instance } = this.#options;
-    const [swarm = '', name = ''] = agent.split('/');
-    const subject = assignmentSubject(hive.federation, swarm, name, instance);
-    const type = spec?.type ?? '';
-    const attributes = {
-      ...messaging({ name: 'run', type: 'process', subject, trace: assignment }),
-      [ATTRIBUTE.task]: task,
-      [ATTRIBUTE.taskType]: type,
-      [ATTRIBUTE.taskTitle]: spec?.title ?? '',
-      [ATTRIBUTE.attempt]: attempt,
-      [ATTRIBUTE.agent]: agent,
-      [ATTRIBUTE.instance]: instance,
-    };
-    return [`run ${type}`, { kind: SpanKind.CONSUMER, parent: traceparent, attributes }];
+    const span = () => attemptSpan(attempt.assignment, { federation: hive.federation, agent, instance });
+    const work = () => this.#work(attempt);
+    const run = isSampled(traceparent) ? () => withSpan(...span(), work) : work;
+    void withTrace({ traceparent, correlationId, hops: 0 }, run);
   }
 
   async #work(attempt: Attempt): Promise<void> {
@@ -291,9 +242,9 @@ export class Workbench {
 
   async #run(attempt: Attempt, confirmed: ConfirmedAt, claim: Claim | undefined): Promise<Ending> {
     if (attempt.stopReason) return { outcome: 'OUTCOME_CANCELLED', reason: 'cancelled before it started' };
-    const { clock, handler, abandonMs, tell } = this.#options;
-    const before = startsAnew(confirmed) ? NOTHING_BEFORE : await this.#before(confirmed);
-    const task = this.#taskOf(confirmed.assignment, before);
+    const { hive, agent, settled, clock, handler, abandonMs, tell } = this.#options;
+    const before = startsAnew(confirmed) ? NOTHING_BEFORE : await beforeOf(hive, settled, confirmed);
+    const task = taskGiven(confirmed.assignment, before, hive.federation, agent);
     tell(`task ${task.id} attempt ${task.attempt} starts${task.title && `: ${task.title}`}`);
     const log = this.#logOf(attempt, task);
     const saver = new CheckpointSaver((data) => this.#save(attempt, data));
@@ -346,16 +297,6 @@ export class Workbench {
     }
   }
 
-  /** What the attempt before has left, and how the tasks that it depends on have ended. */
-  async #before({ checkpoint: number, dependencies: ids, assignment, revision }: ConfirmedAt): Promise<Before> {
-    const { hive, settled } = this.#options;
-    const asked = { task: assignment.task, minRevision: revision };
-    const last = number === 0 ? undefined : settled(() => hive.pool.getCheckpoint(asked));
-    const get = (id: string) => settled(() => hive.pool.getTask({ id, minRevision: revision }));
-    const [kept, dependencies] = await Promise.all([last, dependenciesOf(get, ids)]);
-    return { checkpoint: kept?.checkpoint?.data, dependencies };
-  }
-
   #save({ assignment }: Attempt, data: unknown): Promise<unknown> {
     const { hive, instance, settled } = this.#options;
     const { task, attempt } = assignment;
@@ -373,37 +314,11 @@ export class Workbench {
 
   async #report(attempt: Attempt, ending: Ending): Promise<void> {
     const { task, attempt: number } = attempt.assignment;
-    const { hive, instance, settled, tell, volumes } = this.#options;
-    const { outcome, result, reason, resultBytes = 0 } = ending;
-    const said = { task, attempt: number, instance, outcome, result, reason };
-    const report = attempt.confirmed ? said : { ...said, logKey: this.#logKey.publicKey, ranMs: attempt.ranMs };
+    const { tell, volumes } = this.#options;
+    const { outcome, reason } = ending;
     if (outcome === 'OUTCOME_LOST') await this.#told; // what is given back uses up an attempt of whoever stays
-    const goesAlone = isSampled(attempt.assignment.traceparent) || resultBytes > SMALL_BYTES;
-    const together = goesAlone ? undefined : await this.#reports.call(report);
-    const { state } = together ?? (await settled(() => hive.pool.reportTask(report)));
+    const state = await this.#reports.send(attempt, ending);
     if (attempt.assignment.spec?.volumes && isEnded({ state })) await volumes?.remove(task);
-    tell(`task ${task} attempt ${number} ${WORDS[outcome]}${reason && `: ${reason}`}`);
+    tell(`task ${task} attempt ${number} ${inWords(outcome)}${reason && `: ${reason}`}`);
   }
-
-  #taskOf(assignment: Assignment, { checkpoint, dependencies }: Before): AgentTask {
-    const { task: id, attempt, spec, correlationId, hops } = assignment;
-    const traceparent = activeTraceparent() || assignment.traceparent;
-    if (!spec) throw new HiveError('INTERNAL', `the assignment of task ${id} says not what to do`);
-    const { hive, agent } = this.#options;
-    const task = { id, attempt, federation: hive.federation, agent, traceparent, correlationId, hops, ...spec };
-    const resuming = checkpoint === undefined ? task : { checkpoint, ...task };
-    return dependencies.length === 0 ? resuming : { dependencies, ...resuming };
-  }
-}
-
-const startsAnew = ({ checkpoint, dependencies }: ConfirmedAt): boolean =>
-  checkpoint === 0 && dependencies.length === 0;
-
-const fitsReport = ({ resultBytes = 0 }: Ending): boolean => resultBytes <= MAX_RESULT_BYTES;
-
-/** What came of an attempt, in its span, if it has one. */
-function tellSpan({ outcome, reason }: Ending): void {
-  const span = trace.getActiveSpan();
-  span?.setAttribute(ATTRIBUTE.outcome, WORDS[outcome]);
-  if (outcome !== 'OUTCOME_SUCCEEDED') span?.setStatus({ code: SpanStatusCode.ERROR, message: reason });
 }
