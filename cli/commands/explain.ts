@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { HiveError, invalid } from '../../libs/kernel/errors.ts';
+import { HiveError, invalid, quote } from '../../libs/kernel/errors.ts';
 import type {
+  AgentSelector,
   ExplainedChoice,
   ExplainRequest,
   ExplainResponse,
@@ -77,6 +78,7 @@ async function explain(context: Context, id: string | undefined, options: Explai
 function requestOf(id: string | undefined, options: ExplainOptions): Partial<ExplainRequest> {
   const { borrow, swarm = '', type = '', capability, from } = options;
   if (!borrow) {
+    refuseWish({ ...options, ...selectorOf(options) });
     const name = id?.replace(/^(task|group|request|lease|migration)s?\//, '');
     if (name) return { id: name };
     const text =
@@ -90,6 +92,21 @@ function requestOf(id: string | undefined, options: ExplainOptions): Partial<Exp
   const wish = { swarm, type, capabilities: capability, termMs: 0, lender: from, waitMs: 0, priority: 0, id: '' };
   return { wish: selector ? { ...wish, selector } : wish };
 }
+
+/** What says which agent is wished for means nothing of what is there already. */
+function refuseWish({ swarm, type, capability, from, labels, specialisations, region }: Wished): void {
+  const given: Record<string, string> = {
+    ...{ '--swarm': swarm ?? '', '--type': type ?? '', '--capability': capability.join(), '--from': from },
+    ...{ '--agent-label': Object.keys(labels ?? {}).join(), '--specialisation': (specialisations ?? []).join() },
+    '--region': region ?? '',
+  };
+  const faults = Object.entries(given)
+    .filter(([, value]) => value !== '')
+    .map(([field, value]) => ({ field, value: quote(value), rule: 'goes with --borrow only' }));
+  if (faults.length > 0) throw invalid(faults);
+}
+
+type Wished = Pick<ExplainOptions, 'swarm' | 'type' | 'capability' | 'from'> & Partial<AgentSelector>;
 
 /** What is not kept any more, such as a request that was taken back, may still be read in the journal. */
 function withTrail(error: HiveError, id = ''): HiveError {
