@@ -39,7 +39,8 @@ const ASK_AGAIN = new Set(['LEADER_CHANGED', 'NOBODY_LEADS']);
 const OUTCOME_OPEN = new Set(['NO_ANSWER', 'OUTCOME_UNKNOWN']);
 const mayAskAgain = (error: HiveError): boolean => ASK_AGAIN.has(error.reason ?? '');
 
-const mayRepeat = ({ call, kind }: Asked): boolean => call.request !== undefined || kind === 'query';
+const mayRepeat = ({ call, kind }: Pick<Submitted, 'call' | 'kind'>): boolean =>
+  call.request !== undefined || kind === 'query';
 const isRepeatable = (asked: Asked, error: HiveError): boolean =>
   mayRepeat(asked) && OUTCOME_OPEN.has(error.reason ?? '');
 const leavesOpen = ({ kind }: Asked, error: HiveError): boolean =>
@@ -114,6 +115,9 @@ async function forward<M extends Shape>(
 const submit = <M extends Shape>(leader: Leader<M>, { kind, name, input, call }: Submitted): Promise<Outcome> =>
   new Promise((settle) => leader.submit({ kind, name, input, call, settle }));
 
+const submitOnly = async <M extends Shape>(leader: Leader<M> | undefined, submitted: Submitted): Promise<Outcome> =>
+  leader ? submit(leader, submitted) : { error: leaderChanged() };
+
 type Submitted = Omit<Asked, 'call'> & { readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'> };
 
 /** A caller elsewhere has not given up when this replica closes: it may ask the next leader. */
@@ -130,13 +134,16 @@ export interface Door {
   checkCommand?(name: string, input: unknown): void | Promise<void>;
 }
 
-/** Answers what another replica, or somebody who says so, has forwarded. Never rejects. */
+/**
+ * Answers what another replica, or somebody who says so, has forwarded. Never rejects. Undefined is no answer: everybody who
+ * listens has heard it, so who does not lead after all cannot say that it was not done, and be asked for it again.
+ */
 export async function answerForwarded<M extends Shape>(
   deps: AskingDeps<M>,
   door: Door,
   said: unknown,
   closing: AbortSignal,
-): Promise<ForwardReply> {
+): Promise<ForwardReply | undefined> {
   try {
     const forwarded = readForwarded(said);
     const { kind, name, input, token, trace, request } = forwarded;
@@ -146,10 +153,13 @@ export async function answerForwarded<M extends Shape>(
     if (kind === 'command') await door.checkCommand?.(name, input);
     // It listens before its campaign is decided, which is the next thing that changes.
     if (!deps.leader()) await deps.change(closing);
-    const leader = deps.leader();
-    if (!leader) throw leaderChanged();
-    const outcome = await submit(leader, { kind, name, input, call: { principal, trace, request, signal: NEVER } });
-    return 'reply' in outcome ? outcome : { error: outcome.error.toJSON() };
+    const call = { principal, trace, request, signal: NEVER };
+    const outcome = await submitOnly(deps.leader(), { kind, name, input, call });
+    if ('reply' in outcome) return outcome;
+    const { error } = outcome;
+    if (mayRepeat({ kind, call }) || !mayAskAgain(error)) return { error: error.toJSON() };
+    const obstacle = deps.obstacle();
+    return obstacle && isForWantOfRoom(obstacle) ? { error: obstacle.toJSON() } : undefined; // full for everybody
   } catch (error) {
     return { error: HiveError.from(error).toJSON() };
   }

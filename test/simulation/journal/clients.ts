@@ -3,9 +3,17 @@ import { callOf, type Scene } from './scene.ts';
 
 const CLIENTS = 5;
 const WATCHERS = 2;
+/** Who asks by hand, without request ids. */
+const STRANGERS = 2;
 /** How long a client waits for one answer before it asks another replica, in milliseconds. */
 const ANSWER_MS = 800;
 const NO_ROOM = Symbol('no room');
+
+/** nothing: no word, or that nobody knows. */
+export type Heard = 'done' | 'not done' | 'nothing';
+
+const OPEN = new Set(['OUTCOME_UNKNOWN', 'NO_ANSWER']);
+const heardOf = ({ reason = '' }: HiveError): Heard => (OPEN.has(reason) ? 'nothing' : 'not done');
 
 /** Who writes, reads and watches until the history is healed; what each is told is held against the log. */
 export class Clients {
@@ -13,6 +21,8 @@ export class Clients {
   readonly acked = new Map<string, unknown>();
   /** Requests of callers who were told that there is no room, by whomever they asked, and let it be. */
   readonly dropped: string[] = [];
+  /** What was heard of commands without a request id, by the tags of their lines. */
+  readonly once = new Map<string, Heard>();
   /** How many still wait for an answer. */
   running = 0;
   readonly #scene: Scene;
@@ -24,7 +34,27 @@ export class Clients {
 
   start(): void {
     for (let i = 0; i < CLIENTS; i++) void this.#client(i);
+    for (let i = 0; i < STRANGERS; i++) void this.#stranger(`stranger-${i}`);
     for (let i = 0; i < WATCHERS; i++) void this.#watcher();
+  }
+
+  /** Asks for each thing once, for a time, and takes what it hears. */
+  async #stranger(name: string): Promise<void> {
+    const scene = this.#scene;
+    this.running++;
+    for (let n = 1; !scene.isHealed; n++) {
+      await scene.pause(scene.rng() * 800);
+      const tag = `${name}-${n}`;
+      this.once.set(tag, 'nothing');
+      const control = new AbortController();
+      const answer = scene
+        .anyRunner()
+        .execute('append', { tag }, { ...callOf(), signal: control.signal })
+        .then((): Heard => 'done', heardOf);
+      await Promise.race([answer.then((heard) => this.once.set(tag, heard)), scene.pause(ANSWER_MS)]);
+      control.abort();
+    }
+    this.running--;
   }
 
   async #client(index: number): Promise<void> {
@@ -121,7 +151,7 @@ export class Clients {
             .anyRunner()
             .query('total', {}, callOf())
             .catch(() => undefined);
-          from = list?.revision ?? from;
+          from = Math.max(1, list?.revision ?? from); // 0 would be: from now on
         }
       }
       stop[Symbol.dispose]();

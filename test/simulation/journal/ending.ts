@@ -28,8 +28,18 @@ export function checkEnd(scene: Scene, clients: Clients, outside: Outside): void
     return;
   }
   checkRequests(scene, clients);
+  checkOnce(scene, clients);
   for (const debt of scene.truth.debts) if (!outside.paid.has(debt)) scene.violate(`${debt} was never paid`);
   checkReplays(scene);
+}
+
+/** What was asked for once was done once at most, as its caller was told. */
+function checkOnce(scene: Scene, { once }: Clients): void {
+  for (const [tag, heard] of once) {
+    const times = scene.truth.lines.get(tag) ?? 0;
+    const isRight = heard === 'nothing' ? times <= 1 : times === (heard === 'done' ? 1 : 0);
+    if (!isRight) scene.violate(`of ${tag} was heard: ${heard}, and it is in the log ${times} times`);
+  }
 }
 
 /** Each is in the log once or not at all, as its caller was told. */

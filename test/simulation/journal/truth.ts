@@ -13,6 +13,8 @@ export class Truth {
   readonly events = new Map<string, string>();
   /** Records with events, in order: their sequences. */
   readonly revisions: number[] = [];
+  /** How often each line is in the log, by its tag. */
+  readonly lines = new Map<string, number>();
   /** Lines appended up to and with a sequence; the index is the sequence. */
   readonly totals: number[] = [0];
   readonly debts = new Set<string>();
@@ -53,11 +55,16 @@ export class Truth {
       }
       for (const { type, data } of e) {
         this.events.set(`${seq}.${index++}`, `${type} ${JSON.stringify(data)}`);
-        if (type === 'line.appended') (this.totals[seq] as number)++;
+        if (type === 'line.appended') this.#line(seq, data['tag'] as string);
         if (type === 'debt.owed') this.debts.add(data['effect'] as string);
       }
     }
     if (index > 0) this.revisions.push(seq);
+  }
+
+  #line(seq: number, tag: string): void {
+    (this.totals[seq] as number)++;
+    this.lines.set(tag, (this.lines.get(tag) ?? 0) + 1);
   }
 }
 
