@@ -43,6 +43,13 @@ test('lists, then watches from the list on, and resumes where it was', async () 
   expect(froms).toEqual(['7', '8']);
 });
 
+test('what was listed before there was anything is followed from the first record on, not from now on', async () => {
+  const { source, froms } = scripted([{ revision: '0', items: [] }], [[]]);
+  await using _ = new Informer(source, { clock: systemClock });
+  await until(() => froms.length === 1);
+  expect(froms).toEqual(['1']);
+});
+
 test('a compacted revision begins with a list again, which replaces what was known', async () => {
   const said: (string | undefined)[] = [];
   const { source, froms } = scripted(

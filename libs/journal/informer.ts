@@ -30,6 +30,9 @@ export interface InformerOptions<T> {
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2000;
 
+/** It begins an epoch and has no events, so whoever begins after it misses none. */
+const FIRST_RECORD = '1';
+
 /**
  * A copy of another service's list, kept up by List, then Watch: a watch that breaks is resumed from the revision it
  * had reached, and when that is no longer kept (COMPACTED) everything is listed again. While it cannot follow it
@@ -114,7 +117,8 @@ export class Informer<T> implements AsyncDisposable {
     this.#items = new Map(items.map((item) => [this.#source.keyOf(item), item]));
     this.#synced = true;
     this.#options.onItems?.(items);
-    return revision;
+    // From 0 on would be from now on: a replica that has read nothing yet may have listed, another one be asked to watch.
+    return revision === '0' ? FIRST_RECORD : revision;
   }
 
   #take({ changed, removed }: Change<T>): void {
