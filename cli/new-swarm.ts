@@ -1,5 +1,6 @@
 import { systemClock } from '../libs/kernel/clock.ts';
-import { HiveError, quote } from '../libs/kernel/errors.ts';
+import { HiveError, invalid, quote } from '../libs/kernel/errors.ts';
+import { isName, NAME_RULE } from '../libs/kernel/names.ts';
 import { editsBetween } from '../libs/kernel/nearest.ts';
 import type { Hive } from '../libs/sdk/hive.ts';
 import { readKey, swarmKeyFile } from '../libs/sdk/keys.ts';
@@ -16,6 +17,7 @@ const START_MS = 15_000;
  * nearly a name that somebody has. `isNew`: it is meant as it stands.
  */
 export async function requireMeant(context: Context, swarm: string, isNew: boolean): Promise<void> {
+  if (!isName(swarm)) throw invalid([{ field: '--swarm', value: quote(swarm), rule: NAME_RULE }]);
   if (isNew || (await readKey(swarmKeyFile(context.home, context.federation, swarm)))) return;
   await using hive = await context.connectAs({ kind: 'anonymous' });
   const names = (await settled(context, () => allSwarms(hive))).map(({ name }) => name);
@@ -45,17 +47,33 @@ function settled<T>({ output, signal }: Context, call: () => Promise<T>): Promis
   return untilSettled(call, { clock: systemClock, signal, giveUpMs: START_MS, onRetry });
 }
 
-/** Names that are longer may have two slips. */
-const LONG = 9;
-/** Parts of names that are shorter than this are easily alike, and meant so. */
-const TELLING = 4;
+/** Words that are shorter are easily alike, and meant so: `us` and `eu`, `api` and `app`. */
+const SHORTEST_WORD = 4;
+/** In words that are shorter no other letter is taken for a slip: `lead` and `load` are both names. */
+const SHORTEST_CHANGED = 5;
 
-/** Whether `name` is probably `known`, mistyped. What tells members of a family apart is none: `team-a`, `team-b`, `crew12`. */
+/**
+ * Whether `name` is probably `known`, mistyped: letters that have changed places, that stand twice, or that are wrong, missing
+ * or too many within a word, or another hyphen. Begins, ends and numbers tell names apart that are meant: `blue` and `glue`,
+ * `test` and `tests`, `client-a` and `client-b`, `code2`.
+ */
 export function isSlip(name: string, known: string): boolean {
-  if (editsBetween(name, known) > (name.length < LONG ? 1 : 2)) return false;
-  const [parts, others] = [name.split('-'), known.split('-')];
-  return parts.length !== others.length || parts.some((part, i) => !areKin(part, others[i] ?? ''));
+  if (name === known) return false;
+  if (name.replaceAll('-', '') === known.replaceAll('-', '')) return true;
+  const [words, others] = [name.split('-'), known.split('-')];
+  return words.length === others.length && words.every((word, i) => isSlipOf(word, others[i] ?? ''));
 }
 
-const areKin = (a: string, b: string): boolean =>
-  a.replace(/\d+/g, '0') === b.replace(/\d+/g, '0') || Math.max(a.length, b.length) < TELLING;
+function isSlipOf(word: string, other: string): boolean {
+  if (word === other) return true;
+  if (Math.min(word.length, other.length) < SHORTEST_WORD - 1 || editsBetween(word, other) !== 1) return false;
+  const [short, long] = word.length < other.length ? [word, other] : [other, word];
+  if (long.length < SHORTEST_WORD || /\d/.test(long) || short[0] !== long[0]) return false;
+  const isSwapped = short.length === long.length && sorted(short) === sorted(long);
+  return isSwapped || withoutTwins(short) === withoutTwins(long) || isWithin(short, long);
+}
+
+const isWithin = (short: string, long: string): boolean =>
+  long.length >= SHORTEST_CHANGED && short.at(-1) === long.at(-1);
+const sorted = (word: string): string => [...word].sort().join('');
+const withoutTwins = (word: string): string => word.replaceAll(/(.)\1+/g, '$1');

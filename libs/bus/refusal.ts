@@ -40,7 +40,7 @@ export function connectError(cause: unknown, servers: readonly string[], access:
   }
   const remedy = isSilence(cause)
     ? 'is it NATS? One that wants a certificate of ours (HIVEBUS_NATS_CERT_FILE) answers nothing, either'
-    : 'start it with `hivebus up`, or name another';
+    : 'start it with `hivebus up`, or say where another is (`servers`, --nats or HIVEBUS_NATS)';
   const message = `cannot reach NATS at ${where}: ${why}; ${remedy}`;
   return new HiveError('UNAVAILABLE', message, { cause, reason: 'BUS_UNREACHABLE' });
 }

@@ -37,7 +37,7 @@ describe('which agent', () => {
       'QUEUED',
     ]);
     expect(pool.task('t3').waitingFor).toBe(
-      'a free agent of type lint for swarm a: 3 of its own, of those 3 lacking a capability',
+      'a free agent of type lint for swarm a: 3 of its own, of those 3 lacking a capability or label',
     );
     pool.submit('t4', { type: 'lnt' });
     expect(pool.task('t4').waitingFor).toBe(

@@ -41,7 +41,7 @@ test('a refusal counts what stood in the way', () => {
   pool.observe('b/r', 'UNREACHABLE');
   borrow(pool, { capabilities: ['ts'] });
   expect(() => borrow(pool, { capabilities: ['ts'] })).toThrow(
-    /5 candidates in other swarms, of those 1 busy, 1 lent, 1 suspect, 1 unreachable, 1 lacking a capability/,
+    /5 candidates in other swarms, of those 1 busy, 1 lent, 1 suspect, 1 unreachable, 1 lacking a capability or label/,
   );
   expect(() => borrow(pool, { type: 'nosuch' })).toThrow(/swarm "a": no other swarm has one$/);
   expect(() => borrow(pool, { lender: 'c' })).toThrow(

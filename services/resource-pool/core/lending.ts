@@ -32,7 +32,7 @@ export function noneToLend(state: PoolState, wanted: RequestAgentRequest, plan =
     for (const [standing, count] of Object.entries(offer.counts)) counts[standing as keyof typeof counts] += count;
   }
   const { free: _, ...taken } = counts;
-  const obstacles = { ...taken, 'lacking a capability': unfit, 'kept by their swarm': kept };
+  const obstacles = { ...taken, 'lacking a capability or label': unfit, 'kept by their swarm': kept };
   const from = wanted.lender === '' ? 'other swarms' : `swarm ${quote(wanted.lender)}`;
   const skills = wanted.capabilities.length === 0 ? '' : ` with ${wanted.capabilities.join(', ')}`;
   const message =

@@ -159,7 +159,11 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
   }
   say('resume', out('drained'), `an agent of type ${type} that was taken out of service is resumed`);
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
-  say('capability', out('capability', 'label', 'scripts'), 'an agent that lacks only what it can do registers with it');
+  say(
+    'capability',
+    out('capability', 'label', 'scripts'),
+    'an agent that lacks only a capability, a label or the leave to run scripts registers with it',
+  );
   const where = kind === 'task' ? `for swarm ${swarm}` : `in ${demand.lender === '' ? 'another swarm' : demand.lender}`;
   found.push({
     kind: 'register',

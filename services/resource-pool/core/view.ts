@@ -184,7 +184,7 @@ function waitingFor(task: TaskRow, state: PoolState): string {
     }
   }
   const { free: _, unfit, ...taken } = counts;
-  const obstacles = { ...taken, 'lacking a capability': unfit };
+  const obstacles = { ...taken, 'lacking a capability or label': unfit };
   const own = Object.values(obstacles).reduce((sum, count) => sum + count, 0);
   const where = task.host === undefined ? '' : ` on host ${task.host}, where its volumes are,`;
   if (own > 0)

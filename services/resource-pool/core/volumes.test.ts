@@ -17,7 +17,7 @@ test('a task with volumes goes to an agent that keeps some, and then to others o
   pool.observe('a/x', 'UNREACHABLE');
   expect(pool.where('t1')).toBe('QUEUED');
   expect(pool.task('t1').waitingFor).toBe(
-    'a free agent of type lint on host h1, where its volumes are, for swarm a: 3 of its own, of those 1 unreachable, 2 lacking a capability',
+    'a free agent of type lint on host h1, where its volumes are, for swarm a: 3 of its own, of those 1 unreachable, 2 lacking a capability or label',
   );
   const { placement } = pool.run.query('explain', { id: 't1', wish: undefined, minRevision: '0' });
   expect(placement?.conditions.map(({ text, ruledOut }) => [text, ruledOut])).toEqual(
