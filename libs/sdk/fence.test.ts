@@ -95,17 +95,31 @@ test('a forged message of a task does not hide when the pool has assigned it', (
   expect(fence.isFresh(genuine)).toBe(false);
 });
 
-test('what the pool has refused, or what was taken before it, is asked for when it comes again', () => {
+test('what the pool has refused is asked for when it comes again; what was taken before it is not run again', () => {
   const fence = new AssignmentFence();
   const first = { ...assignment('t', 1, 5), assignedMs: '1000' };
   fence.take(first);
   fence.take({ task: 't', attempt: 9, assignedMs: '9000' });
   fence.refused('t', 9);
-  expect([fence.judge(first), fence.isFresh(first)]).toEqual(['start', false]);
-  fence.take(first);
+  expect([fence.judge(first), fence.isFresh(first)]).toEqual(['known', false]);
   fence.refused('t', 1);
   expect([fence.judge(first), fence.isFresh(first)]).toEqual(['start', false]);
   expect(fence.isFresh({ task: 't', attempt: 2, assignedMs: '1000' })).toBe(true);
+});
+
+test('a forged later attempt makes no room for one that has ended here, and none for those between', () => {
+  const fence = new AssignmentFence();
+  const genuine = { ...atOnce('t', 1000), attempt: 2 };
+  fence.take(genuine, true);
+  for (const attempt of [3, 9, 4]) {
+    fence.take({ task: 't', attempt });
+    fence.refused('t', attempt);
+    expect(fence.judge(genuine, true)).toBe('known');
+    expect(fence.hasTaken(genuine)).toBe(true);
+    expect(fence.judge(assignment('t', 1, 5))).toBe('stale');
+    expect(fence.judge(assignment('t', 3, 5))).toBe('start');
+  }
+  expect(fence.judge({ ...atOnce('t', 5000), attempt: 1 }, true)).toBe('start'); // another task of that id
 });
 
 test('another task may have the id of one that the pool has forgotten: it was assigned later, as the pool itself says', () => {

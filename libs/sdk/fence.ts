@@ -14,6 +14,7 @@ type Named = Pick<Assignment, 'task' | 'attempt' | 'assignedMs' | 'atOnce'>;
 type Judged = Named & Pick<Assignment, 'epoch' | 'cancel'>;
 
 interface Taken {
+  /** 0 = none. */
   readonly attempt: number;
   /** When the pool has last assigned the task to this agent, by its time, as the pool itself says; 0 = it has not said. */
   readonly assignedMs: number;
@@ -21,8 +22,10 @@ interface Taken {
   readonly atOnce?: boolean | undefined;
   /** It is the pool that says so. */
   readonly isProven?: boolean;
-  /** The pool has said that it is not this agent's. */
-  readonly isRefused?: boolean;
+  /** The highest attempt of which the pool has said that it is not this agent's. */
+  readonly refused?: number;
+  /** What was taken of the task before it. */
+  readonly before?: Taken | undefined;
 }
 
 /** How many ended attempts are remembered, so that a late repeat of one is not run again. */
@@ -46,7 +49,7 @@ export class AssignmentFence {
     if (Number(assignment.epoch) < this.#epoch) return 'stale';
     const known = this.#taken.get(assignment.task);
     const isAnother = proven && known?.isProven && Number(assignment.assignedMs ?? 0) > known.assignedMs;
-    const taken = known && !known.isRefused && !isAnother ? known.attempt : 0;
+    const taken = known && !isAnother ? known.attempt : 0;
     if (assignment.attempt < taken) return 'stale';
     if (assignment.cancel) return 'cancel';
     return assignment.attempt === taken ? 'known' : 'start';
@@ -57,10 +60,20 @@ export class AssignmentFence {
     this.#epoch = Math.max(this.#epoch, epoch);
   }
 
-  /** The pool says that the attempt is not this agent's: an earlier one may be, or it was before. */
+  /** The attempt was taken, and nothing that comes begins it again. */
+  hasTaken({ task, attempt }: Named): boolean {
+    return this.#taken.get(task)?.attempt === attempt;
+  }
+
+  /**
+   * The pool says that the attempt is not this agent's: what was taken before it still is. One that has ended here may be the
+   * current one until the pool has heard so, and would be confirmed once more.
+   */
   refused(task: string, attempt: number): void {
     const known = this.#taken.get(task);
-    if (known?.attempt === attempt) this.#taken.set(task, { ...known, isProven: false, isRefused: true });
+    if (known?.attempt !== attempt) return;
+    const { assignedMs, atOnce, before } = known;
+    this.#taken.set(task, { ...(before ?? { attempt: 0, atOnce }), assignedMs, refused: attempt });
   }
 
   /**
@@ -69,16 +82,19 @@ export class AssignmentFence {
    */
   isFresh({ task, attempt, assignedMs = '0' }: Named): boolean {
     const known = this.#taken.get(task);
-    return Number(assignedMs) > this.#forgottenMs && !(known?.isRefused && attempt <= known.attempt);
+    return Number(assignedMs) > this.#forgottenMs && attempt > (known?.refused ?? 0);
   }
 
   /** The attempt is this agent's business now; or it was, and the pool itself says so, too. */
   take({ task, attempt, assignedMs = '0', atOnce }: Named, isProven = false): void {
     const provenMs = isProven ? Number(assignedMs) : 0;
     this.#latestMs = Math.max(this.#latestMs, provenMs);
-    const beforeMs = this.#taken.get(task)?.assignedMs ?? 0;
+    const known = this.#taken.get(task);
+    const last = known && known.attempt < attempt ? known : known?.before;
+    const before = last && last.attempt > 0 && last.attempt < attempt ? { ...last, before: undefined } : undefined;
+    const latestMs = Math.max(known?.assignedMs ?? 0, provenMs);
     this.#taken.delete(task);
-    this.#taken.set(task, { attempt, assignedMs: Math.max(beforeMs, provenMs), atOnce, isProven });
+    this.#taken.set(task, { attempt, assignedMs: latestMs, atOnce, isProven, refused: known?.refused ?? 0, before });
     if (this.#taken.size <= MAX_REMEMBERED) return;
     for (const [oldest, taken] of this.#taken) {
       this.#taken.delete(oldest);

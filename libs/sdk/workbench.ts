@@ -138,7 +138,8 @@ export class Workbench {
         if (proven) this.#fence.take(assignment, true);
         return true;
       case 'cancel':
-        if (!current) return this.#closed || this.#start(assignment, false);
+        if (!current)
+          return this.#closed || (!proven && this.#fence.hasTaken(assignment)) || this.#start(assignment, false);
         void this.#confirmations.doubt(current);
         return true;
       case 'start':
