@@ -62,8 +62,9 @@ export const attemptCommands = (settings: PoolSettings): Commands => ({
     const { reason } = input;
     const outcome = countsAs(state, attempt, input);
     const result = outcome === 'OUTCOME_SUCCEEDED' ? input.result : undefined;
-    const end = endAttempt(task, { outcome, reason, result, reported: true }, plan, settings);
-    return answer(state, task, [...begun(task, attempt, input), end, ...settled(state, plan)], ctx);
+    const start = begun(task, attempt, input);
+    const end = endAttempt(task, { outcome, reason, result, reported: true, begun: start.length > 0 }, plan, settings);
+    return answer(state, task, [...start, end, ...settled(state, plan)], ctx);
   },
 });
 

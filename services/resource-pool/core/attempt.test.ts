@@ -60,6 +60,16 @@ describe('exactly one result', () => {
     expect(pool.types(confirmed)).toEqual(['task.started', 'task.ended']);
   });
 
+  test('one that began at once and was not confirmed before it is given back was used', () => {
+    const pool = new Pool();
+    pool.register('x');
+    pool.submit('t1', { maxAttempts: 1 });
+    const said = { task: 't1', attempt: 1, instance: 'i1', outcome: 'OUTCOME_LOST', reason: 'no' } as const;
+    pool.run.execute('reportTask', { ...said, logKey: 'key', ranMs: 0 }, { now: pool.now });
+    expect(pool.where('t1')).toBe('FAILED');
+    expect(pool.task('t1').reason).toBe('attempt 1 of 1: no');
+  });
+
   test('an agent that comes back after its task was given away is refused', () => {
     const pool = new Pool();
     pool.register('x', { priority: 1 });

@@ -16,6 +16,8 @@ export interface Ending {
   readonly result?: unknown;
   /** Its agent says so itself: nothing of it runs any more. */
   readonly reported?: boolean;
+  /** Its agent has begun it, and says so only now. */
+  readonly begun?: boolean;
   /** The pool ends it, so the agent must still be told. */
   readonly stopAgent?: boolean;
   /** No other attempt follows, although there may be some left. */
@@ -62,7 +64,7 @@ function destinationOf(task: TaskRow, plan: Plan): string | undefined {
 /** What an attempt's outcome means for its task; undefined = it is tried again. */
 function judge(
   task: TaskRow,
-  { outcome, reason, final }: Ending,
+  { outcome, reason, final, begun = false }: Ending,
   settings: PoolSettings,
 ): { state: TaskState; reason: string } | undefined {
   if (outcome === 'OUTCOME_SUCCEEDED') return { state: 'TASK_STATE_SUCCEEDED', reason };
@@ -74,7 +76,9 @@ function judge(
   const moved = task.attempts.filter((attempt) => outcomeOf(attempt, outcome) === 'OUTCOME_MOVED').length;
   if (moved >= settings.maxMoves)
     return { state: 'TASK_STATE_FAILED', reason: `moved ${moved} times; last: ${reason}` };
-  const used = task.attempts.filter((attempt) => wasUsed(attempt, outcome)).length;
+  const isBegun = (attempt: AttemptRow) =>
+    begun && attempt.number === task.attempts.length && outcome !== 'OUTCOME_MOVED';
+  const used = task.attempts.filter((attempt) => isBegun(attempt) || wasUsed(attempt, outcome)).length;
   if (used >= task.spec.maxAttempts) {
     return { state: 'TASK_STATE_FAILED', reason: `attempt ${used} of ${task.spec.maxAttempts}: ${reason}` };
   }
