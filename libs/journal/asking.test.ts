@@ -42,13 +42,14 @@ test('who does not lead after all says so of what may be repeated, and nothing o
       leader: () => ({ submit: ({ settle }: Waiting) => settle({ error }) }),
       obstacle,
     }) as unknown as AskingDeps<Shape>;
-  const ask = (deps: AskingDeps<Shape>, kind: string, request?: object) => {
+  const ask = (deps: AskingDeps<Shape>, kind: string, how: object = {}) => {
     const trace = { traceparent: '', correlationId: '', hops: 0 };
-    return answerForwarded(deps, door, { kind, name: 'put', token: 't', input: {}, trace, request }, signal);
+    return answerForwarded(deps, door, { kind, name: 'put', token: 't', input: {}, trace, ...how }, signal);
   };
   const changed = { error: { code: 'UNAVAILABLE', reason: 'LEADER_CHANGED' } };
   for (const deps of [lost, ended(leaderChanged())]) {
-    expect(await ask(deps, 'command', { client: 'c', counter: 1 })).toMatchObject(changed);
+    expect(await ask(deps, 'command', { request: { client: 'c', counter: 1 } })).toMatchObject(changed);
+    expect(await ask(deps, 'command', { isIdempotent: true })).toMatchObject(changed);
     expect(await ask(deps, 'query')).toMatchObject(changed);
     expect(await ask(deps, 'command')).toBeUndefined();
   }

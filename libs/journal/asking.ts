@@ -40,7 +40,7 @@ const OUTCOME_OPEN = new Set(['NO_ANSWER', 'OUTCOME_UNKNOWN']);
 const mayAskAgain = (error: HiveError): boolean => ASK_AGAIN.has(error.reason ?? '');
 
 const mayRepeat = ({ call, kind }: Pick<Submitted, 'call' | 'kind'>): boolean =>
-  call.request !== undefined || kind === 'query';
+  call.request !== undefined || call.isIdempotent === true || kind === 'query';
 const isRepeatable = (asked: Asked, error: HiveError): boolean =>
   mayRepeat(asked) && OUTCOME_OPEN.has(error.reason ?? '');
 const leavesOpen = ({ kind }: Asked, error: HiveError): boolean =>
@@ -88,8 +88,9 @@ async function askOnce<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Prom
   const leader = deps.leader();
   if (leader) return submit(leader, asked);
   if (call.principal.kind === 'service') return { error: notLeader() };
-  const { token, trace, request } = call;
-  const reply = await forward(deps, { kind, name, input, token, trace, request }, call.signal, mayRepeat(asked));
+  const { token, trace, request, isIdempotent } = call;
+  const forwarded = { kind, name, input, token, trace, request, isIdempotent };
+  const reply = await forward(deps, forwarded, call.signal, mayRepeat(asked));
   if ('reply' in reply) return reply;
   const error = HiveError.fromJSON(reply.error);
   return { error: (mayAskAgain(error) && deps.obstacle()) || error };
@@ -118,7 +119,9 @@ const submit = <M extends Shape>(leader: Leader<M>, { kind, name, input, call }:
 const submitOnly = async <M extends Shape>(leader: Leader<M> | undefined, submitted: Submitted): Promise<Outcome> =>
   leader ? submit(leader, submitted) : { error: leaderChanged() };
 
-type Submitted = Omit<Asked, 'call'> & { readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'> };
+type Submitted = Omit<Asked, 'call'> & {
+  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'isIdempotent' | 'signal'>;
+};
 
 /** A caller elsewhere has not given up when this replica closes: it may ask the next leader. */
 const NEVER = new AbortController().signal;
@@ -146,14 +149,14 @@ export async function answerForwarded<M extends Shape>(
 ): Promise<ForwardReply | undefined> {
   try {
     const forwarded = readForwarded(said);
-    const { kind, name, input, token, trace, request } = forwarded;
+    const { kind, name, input, token, trace, request, isIdempotent } = forwarded;
     const principal = door.authenticate(token);
     checkRequestOwner(forwarded, principal);
     if (kind === 'command' && principal.kind === 'anonymous') throw tokenMissing(name);
     if (kind === 'command') await door.checkCommand?.(name, input);
     // It listens before its campaign is decided, which is the next thing that changes.
     if (!deps.leader()) await deps.change(closing);
-    const call = { principal, trace, request, signal: NEVER };
+    const call = { principal, trace, request, isIdempotent, signal: NEVER };
     const outcome = await submitOnly(deps.leader(), { kind, name, input, call });
     if ('reply' in outcome) return outcome;
     const { error } = outcome;

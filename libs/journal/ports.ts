@@ -76,6 +76,7 @@ export interface Forwarded {
   readonly token: string;
   readonly trace: Trace;
   readonly request?: Call['request'];
+  readonly isIdempotent?: Call['isIdempotent'];
 }
 
 export type ForwardReply = { readonly reply: unknown } | { readonly error: ErrorJson };

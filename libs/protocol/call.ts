@@ -15,6 +15,8 @@ export interface Call {
   readonly token: string;
   readonly trace: Trace;
   readonly request?: RequestId | undefined;
+  /** To do it again changes nothing: it may be asked again though it has no request id. */
+  readonly isIdempotent?: boolean | undefined;
   /** Aborts at the deadline, when the client goes away, and when the server stops. */
   readonly signal: AbortSignal;
   /** Has it aborted? For calls that make their signal only when it is asked for, which takes 5 µs. */

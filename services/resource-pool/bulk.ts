@@ -40,6 +40,7 @@ export async function submitTasks(
 ): Promise<SubmitTasksResponse> {
   const lookUps = new Map<string, Promise<void>>();
   const own = unrepeated(call);
+  const unnamed = unrepeated(call, call.trace, false);
   const known = (swarm: string): Promise<void> => {
     const asked = lookUps.get(swarm) ?? lookUp(swarm, call);
     lookUps.set(swarm, asked);
@@ -49,7 +50,7 @@ export async function submitTasks(
     checkSubmission(given);
     await known(given.spec?.swarm ?? '');
     const id = given.id || (call.request ? idOf(call.request, call.principal, place) : '');
-    const answer = await journal.execute('submitTask', { ...given, id, idempotent: true }, own);
+    const answer = await journal.execute('submitTask', { ...given, id, idempotent: true }, id === '' ? unnamed : own);
     return { ...answer, created: answer.created || given.id === '' };
   };
   const refusals = new Refusals();
