@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
-import { HiveError } from '../kernel/errors.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Call } from '../protocol/call.ts';
 import type { Shape } from '../protocol/machine.ts';
 import { ANONYMOUS, type Principal } from '../protocol/principal.ts';
-import { type AskingDeps, answerForwarded } from './asking.ts';
+import { RequestIds } from '../protocol/request-ids.ts';
+import { callBy } from '../testkit/call.ts';
+import { type AskingDeps, answerForwarded, ask } from './asking.ts';
 import type { Waiting } from './group.ts';
 import { leaderChanged } from './leader.ts';
+import type { Forwarded, ForwardReply } from './ports.ts';
 
 const ADA: Principal = { kind: 'operator', name: 'ada', key: 'k' };
 
@@ -17,48 +21,45 @@ test('a command that is forwarded without a token never comes to the leader; a r
   const deps = { leader: () => ({ submit }) } as unknown as AskingDeps<Shape>;
   const door = { authenticate: (token: string) => (token === '' ? ANONYMOUS : ADA) };
   const { signal } = new AbortController();
-  const ask = (kind: string, name: string, token: string) =>
+  const forwarded = (kind: string, name: string, token: string) =>
     answerForwarded(
       deps,
       door,
       { kind, name, token, input: {}, trace: { traceparent: '', correlationId: '', hops: 0 } },
       signal,
     );
-  expect(await ask('command', 'put', '')).toMatchObject({
+  expect(await forwarded('command', 'put', '')).toMatchObject({
     error: { code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING' },
   });
-  expect(await ask('command', 'put', 'ada')).toEqual({ reply: 'done' });
-  expect(await ask('query', 'get', '')).toEqual({ reply: 'done' });
+  expect(await forwarded('command', 'put', 'ada')).toEqual({ reply: 'done' });
+  expect(await forwarded('query', 'get', '')).toEqual({ reply: 'done' });
   expect(submitted).toEqual(['put', 'get']);
 });
 
-test('who does not lead after all says so of what may be repeated, and nothing of the rest: a rival may have done it', async () => {
-  const door = { authenticate: () => ADA };
-  const { signal } = new AbortController();
-  const obstacle = (): HiveError | undefined => undefined;
-  const lost = { leader: () => undefined, change: () => Promise.resolve(), obstacle } as unknown as AskingDeps<Shape>;
-  const ended = (error: HiveError) =>
-    ({
-      leader: () => ({ submit: ({ settle }: Waiting) => settle({ error }) }),
-      obstacle,
-    }) as unknown as AskingDeps<Shape>;
-  const ask = (deps: AskingDeps<Shape>, kind: string, how: object = {}) => {
-    const trace = { traceparent: '', correlationId: '', hops: 0 };
-    return answerForwarded(deps, door, { kind, name: 'put', token: 't', input: {}, trace, ...how }, signal);
+test('a command without a request id has one when it goes round, the same each time: it may be asked again while it is done', async () => {
+  const changed = { error: leaderChanged().toJSON() };
+  const answers: ForwardReply[] = [changed, changed, { reply: 'done' }, { reply: 'done' }, { reply: 'done' }];
+  const asked: Forwarded[] = [];
+  const forward = async (forwarded: Forwarded) => {
+    asked.push(forwarded);
+    return answers.shift() as ForwardReply;
   };
-  const changed = { error: { code: 'UNAVAILABLE', reason: 'LEADER_CHANGED' } };
-  for (const deps of [lost, ended(leaderChanged())]) {
-    expect(await ask(deps, 'command', { request: { client: 'c', counter: 1 } })).toMatchObject(changed);
-    expect(await ask(deps, 'command', { isIdempotent: true })).toMatchObject(changed);
-    expect(await ask(deps, 'query')).toMatchObject(changed);
-    expect(await ask(deps, 'command')).toBeUndefined();
-  }
-  const hindered = (code: 'RESOURCE_EXHAUSTED' | 'UNAVAILABLE') => ({
-    ...lost,
-    obstacle: () => new HiveError(code, 'it cannot be written', { retryable: true }),
-  });
-  expect(await ask(hindered('UNAVAILABLE'), 'command')).toBeUndefined();
-  expect(await ask(hindered('RESOURCE_EXHAUSTED'), 'command')).toMatchObject({ error: { code: 'RESOURCE_EXHAUSTED' } });
-  const refused = ended(new HiveError('ALREADY_EXISTS', 'it is there'));
-  expect(await ask(refused, 'command')).toMatchObject({ error: { code: 'ALREADY_EXISTS' } });
+  const deps = {
+    ...{ line: { forward }, clock: systemClock, forwardMs: 60_000, requestIds: new RequestIds('replica') },
+    ...{
+      leader: () => undefined,
+      leads: () => new Promise<void>(() => {}),
+      check: () => {},
+      obstacle: () => undefined,
+    },
+  } as unknown as AskingDeps<Shape>;
+  const put = (change: Partial<Call> = {}) =>
+    ask(deps, { kind: 'command', name: 'put', input: {}, call: callBy(ADA, change) });
+  expect(await put()).toBe('done');
+  expect(await put()).toBe('done');
+  expect(await put({ isIdempotent: true })).toBe('done');
+  const ids = asked.map(({ request }) => request && `${request.client}:${request.counter}`);
+  expect(ids.slice(0, 3)).toEqual(Array(3).fill(ids[0]));
+  expect(ids[0]).toMatch(/^replica-\w+-1:1$/);
+  expect(ids.slice(3)).toEqual([expect.stringMatching(/:2$/), undefined]);
 });

@@ -3,14 +3,17 @@ import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Call } from '../protocol/call.ts';
 import type { Shape } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
+import type { RequestIds } from '../protocol/request-ids.ts';
 import { checkRequestOwner, readForwarded } from './forwarded.ts';
 import type { Outcome } from './group.ts';
-import { type Leader, leaderChanged } from './leader.ts';
+import { type Leader, leaderChanged, outcomeUnknown } from './leader.ts';
 import type { Forwarded, ForwardReply, LeaderLine } from './ports.ts';
 
 export interface AskingDeps<M extends Shape> {
   readonly line: LeaderLine;
   readonly clock: Clock;
+  /** For commands that were given none. */
+  readonly requestIds: RequestIds;
   /** How long to look for a leader, in ms. */
   readonly forwardMs: number;
   /** This replica's leader while it leads. */
@@ -39,7 +42,7 @@ const ASK_AGAIN = new Set(['LEADER_CHANGED', 'NOBODY_LEADS']);
 const OUTCOME_OPEN = new Set(['NO_ANSWER', 'OUTCOME_UNKNOWN']);
 const mayAskAgain = (error: HiveError): boolean => ASK_AGAIN.has(error.reason ?? '');
 
-const mayRepeat = ({ call, kind }: Pick<Submitted, 'call' | 'kind'>): boolean =>
+const mayRepeat = ({ call, kind }: Asked): boolean =>
   call.request !== undefined || call.isIdempotent === true || kind === 'query';
 const isRepeatable = (asked: Asked, error: HiveError): boolean =>
   mayRepeat(asked) && OUTCOME_OPEN.has(error.reason ?? '');
@@ -62,8 +65,24 @@ export function ask<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise
   });
 }
 
-/** Asks whoever leads, wherever that is, until somebody has answered or it has taken too long. */
+/**
+ * Asks whoever leads, wherever that is. Everybody who listens hears it, and who does not lead (any more) may answer before who
+ * does: so it is asked again while it is done, and a command that has no request id gets one here.
+ */
 async function askAround<M extends Shape>(deps: AskingDeps<M>, asked: Asked, first?: HiveError): Promise<unknown> {
+  const { principal, federation, token, trace, signal } = asked.call;
+  if (mayRepeat(asked) || principal.kind === 'service') return untilAnswered(deps, asked, first);
+  const request = deps.requestIds.take();
+  try {
+    const call = { federation, principal, token, trace, request, signal };
+    return await untilAnswered(deps, { ...asked, call }, first);
+  } finally {
+    deps.requestIds.release(request);
+  }
+}
+
+/** Asks until somebody has answered, or it has taken too long. */
+async function untilAnswered<M extends Shape>(deps: AskingDeps<M>, asked: Asked, first?: HiveError): Promise<unknown> {
   const { clock, forwardMs } = deps;
   let open = first && leavesOpen(asked, first) ? first : undefined;
   const giveUpAt = clock.monotonic() + forwardMs;
@@ -72,29 +91,37 @@ async function askAround<M extends Shape>(deps: AskingDeps<M>, asked: Asked, fir
     if ('reply' in outcome) return outcome.reply;
     const { error } = outcome;
     if (leavesOpen(asked, error)) open = error;
+    else if (outcome.mayBeDone) open ??= outcomeUnknown();
     const again = mayAskAgain(error) || isRepeatable(asked, error);
     if (!again || asked.call.signal.aborted || clock.monotonic() > giveUpAt)
-      throw (isOfOneCopy(error) && open) || error;
+      throw ((isOfOneCopy(error) || outcome.mayBeDone) && open) || error;
     await pause(clock, Math.min(5 * 2 ** attempt, 50), asked.call.signal);
   }
 }
 
 /** Does it say only that this copy of what is asked was not done? Another one, asked before, may have been. */
-const isOfOneCopy = (error: HiveError): boolean => mayAskAgain(error) || isForWantOfRoom(error);
+const isOfOneCopy = (error: HiveError): boolean =>
+  mayAskAgain(error) || isForWantOfRoom(error) || error.code === 'CANCELLED';
 
-async function askOnce<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<Outcome> {
+async function askOnce<M extends Shape>(deps: AskingDeps<M>, asked: Asked): Promise<Told> {
   deps.check();
   const { kind, name, input, call } = asked;
   const leader = deps.leader();
   if (leader) return submit(leader, asked);
   if (call.principal.kind === 'service') return { error: notLeader() };
-  const { token, trace, request, isIdempotent } = call;
-  const forwarded = { kind, name, input, token, trace, request, isIdempotent };
-  const reply = await forward(deps, forwarded, call.signal, mayRepeat(asked));
+  const { token, trace, request } = call;
+  const reply = await forward(deps, { kind, name, input, token, trace, request }, call.signal, mayRepeat(asked));
   if ('reply' in reply) return reply;
   const error = HiveError.fromJSON(reply.error);
-  return { error: (mayAskAgain(error) && deps.obstacle()) || error };
+  if (!mayAskAgain(error)) return { error };
+  const obstacle = deps.obstacle();
+  const isFull = obstacle !== undefined && isForWantOfRoom(obstacle); // for everybody
+  const mayBeDone = kind === 'command' && error.reason === 'LEADER_CHANGED' && !isFull;
+  return { error: obstacle ?? error, mayBeDone };
 }
+
+/** `mayBeDone`: who answered first has not done it, which says nothing of whoever else has heard it. */
+type Told = { readonly reply: unknown } | { readonly error: HiveError; readonly mayBeDone?: boolean };
 
 /** Forwards; what may be asked twice is not waited for when this replica itself leads meanwhile. */
 async function forward<M extends Shape>(
@@ -116,11 +143,8 @@ async function forward<M extends Shape>(
 const submit = <M extends Shape>(leader: Leader<M>, { kind, name, input, call }: Submitted): Promise<Outcome> =>
   new Promise((settle) => leader.submit({ kind, name, input, call, settle }));
 
-const submitOnly = async <M extends Shape>(leader: Leader<M> | undefined, submitted: Submitted): Promise<Outcome> =>
-  leader ? submit(leader, submitted) : { error: leaderChanged() };
-
 type Submitted = Omit<Asked, 'call'> & {
-  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'isIdempotent' | 'signal'>;
+  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'>;
 };
 
 /** A caller elsewhere has not given up when this replica closes: it may ask the next leader. */
@@ -137,32 +161,26 @@ export interface Door {
   checkCommand?(name: string, input: unknown): void | Promise<void>;
 }
 
-/**
- * Answers what another replica, or somebody who says so, has forwarded. Never rejects. Undefined is no answer: everybody who
- * listens has heard it, so who does not lead after all cannot say that it was not done, and be asked for it again.
- */
+/** Answers what another replica, or somebody who says so, has forwarded. Never rejects. */
 export async function answerForwarded<M extends Shape>(
   deps: AskingDeps<M>,
   door: Door,
   said: unknown,
   closing: AbortSignal,
-): Promise<ForwardReply | undefined> {
+): Promise<ForwardReply> {
   try {
     const forwarded = readForwarded(said);
-    const { kind, name, input, token, trace, request, isIdempotent } = forwarded;
+    const { kind, name, input, token, trace, request } = forwarded;
     const principal = door.authenticate(token);
     checkRequestOwner(forwarded, principal);
     if (kind === 'command' && principal.kind === 'anonymous') throw tokenMissing(name);
     if (kind === 'command') await door.checkCommand?.(name, input);
     // It listens before its campaign is decided, which is the next thing that changes.
     if (!deps.leader()) await deps.change(closing);
-    const call = { principal, trace, request, isIdempotent, signal: NEVER };
-    const outcome = await submitOnly(deps.leader(), { kind, name, input, call });
-    if ('reply' in outcome) return outcome;
-    const { error } = outcome;
-    if (mayRepeat({ kind, call }) || !mayAskAgain(error)) return { error: error.toJSON() };
-    const obstacle = deps.obstacle();
-    return obstacle && isForWantOfRoom(obstacle) ? { error: obstacle.toJSON() } : undefined; // full for everybody
+    const leader = deps.leader();
+    if (!leader) throw leaderChanged();
+    const outcome = await submit(leader, { kind, name, input, call: { principal, trace, request, signal: NEVER } });
+    return 'reply' in outcome ? outcome : { error: outcome.error.toJSON() };
   } catch (error) {
     return { error: HiveError.from(error).toJSON() };
   }

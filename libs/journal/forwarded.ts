@@ -26,7 +26,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   'trace.traceparent': matches(/^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$/),
   'trace.correlationId': matches(/^[\x21-\x7e]{0,256}$/),
   'trace.hops': wholeNumber(0, 1000),
-  isIdempotent: (value) => value === undefined || typeof value === 'boolean',
   'request.client': matches(/^[a-z0-9][-a-z0-9]{0,62}(@[-\w]{1,64})?$/),
   'request.counter': wholeNumber(1, Number.MAX_SAFE_INTEGER),
 };

@@ -87,12 +87,11 @@ const encode = (message: LineMessage): Buffer => Buffer.from(JSON.stringify(mess
 
 async function answer(
   message: Msg,
-  serve: (forwarded: unknown) => Promise<ForwardReply | undefined>,
+  serve: (forwarded: unknown) => Promise<ForwardReply>,
   onBeat: (epoch: number) => void,
 ): Promise<void> {
   const reply = (body: unknown) => {
-    if (body !== undefined && message.reply && isReplySubject(message.reply))
-      message.respond(Buffer.from(JSON.stringify(body)));
+    if (message.reply && isReplySubject(message.reply)) message.respond(Buffer.from(JSON.stringify(body)));
   };
   const said = parse(message);
   if (said?.ask !== undefined) reply(await serve(said.ask));

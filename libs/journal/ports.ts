@@ -76,7 +76,6 @@ export interface Forwarded {
   readonly token: string;
   readonly trace: Trace;
   readonly request?: Call['request'];
-  readonly isIdempotent?: Call['isIdempotent'];
 }
 
 export type ForwardReply = { readonly reply: unknown } | { readonly error: ErrorJson };
@@ -89,11 +88,8 @@ export type Probe = 'alive' | 'none' | 'silent' | 'deaf';
 
 /** The private subject on which the leader listens. */
 export interface LeaderLine {
-  /**
-   * Listens until disposed. What `serve` gives is the answer; undefined = none. `onBeat` hears the epochs of others: of
-   * standbys that probe and of new leaders.
-   */
-  listen(serve: (forwarded: unknown) => Promise<ForwardReply | undefined>, onBeat: (epoch: number) => void): Disposable;
+  /** Listens until disposed. `onBeat` hears the epochs of others: of standbys that probe and of new leaders. */
+  listen(serve: (forwarded: unknown) => Promise<ForwardReply>, onBeat: (epoch: number) => void): Disposable;
   /** Asks whether somebody listens, telling one's own epoch. Never rejects. */
   probe(epoch: number, timeoutMs: number): Promise<Probe>;
   /** Tells everybody on the line that `epoch` has begun. */

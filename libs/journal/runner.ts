@@ -5,6 +5,7 @@ import type { Rng } from '../kernel/rng.ts';
 import type { Call } from '../protocol/call.ts';
 import type { Machine, Shape } from '../protocol/machine.ts';
 import type { Principal } from '../protocol/principal.ts';
+import { RequestIds } from '../protocol/request-ids.ts';
 import { type AskingDeps, answerForwarded, ask, tokenMissing } from './asking.ts';
 import { campaign } from './campaign.ts';
 import type { Perform } from './effects.ts';
@@ -85,6 +86,7 @@ export class Runner<M extends Shape> implements Journal<M> {
     });
     this.#asking = {
       ...{ line: deps.line, clock: deps.clock, forwardMs: deps.settings.forwardMs },
+      requestIds: new RequestIds('replica'),
       leader: () => this.#leader,
       change: (signal) => this.#standing.next(signal),
       leads: (signal) => this.#standing.until(() => this.#leader !== undefined, signal),

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../kernel/clock.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { Trace } from '../protocol/machine.ts';
+import { RequestIds } from '../protocol/request-ids.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
 import { type Method, methodsOf } from './binding.ts';
 import { BusItems } from './bus-items.ts';
@@ -11,7 +12,6 @@ import type { Answer, BusPeer } from './bus-peer.ts';
 import { type BusMethod, BusRequest } from './bus-request.ts';
 import { type Observe, type Observed, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
-import { RequestIds } from './request-ids.ts';
 import { responseSchema, type Schema } from './schema.ts';
 import { StreamProbes } from './stream-probe.ts';
 

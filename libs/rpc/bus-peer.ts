@@ -5,8 +5,8 @@ import { HiveError } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import { encodeLines, eventLines, HEADERS, traceLines } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
+import type { RequestIds } from '../protocol/request-ids.ts';
 import type { RepeatBudget } from './repeat-budget.ts';
-import type { RequestIds } from './request-ids.ts';
 import type { StreamProbes } from './stream-probe.ts';
 
 /** What all calls of one client share. */

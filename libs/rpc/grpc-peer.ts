@@ -5,12 +5,12 @@ import type { Rng } from '../kernel/rng.ts';
 import type { RequestId } from '../protocol/call.ts';
 import { FEDERATION_KEY, HEADERS } from '../protocol/envelope.ts';
 import type { Trace } from '../protocol/machine.ts';
+import { RequestIds } from '../protocol/request-ids.ts';
 import type { CallOptions } from './api.ts';
 import type { Method } from './binding.ts';
 import { ERROR_KEY, fromGrpc } from './error-wire.ts';
 import { fromActiveSpan, type Observe, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
-import { RequestIds } from './request-ids.ts';
 
 export interface GrpcClientOptions {
   /** Default `main`. */

@@ -4,11 +4,11 @@ import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import { systemClock } from '../../libs/kernel/clock.ts';
 import type { HiveError } from '../../libs/kernel/errors.ts';
 import { encodeLines, HEADERS } from '../../libs/protocol/envelope.ts';
+import { RequestIds } from '../../libs/protocol/request-ids.ts';
 import { rpcBundleSubject } from '../../libs/protocol/subjects.ts';
 import { callsText, callText, readAnswers } from '../../libs/rpc/bundle.ts';
 import { errorOf } from '../../libs/rpc/bus-answers.ts';
 import { requestLines } from '../../libs/rpc/bus-peer.ts';
-import { RequestIds } from '../../libs/rpc/request-ids.ts';
 
 const TIMEOUT_MS = 10_000;
 const TRACE = { traceparent: '', correlationId: 'offers', hops: 0 };

@@ -5,7 +5,7 @@ import type { Node, SimTime } from './clock.ts';
 
 interface Listener {
   readonly node: Node;
-  readonly serve: (forwarded: unknown) => Promise<ForwardReply | undefined>;
+  readonly serve: (forwarded: unknown) => Promise<ForwardReply>;
   readonly onBeat: (epoch: number) => void;
 }
 
@@ -65,9 +65,9 @@ export class SimLine {
               this.#time.after(
                 0,
                 () => {
-                  void serve(structuredClone(forwarded)).then((reply) => {
-                    if (reply) this.#time.after(this.#hop(), () => resolve(structuredClone(reply)), node);
-                  });
+                  void serve(structuredClone(forwarded)).then((reply) =>
+                    this.#time.after(this.#hop(), () => resolve(structuredClone(reply)), node),
+                  );
                 },
                 other,
               );

@@ -13,7 +13,9 @@ const NO_ROOM = Symbol('no room');
 export type Heard = 'done' | 'not done' | 'nothing';
 
 const OPEN = new Set(['OUTCOME_UNKNOWN', 'NO_ANSWER']);
-const heardOf = ({ reason = '' }: HiveError): Heard => (OPEN.has(reason) ? 'nothing' : 'not done');
+/** That there is no room may be said by a leader who is deposed and does not know it, while his successor does it. */
+const heardOf = (error: HiveError): Heard =>
+  OPEN.has(error.reason ?? '') || isForWantOfRoom(error) ? 'nothing' : 'not done';
 
 /** Who writes, reads and watches until the history is healed; what each is told is held against the log. */
 export class Clients {

@@ -1,5 +1,5 @@
 import { randomId } from '../kernel/ids.ts';
-import type { RequestId } from '../protocol/call.ts';
+import type { RequestId } from './call.ts';
 
 /** A journal keeps a client's last 32 replies; half of it leaves room for answers that are on their way. */
 const WINDOW = 16;
