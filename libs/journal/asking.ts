@@ -143,9 +143,7 @@ async function forward<M extends Shape>(
 const submit = <M extends Shape>(leader: Leader<M>, { kind, name, input, call }: Submitted): Promise<Outcome> =>
   new Promise((settle) => leader.submit({ kind, name, input, call, settle }));
 
-type Submitted = Omit<Asked, 'call'> & {
-  readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'>;
-};
+type Submitted = Omit<Asked, 'call'> & { readonly call: Pick<Call, 'principal' | 'trace' | 'request' | 'signal'> };
 
 /** A caller elsewhere has not given up when this replica closes: it may ask the next leader. */
 const NEVER = new AbortController().signal;

@@ -36,3 +36,13 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     if (signal) onAbort(signal, done);
   });
 }
+
+/**
+ * The same for whoever asks again until he is answered. A process whose connections are closed meanwhile would end here without
+ * a word, since a clock's timers do not keep it alive.
+ */
+export async function pauseAlive(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  const alive = setInterval(() => {}, 2 ** 30);
+  await pause(clock, ms, signal);
+  clearInterval(alive);
+}

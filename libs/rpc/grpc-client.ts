@@ -1,4 +1,4 @@
-import { pause } from '../kernel/clock.ts';
+import { pauseAlive } from '../kernel/clock.ts';
 import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
@@ -79,7 +79,7 @@ async function repeated(
         }
         wasRepeated ||= !isForWantOfRoom(error);
         if (!wasRepeated && !peer.repeats.take(clock.monotonic())) throw error; // others of ours wait for a place already
-        await pause(clock, delayMs, signal);
+        await pauseAlive(clock, delayMs, signal);
       }
     }
   } finally {

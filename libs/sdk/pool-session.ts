@@ -1,4 +1,4 @@
-import { type Clock, pause, systemClock } from '../kernel/clock.ts';
+import { type Clock, pauseAlive, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { createGrpcClient } from '../rpc/grpc-client.ts';
@@ -132,7 +132,7 @@ class StreamedSession implements PoolSession {
       if (this.#isDone) return;
       if (FINAL.has(error.code)) return this.#fail(error);
       onBreak?.(error);
-      await pause(this.#clock, delayMs);
+      await pauseAlive(this.#clock, delayMs);
       delayMs = Math.min(2 * delayMs, MAX_DELAY_MS);
     }
   }

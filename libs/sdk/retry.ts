@@ -1,5 +1,5 @@
 import { offAbort, onAbort } from '../kernel/aborts.ts';
-import { type Clock, pause } from '../kernel/clock.ts';
+import { type Clock, pauseAlive } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 
 /** What may pass by itself: nobody answers, a new leader is being found, too much is asked at once. */
@@ -28,7 +28,7 @@ export async function untilSettled<T>(
       const error = HiveError.from(cause);
       if (signal.aborted || clock.monotonic() >= giveUpAt || !(error.retryable || PASSING.has(error.code))) throw error;
       onRetry?.(error);
-      await pause(clock, Math.max(delayMs, error.retryAfterMs ?? 0), signal);
+      await pauseAlive(clock, Math.max(delayMs, error.retryAfterMs ?? 0), signal);
       if (signal.aborted) throw error;
     }
   }
