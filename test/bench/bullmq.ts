@@ -22,7 +22,7 @@ export async function startBullMq(appendfsync: 'everysec' | 'always', concurrenc
   const name = `bench-${randomId(6)}`;
   const worker = await startChild('bullmq-worker', [name, String(redis.port), String(concurrency)]);
   const queue = new Queue(name, { connection, defaultJobOptions: KEEP });
-  const events = new QueueEvents(name, { connection });
+  const events = new QueueEvents(name, { connection, lastEventId: '0' }); // from the first one on, which came before it listened
   const waiting = new Map<string, () => void>();
   events.on('completed', ({ jobId }) => waiting.get(jobId)?.());
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);

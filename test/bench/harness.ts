@@ -18,6 +18,12 @@ export interface Rate {
   readonly p99Ms: number;
 }
 
+/**
+ * V8 compiles by use, and what does many things takes it so many calls: what serves for weeks is measured once it has. Peers and
+ * floors get as many.
+ */
+export const WARM_UP = 40_000;
+
 /** Keeps `inFlight` calls of `once` going until `count` have been answered. */
 export async function measure(inFlight: number, count: number, once: (i: number) => Promise<unknown>): Promise<Rate> {
   const latencies = new Float64Array(count);

@@ -9,7 +9,7 @@ import { ResourcePoolServiceService } from '../../libs/wire/hivebus/pool/v1/pool
 import { type RegisterSwarmRequest, RegistryServiceClient } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { startChild } from './children.ts';
 import { freePort } from './free-port.ts';
-import { inTurns, measure, ms, perSecond, type Rate, type Row, rateOf, type Turns, times } from './harness.ts';
+import { inTurns, measure, ms, perSecond, type Rate, type Row, rateOf, type Turns, times, WARM_UP } from './harness.ts';
 import { idleAgents, WISH } from './idle-agents.ts';
 import { barePublisher } from './journal.ts';
 import { registration } from './registrations.ts';
@@ -17,10 +17,8 @@ import { OPERATOR, type Stage, setStage } from './stage.ts';
 
 const CALLS = 20_000;
 const ECHOES = 4000;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const ONE_BY_ONE = 500;
-/** One call at a time makes little of what V8 compiles by use: both sides are measured once it has. */
-const WARM_UPS = 6;
 
 /**
  * RequestAgent and ReleaseLease in turns, each a durable command, over a session: against unary calls that are only echoed,
@@ -54,7 +52,8 @@ export async function sessionRows(): Promise<Row[]> {
       echo: () => measure(inFlight, CALLS, () => floor.call('requestAgent', WISH)),
       pool: () => measure(inFlight, CALLS, borrow),
     };
-    for (const run of Object.values(runs)) await run();
+    await measure(inFlight, WARM_UP, () => floor.call('requestAgent', WISH));
+    await measure(inFlight, WARM_UP, borrow);
     const rates = await inTurns(ROUNDS, runs);
     rows.push(...(inFlight === 64 ? [rateRow(rates)] : [latencyRow(rates), rateRow512(rates)]));
   }
@@ -72,14 +71,15 @@ async function unaryRow(
   await using pool = createGrpcClient(address, ResourcePoolServiceService, { token });
   const nc = await connectBus({ servers: nats.url, name: 'floor' });
   const publish = await barePublisher(nc);
+  const giveBack = ({ lease }: { lease?: { id: string } | undefined }) => pool.releaseLease({ lease: lease?.id ?? '' });
   const borrowed = async (): Promise<Rate> => {
     const latencies = new Float64Array(ONE_BY_ONE);
     const beganAt = performance.now();
     for (let i = 0; i < ONE_BY_ONE; i++) {
       const askedAt = performance.now();
-      const { lease } = await pool.requestAgent(WISH);
+      const answer = await pool.requestAgent(WISH);
       latencies[i] = performance.now() - askedAt;
-      await pool.releaseLease({ lease: lease?.id ?? '' });
+      await giveBack(answer);
     }
     return rateOf(latencies, performance.now() - beganAt);
   };
@@ -88,7 +88,8 @@ async function unaryRow(
     publish: () => measure(1, ONE_BY_ONE, publish),
     pool: borrowed,
   };
-  for (let i = 0; i < WARM_UPS; i++) for (const run of Object.values(runs)) await run();
+  for (const once of [echoed, publish]) await measure(64, WARM_UP, once);
+  await measure(64, WARM_UP / 2, async () => giveBack(await pool.requestAgent(WISH)));
   const rates = await inTurns(ROUNDS, runs);
   await nc.close();
   const [echo, published, asked] = (['echo', 'publish', 'pool'] as const).map((name) => rates.median(name, 'p50Ms'));

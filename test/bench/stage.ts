@@ -22,6 +22,9 @@ export interface Stage extends AsyncDisposable {
 /** The operator whose key lies in a stage's home. */
 export const OPERATOR = 'bench';
 
+/** As `bin/hivebus` and the containers start them. */
+const YOUNG = '--max-semi-space-size=32';
+
 export async function setStage(options: { syncAlways?: boolean } = {}): Promise<Stage> {
   const home = mkdtempSync(join(tmpdir(), 'hivebus-bench-home-'));
   const key = await readOrCreateKey(operatorKeyFile(home, OPERATOR));
@@ -36,7 +39,7 @@ export async function setStage(options: { syncAlways?: boolean } = {}): Promise<
     home,
     start(service, env = {}) {
       const settings = { HIVEBUS_NATS: nats.url, HIVEBUS_HOME: home, HIVEBUS_GRPC_PORT: '0' };
-      return closing.use(startNode([compiled(`services/${service}/main.js`)], { ...settings, ...env }));
+      return closing.use(startNode([YOUNG, compiled(`services/${service}/main.js`)], { ...settings, ...env }));
     },
     connect: async () =>
       closing.use(await connect({ servers: nats.url, home, identity: { kind: 'operator', name: OPERATOR }, env: {} })),

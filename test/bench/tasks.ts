@@ -6,7 +6,7 @@ import { Closing } from '../../libs/service/closing.ts';
 import type { Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { startBullMq } from './bullmq.ts';
 import { startChild } from './children.ts';
-import { inTurns, measure, ms, perSecond, type Row, times } from './harness.ts';
+import { inTurns, measure, ms, perSecond, type Row, times, WARM_UP } from './harness.ts';
 import { setStage } from './stage.ts';
 
 const SWARM = 'tasks';
@@ -37,11 +37,10 @@ async function rowsOf(syncAlways: boolean): Promise<Row[]> {
   const bullmq = closing.use(await startBullMq(syncAlways ? 'always' : 'everysec', IN_FLIGHT));
   const run = lifecycle(swarm, closing);
   const peer = () => bullmq.addToDone();
+  for (const once of [run, peer]) await measure(IN_FLIGHT, WARM_UP, once);
   const rows: Row[] = [];
   for (const [inFlight, count] of [[1, 300] as const, [IN_FLIGHT, 4000] as const]) {
-    await measure(inFlight, count, run);
-    await measure(inFlight, count, peer);
-    const rates = await inTurns(3, {
+    const rates = await inTurns(5, {
       bullmq: () => measure(inFlight, count, peer),
       hivebus: () => measure(inFlight, count, run),
     });
