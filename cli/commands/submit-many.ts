@@ -68,8 +68,9 @@ export async function submitMany(context: Context, specs: readonly TaskSpec[]): 
       const refused = outcomes.flatMap(({ error }, i) => (error ? [{ error, place: i + 1 }] : []));
       for (const { error, place } of refused.slice(0, MAX_TOLD)) {
         const { title = '' } = specs[place - 1] ?? {};
+        const what = error.code === 'DEADLINE_EXCEEDED' ? 'may be there or not' : 'is refused';
         output.note(
-          `task ${place} of ${specs.length}${title && ` (${title})`} is refused: ${error.code}: ${error.message}`,
+          `task ${place} of ${specs.length}${title && ` (${title})`} ${what}: ${error.code}: ${error.message}`,
         );
       }
       const submitted = outcomes.filter(({ error }) => !error);

@@ -17,15 +17,15 @@ export interface Submission {
 /** What became of it. */
 export interface Submitted {
   readonly id: string;
-  /** False when it was there already, or was refused. */
+  /** False when it was there already, or is not known to be there. Of a given id a first try that nobody answered may have made it. */
   readonly created: boolean;
   readonly state: TaskState;
-  /** Why it was refused; undefined when it was not. */
+  /** Why it was refused, or that nobody has said what became of it; undefined when it is there. */
   readonly error: HiveError | undefined;
 }
 
 export interface SubmitAllOptions {
-  /** What may pass by itself, such as a full queue, is tried again for so long, in milliseconds; default 30,000. */
+  /** What may pass by itself, such as a full queue or a pool that changes its leader, is tried again for so long, in milliseconds; default 30,000. */
   readonly patienceMs?: number;
   /** Check everything, submit nothing. */
   readonly dryRun?: boolean;
@@ -47,11 +47,17 @@ const OF_SOME: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'RESOURCE_EXHAUS
 const NO_SPEC = { capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '' };
 
 /** What goes in one call. */
-type Item = SubmitTaskRequest & { readonly place: number };
+interface Item {
+  readonly request: SubmitTaskRequest;
+  readonly place: number;
+  /** Its id was made here: nobody else has a task of it. */
+  readonly isOwn: boolean;
+}
 
 /**
  * Submits any number of tasks in as few calls as carry them, and says of each what became of it, in their order. One that
- * is refused keeps no other from being submitted. Rejects when the signal aborts, or when nobody answers any more.
+ * is refused keeps no other from being submitted, and one may always be submitted again: it is the same task. Rejects when the
+ * signal aborts, or when there is nobody to begin with.
  */
 export async function submitAll(
   hive: Pick<Hive, 'pool'>,
@@ -68,7 +74,7 @@ export async function submitAll(
       for (let call = calls.shift(); call; call = calls.shift()) await submit(hive, call, outcomes, signal);
     });
     await Promise.all(lanes);
-    left = left.filter(({ place }) => outcomes[place]?.error?.retryable);
+    left = left.filter(({ place }) => mayPass(outcomes[place]?.error));
     if (left.length === 0 || clock.monotonic() >= giveUpAt) break;
     const afterMs = Math.max(...left.map(({ place }) => outcomes[place]?.error?.retryAfterMs ?? 0));
     await pause(clock, Math.max(delayMs, afterMs), signal);
@@ -79,16 +85,21 @@ export async function submitAll(
 
 const NEVER = new AbortController().signal;
 
+/** Another call may do better; of one that nobody has answered the items may be there, and then are the answer. */
+const mayPass = (error: HiveError | undefined): boolean =>
+  error !== undefined && (error.retryable || error.code === 'DEADLINE_EXCEEDED');
+
 function itemOf({ spec, id, ...by }: Submission & Delegated, place: number, dryRun: boolean): Item {
   const origin = by.origin ? { origin: by.origin } : {};
-  return { ...origin, spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun, place };
+  const own = id || `task-${randomId()}`;
+  return { request: { ...origin, spec: merged(NO_SPEC, spec), id: own, idempotent: true, dryRun }, place, isOwn: !id };
 }
 
 function inCalls(items: readonly Item[]): Item[][] {
   const calls: Item[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const item of items) {
-    const size = Buffer.byteLength(JSON.stringify(item));
+    const size = Buffer.byteLength(JSON.stringify(item.request));
     const last = calls.at(-1);
     if (!last || last.length >= MAX_ITEMS || bytes + size > MAX_BYTES) {
       calls.push([item]);
@@ -108,20 +119,24 @@ async function submit(
   outcomes: Submitted[],
   signal: AbortSignal,
 ): Promise<void> {
+  const failed = (error: HiveError) => {
+    for (const { place, request } of items) {
+      outcomes[place] = { id: request.id, created: false, state: 'TASK_STATE_UNSPECIFIED', error };
+    }
+  };
   try {
-    const { tasks } = await hive.pool.submitTasks({ tasks: items.map(({ place, ...item }) => item) }, { signal });
-    for (const [i, { place, id }] of items.entries()) {
+    const { tasks } = await hive.pool.submitTasks({ tasks: items.map(({ request }) => request) }, { signal });
+    for (const [i, { place, request, isOwn }] of items.entries()) {
       const { refusal, created = false, state = 'TASK_STATE_UNSPECIFIED' } = tasks[i] ?? {};
-      outcomes[place] = { id, created, state, error: refusal && errorOf(refusal) };
+      const error = refusal && errorOf(refusal);
+      outcomes[place] = { id: request.id, created: created || (isOwn && !error), state, error };
     }
   } catch (cause) {
     const error = HiveError.from(cause);
+    const nobodyIsThere = error.reason === 'NO_RESPONDERS' && outcomes.every((outcome) => outcome === undefined);
+    if (mayPass(error) && !nobodyIsThere) return failed(error);
     if (error.retryable || !OF_SOME.has(error.code)) throw error;
-    const [only] = items;
-    if (only && items.length === 1) {
-      outcomes[only.place] = { id: only.id, created: false, state: 'TASK_STATE_UNSPECIFIED', error };
-      return;
-    }
+    if (items.length === 1) return failed(error);
     const half = items.length >> 1;
     await submit(hive, items.slice(0, half), outcomes, signal);
     await submit(hive, items.slice(half), outcomes, signal);

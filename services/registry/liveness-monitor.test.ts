@@ -120,6 +120,16 @@ test('after a pause of its own process it does not take the pause for silence', 
   expect(stage.told).toHaveLength(1);
 });
 
+test('on a machine that pauses it again and again silence is still noticed', async () => {
+  const stage = new Stage();
+  await stage.pass(60_000, ['code']);
+  for (let i = 0; i < 30; i++) {
+    stage.stopped(3000);
+    await stage.pass(SAMPLE_MS);
+  }
+  expect(stage.liveness()).toBe('LIVENESS_UNREACHABLE');
+});
+
 test('while the bus is away nobody is judged, and then everybody has time to come back', async () => {
   const stage = new Stage();
   await stage.pass(10_000, ['code']);

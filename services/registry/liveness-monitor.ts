@@ -4,6 +4,7 @@ import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import type { EventOf } from '../../libs/protocol/machine.ts';
 import { PhiDetector, type PhiOptions, type Verdict } from '../../libs/protocol/phi-detector.ts';
+import { WakingTime } from '../../libs/protocol/waking-time.ts';
 import type { Liveness, Load } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import type { Heard, SwarmRow } from './core/rows.ts';
 import type { RegistryShape, RegistrySoft } from './core/state.ts';
@@ -44,8 +45,8 @@ const RANK: Readonly<Record<Liveness, number>> = {
  * heartbeat makes it healthy, at once. Either is a command, and only when something changes.
  *
  * Silence is evidence only while we were listening. So it counts from the last moment of: the heartbeat, our own
- * start, becoming the leader, the bus coming back, and waking up after this very process was paused. A new leader or
- * a restarted server thus never declares everybody dead.
+ * start, becoming the leader, the bus coming back, and waking up after a long sleep; and short pauses of this very process
+ * do not count as silence. A new leader or a restarted server thus never declares everybody dead.
  *
  * Members are bounded by the swarms that are registered: nobody else's heartbeat is taken.
  */
@@ -56,8 +57,9 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
   readonly #telling = new Set<string>();
   readonly #closing = new AbortController();
   #journal: Journal<RegistryShape> | undefined;
-  #listeningSince: number;
-  #sampledAt: number;
+  /** In which silence is counted. */
+  readonly #time: WakingTime;
+  #heardSince: number;
   #led = false;
   #deaf = false;
   #following: Disposable | undefined;
@@ -65,8 +67,8 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#listeningSince = options.clock.monotonic();
-    this.#sampledAt = this.#listeningSince;
+    this.#time = new WakingTime(options.clock, options.sampleMs);
+    this.#heardSince = this.#now();
   }
 
   /** From now on judges the swarms of this journal. */
@@ -81,14 +83,14 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
   heard(swarm: string): Heard | undefined {
     const member = this.#members.get(swarm);
     if (!member || member.at === 0) return undefined;
-    const phi = member.detector.phi(this.#options.clock.monotonic(), this.#listeningSince);
+    const phi = member.detector.phi(this.#now(), this.#listeningSince);
     return { at: member.at, load: member.load, phi };
   }
 
   /** A heartbeat has come that was found to be the swarm's own. */
   beat(row: SwarmRow, load: Load | undefined): void {
     const member = this.#member(row.name);
-    member.detector.beat(this.#options.clock.monotonic());
+    member.detector.beat(this.#now());
     member.at = this.#options.clock.now();
     member.load = load ?? member.load;
     if (row.monitored && row.liveness === 'LIVENESS_HEALTHY') return;
@@ -102,7 +104,7 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
 
   hearing(): void {
     this.#deaf = false;
-    this.#listeningSince = this.#options.clock.monotonic();
+    this.#heardSince = this.#now();
   }
 
   [Symbol.dispose](): void {
@@ -136,10 +138,8 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
   #sample(): void {
     const now = this.#now();
     const leads = this.#journal?.role === 'leader';
-    const wasPaused = now - this.#sampledAt > 3 * this.#options.sampleMs;
-    if (wasPaused || (leads && !this.#led)) this.#listeningSince = now;
+    if (leads && !this.#led) this.#heardSince = now;
     this.#led = leads;
-    this.#sampledAt = now;
     if (!leads || this.#deaf || !this.#journal) return;
     const { swarms } = this.#journal.state;
     for (const row of swarms.values()) if (row.monitored) this.#judge(row, now);
@@ -173,8 +173,13 @@ export class LivenessMonitor implements RegistrySoft, Disposable {
     return internalCall(this.#options.federation, 'liveness', this.#closing.signal);
   }
 
+  /** Since when silence counts. */
+  get #listeningSince(): number {
+    return Math.max(this.#heardSince, this.#time.awakeSince);
+  }
+
   #now(): number {
-    return this.#options.clock.monotonic();
+    return this.#time.now();
   }
 }
 
