@@ -263,6 +263,8 @@ test('each confirmation of many is taken or refused by itself, and a repeat is a
   expect(none).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'confirmations' }] });
 });
 
+const sum = (sizes: readonly number[] = []): number => sizes.reduce((a, b) => a + b, 0);
+
 test('tasks that are submitted together go to an agent, are confirmed and reported together, each in its own trace', async () => {
   await using closing = new Closing();
   const code = await swarm(closing);
@@ -291,6 +293,15 @@ test('tasks that are submitted together go to an agent, are confirmed and report
     callback: (_, message) => void correlations.push(message.headers?.get('hive-correlation-id') ?? ''),
   });
   closing.use({ [Symbol.dispose]: () => ended.unsubscribe() });
+  /** By record: a machine that is busy may take more than one for the eight. */
+  const assigned = new Map<string, number>();
+  const given = hive.nc.subscribe(`hive.main.pool.task.assigned.${code.name}.x.*`, {
+    callback: (_, message) => {
+      const revision = message.headers?.get('hive-revision') ?? '';
+      assigned.set(revision, (assigned.get(revision) ?? 0) + 1);
+    },
+  });
+  closing.use({ [Symbol.dispose]: () => given.unsubscribe() });
   await hive.nc.flush();
 
   const submitted = await Promise.all(times(8, () => code.submitSoon({ type: 'lint' })));
@@ -299,7 +310,11 @@ test('tasks that are submitted together go to an agent, are confirmed and report
   finish();
   for (const { id } of submitted) await inState(id, 'SUCCEEDED');
   await until(() => correlations.length === 8);
-  expect(seen).toEqual({ delivered: [8], ConfirmAssignments: [8], ReportTasks: [8] });
+  const sizes = [...assigned.values()];
+  expect(sum(sizes)).toBe(8);
+  expect(seen).toMatchObject({ delivered: sizes, ReportTasks: [8] });
+  expect(sum(seen.ConfirmAssignments)).toBe(8);
+  expect(seen.ConfirmAssignments?.length).toBeLessThanOrEqual(sizes.length);
   const { task } = await hive.pool.getTask({ id: submitted[0]?.id ?? '' });
   expect(new Set(correlations)).toEqual(new Set([task?.correlationId]));
 });
