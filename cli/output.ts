@@ -167,9 +167,12 @@ export const facts = (pairs: readonly (readonly [string, string])[]): string =>
 /** Lines may be as long as they are, also on a terminal: said by -o wide, for the whole of a process. */
 let isWide = false;
 
+/** Of a terminal that says it has none, as one does that was opened without a size. */
+const USUAL_WIDTH = 80;
+
 /** Characters of a line; no limit where nobody looks on. */
 export const terminalWidth = (): number =>
-  process.stdout.isTTY && !isWide ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  process.stdout.isTTY && !isWide ? process.stdout.columns || USUAL_WIDTH : Number.POSITIVE_INFINITY;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
 const visibleLength = (text: string): number => text.replace(/\x1b\[\d+m/g, '').length;

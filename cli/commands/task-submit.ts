@@ -140,7 +140,10 @@ async function submit(context: Context, options: SubmitOptions): Promise<number>
         () => taskDetails(ended),
         () => [`task/${id}`],
       );
-      return ended.state === 'TASK_STATE_SUCCEEDED' ? EXIT.ok : EXIT.failed;
+      if (ended.state === 'TASK_STATE_SUCCEEDED') return EXIT.ok;
+      if (output.interactive && ended.attempts.length > 0)
+        output.note(`hivebus task logs ${id} shows what it has said`);
+      return EXIT.failed;
     },
     { kind: 'swarm', swarm: spec.swarm },
   );
