@@ -13,6 +13,8 @@ export function backoffMs(tries: number, error: HiveError, rng: Rng): number {
 /** Faults that pass within a moment or not at all: nobody is there, or a swarm's registration has not got around. */
 const BRIEF: ReadonlySet<string | undefined> = new Set(['NO_RESPONDERS', 'SWARM_UNKNOWN']);
 
+export const isBrief = ({ reason }: HiveError): boolean => BRIEF.has(reason);
+
 export interface Patience {
   /** How long to try again at all, in milliseconds since the call began. */
   readonly timeoutMs: number;
@@ -45,7 +47,7 @@ export function mayRetry(
   patience: Patience,
   wasRepeated = false,
 ): boolean {
-  const limitMs = BRIEF.has(error.reason) ? Math.min(patience.briefMs, patience.timeoutMs) : patience.timeoutMs;
+  const limitMs = isBrief(error) ? Math.min(patience.briefMs, patience.timeoutMs) : patience.timeoutMs;
   const isSettled = isForCaller(error) && !leavesOpen(error, wasRepeated);
   return error.retryable && !isSettled && elapsedMs + delayMs < limitMs;
 }

@@ -101,6 +101,7 @@ async function* items(peer: GrpcPeer, method: Method, options: CallOptions, begi
   const call = await new Promise<ClientReadableStream<unknown>>((resolve, reject) => {
     // The span lasts as long as the stream; only its beginning is within it.
     const run = async () => {
+      peer.checkOpen();
       resolve(begin(peer.metadata(trace), deadlineIn(options.timeoutMs)));
       const error = await new Promise<HiveError | undefined>((done) => {
         ended = done;
@@ -110,6 +111,7 @@ async function* items(peer: GrpcPeer, method: Method, options: CallOptions, begi
     peer.observed(method, trace, run).catch(reject);
   });
   using _ = cancelling(call, options.signal);
+  using _closing = cancelling(call, peer.closing);
   try {
     yield* call;
   } catch (cause) {
@@ -131,6 +133,7 @@ export function send(
   trace: Trace,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    peer.checkOpen();
     const { path, requestSerialize, responseDeserialize } = types;
     const call = peer.channel.makeClientStreamRequest(
       path,
@@ -139,12 +142,12 @@ export function send(
       peer.metadata(trace),
       deadlineIn(options.timeoutMs),
       (error, answer) => {
-        tie[Symbol.dispose]();
+        for (const tie of ties) tie[Symbol.dispose]();
         if (error) reject(peer.error(error, options.signal));
         else resolve(answer);
       },
     );
-    const tie = cancelling(call, options.signal);
+    const ties = [cancelling(call, options.signal), cancelling(call, peer.closing)];
     writeAll(call, requests).catch((error: unknown) => {
       reject(HiveError.from(error)); // the items themselves failed
       call.cancel();

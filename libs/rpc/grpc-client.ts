@@ -2,7 +2,7 @@ import { pauseAlive } from '../kernel/clock.ts';
 import { HiveError, isForWantOfRoom } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Client, Definition } from './api.ts';
-import { backoffMs, leavesOpen, mayRetry } from './backoff.ts';
+import { backoffMs, isBrief, leavesOpen, mayRetry } from './backoff.ts';
 import { type Method, methodsOf } from './binding.ts';
 import { ask, converse, receive, send, type Types } from './grpc-calls.ts';
 import { type GrpcClientOptions, GrpcPeer } from './grpc-peer.ts';
@@ -18,7 +18,7 @@ export function createGrpcClient<D extends Definition>(
 ): Client<D> & AsyncDisposable {
   const peer = new GrpcPeer(address, options);
   const methods = methodsOf(definition).map((method) => [method.key, callerOf(peer, method, definition)]);
-  return { ...Object.fromEntries(methods), [Symbol.asyncDispose]: async () => peer.channel.close() };
+  return { ...Object.fromEntries(methods), [Symbol.asyncDispose]: async () => peer.close() };
 }
 
 type Caller = (request: never, options?: CallOptions) => Promise<unknown> | AsyncIterable<unknown>;
@@ -60,22 +60,31 @@ async function repeated(
   trace: Trace,
 ): Promise<unknown> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-  const { clock, rng, patienceMs: briefMs } = peer;
+  const { clock, rng, patienceMs } = peer;
   const startedAt = clock.monotonic();
+  /** Since when there is nobody, as counted from the call's beginning. */
+  let nobodySinceMs: number | undefined;
+  let mayBeDone = false;
   const id = peer.ids.take();
   let wasRepeated = false;
   peer.repeats.called();
   try {
     for (let tries = 1; ; tries++) {
+      const passedMs = clock.monotonic() - startedAt;
       try {
-        const leftMs = timeoutMs - (clock.monotonic() - startedAt);
+        peer.checkOpen();
+        const leftMs = timeoutMs - passedMs;
         return await ask(peer, types, request, peer.metadata(trace, id), leftMs, signal);
       } catch (cause) {
         const error = HiveError.from(cause);
         const delayMs = backoffMs(tries, error, rng);
+        nobodySinceMs = isBrief(error) ? (nobodySinceMs ?? passedMs) : undefined;
+        mayBeDone ||= error.reason === 'CONNECTION_LOST';
+        const briefMs = (nobodySinceMs ?? 0) + patienceMs;
         if (!mayRetry(error, clock.monotonic() - startedAt, delayMs, { timeoutMs, briefMs }, wasRepeated)) {
-          const isOpen = error.code === 'DEADLINE_EXCEEDED' || leavesOpen(error, wasRepeated);
-          throw isOpen ? tooLate(method, timeoutMs, error) : error;
+          if (error.code === 'DEADLINE_EXCEEDED' || leavesOpen(error, wasRepeated))
+            throw tooLate(method, timeoutMs, error);
+          throw mayBeDone && error.code === 'UNAVAILABLE' ? brokeOff(method, error) : error;
         }
         wasRepeated ||= !isForWantOfRoom(error);
         if (!wasRepeated && !peer.repeats.take(clock.monotonic())) throw error; // others of ours wait for a place already
@@ -86,6 +95,12 @@ async function repeated(
     peer.ids.release(id);
   }
 }
+
+/** The connection was lost while it was asked: whoever was there may have done it. */
+const brokeOff = (method: Method, cause: HiveError): HiveError =>
+  new HiveError('DEADLINE_EXCEEDED', `no answer from ${method.name}, which may have happened: ${cause.message}`, {
+    cause,
+  });
 
 function tooLate(method: Method, timeoutMs: number, cause: HiveError): HiveError {
   const message = `no answer from ${method.name} within ${timeoutMs} ms; what was asked may have happened`;

@@ -29,6 +29,11 @@ export interface GrpcClientOptions {
   readonly maxMessageBytes?: number;
 }
 
+const closed = (): HiveError => new HiveError('FAILED_PRECONDITION', 'the client is closed');
+
+/** Of a call for which there was no connection to begin with. */
+const NEVER_SENT = /^(No connection established|Name resolution failed|Failed to )/;
+
 /** What all calls of one client share. */
 export class GrpcPeer {
   readonly address: string;
@@ -39,6 +44,7 @@ export class GrpcPeer {
   readonly patienceMs: number;
   readonly ids: RequestIds;
   readonly repeats: RepeatBudget;
+  readonly #closing = new AbortController();
 
   constructor(address: string, options: GrpcClientOptions) {
     const maxMessageBytes = options.maxMessageBytes ?? 4 << 20;
@@ -58,6 +64,22 @@ export class GrpcPeer {
       'grpc.max_reconnect_backoff_ms': 2000,
       'grpc.enable_retries': 0, // retries are ours: they keep the request id
     });
+  }
+
+  /** Aborts when the client is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Unary calls that are under way are answered still; streams end, and nothing new begins. */
+  close(): void {
+    this.#closing.abort();
+    this.channel.close();
+  }
+
+  /** Throws FAILED_PRECONDITION when it is closed. */
+  checkOpen(): void {
+    if (this.closing.aborted) throw closed();
   }
 
   /** The trace of a call that starts here. */
@@ -84,11 +106,16 @@ export class GrpcPeer {
     const own = fromGrpc(error);
     if (error.metadata?.get(ERROR_KEY).length) return own;
     if (own.code === 'CANCELLED' && !signal?.aborted) {
+      if (this.closing.aborted) return closed();
       // A server that ends its connections resets what reached it too late to be heard.
       const message = `${this.address} ended the call without an answer`;
       return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_ENDED' });
     }
     if (own.code !== 'UNAVAILABLE') return own;
+    if (!NEVER_SENT.test(error.details)) {
+      const message = `the connection to ${this.address} was lost: ${error.details}`;
+      return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_LOST' });
+    }
     const message = `nothing answers at ${this.address}: ${error.details}; is hivebus up?`;
     return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'NO_RESPONDERS' });
   }

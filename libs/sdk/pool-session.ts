@@ -1,3 +1,4 @@
+import { onAbort } from '../kernel/aborts.ts';
 import { type Clock, pauseAlive, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
@@ -9,6 +10,7 @@ import {
   type SessionOpen,
   type SessionRequest,
 } from '../wire/hivebus/pool/v1/session.ts';
+import { type CallKind, checkedCall, checkOptions, MAX_BYTES } from './pool-session-checks.ts';
 import { errorOf } from './refused.ts';
 
 export interface PoolSessionOptions {
@@ -20,26 +22,29 @@ export interface PoolSessionOptions {
   readonly federation?: string;
   /** How many calls may be unanswered at a time, 1 to 512; more wait here. Default 64. */
   readonly window?: number;
-  /** Told when a stream breaks; calls wait, and are repeated on the next. */
+  /** Told when a stream breaks; calls wait, and are repeated on the next. What it throws ends the session. */
   readonly onBreak?: (error: HiveError) => void;
+  /** Ends the session at once: what is not answered is rejected with CANCELLED, and may have happened. */
+  readonly signal?: AbortSignal;
   readonly clock?: Clock;
 }
 
-/** The calls of a session and their answers, e.g. `requestAgent`. */
-type Kind = Exclude<keyof SessionAnswer & keyof SessionCall, 'number'>;
-type RequestOf<K extends Kind> = NonNullable<SessionCall[K]>;
-type AnswerOf<K extends Kind> = NonNullable<SessionAnswer[K]>;
+type RequestOf<K extends CallKind> = NonNullable<SessionCall[K]>;
+type AnswerOf<K extends CallKind> = NonNullable<SessionAnswer[K]>;
 
 /** Calls to the pool over one gRPC stream, for clients that call all the time: those of one tick ride in one message. */
 export interface PoolSession extends AsyncDisposable {
-  /** Rejects with the call's refusal, or with what ended the session for good. */
-  call<K extends Kind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>>;
+  /** Rejects with what is wrong with the call, its refusal, or what ended the session for good. */
+  call<K extends CallKind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>>;
   /** Answers what was called, and ends the stream. */
   close(): Promise<void>;
 }
 
 interface Pending {
   readonly call: SessionCall;
+  /** On the wire. */
+  readonly bytes: number;
+  wasSent: boolean;
   settle(answer: SessionAnswer): void;
   reject(error: HiveError): void;
 }
@@ -47,12 +52,14 @@ interface Pending {
 /** After these another stream would end the same way. */
 const FINAL: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'PERMISSION_DENIED', 'UNIMPLEMENTED', 'NOT_FOUND']);
 const DEFAULT_WINDOW = 64;
+/** How long a server may take to end a stream on which nothing is to be answered any more, in milliseconds. */
+const CLOSE_MS = 1000;
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 2000;
 /** A client that says nothing sends a newer token so often, in milliseconds, if it has one. */
 const RENEW_MS = 30_000;
 
-/** Opens a session; calls may be made at once. */
+/** Opens a session; calls may be made at once. Throws INVALID_ARGUMENT for options that cannot be. */
 export function openPoolSession(options: PoolSessionOptions): PoolSession {
   return new StreamedSession(options);
 }
@@ -64,33 +71,43 @@ class StreamedSession implements PoolSession {
   /** Calls that were sent, or are about to be, by number; the oldest first. */
   readonly #unanswered = new Map<number, Pending>();
   /** Those that were not sent on this stream yet. */
-  #unsent: SessionCall[] = [];
+  #unsent: Pending[] = [];
   /** Those beyond the window. */
   readonly #waiting: Pending[] = [];
   readonly #ended: Promise<void>;
   #number = 0;
   #token = '';
+  /** What was refused as nobody's, the last time. */
+  #refusedToken: string | undefined;
+  /** The caller's function has thrown: another stream would end the same way. */
+  #tokenFault: HiveError | undefined;
+  readonly #over = new AbortController();
+  /** Something was answered, so what was sent may have been done. */
+  #wasHeard = false;
   #wake: (() => void) | undefined;
   #closing = false;
   #failure: HiveError | undefined;
 
   constructor(options: PoolSessionOptions) {
-    const { clock = systemClock, window = DEFAULT_WINDOW } = options;
+    const { clock = systemClock, window = DEFAULT_WINDOW, addresses, signal } = options;
+    checkOptions(window, addresses);
     this.#options = options;
     this.#clock = clock;
     this.#open = { client: `sdk-${randomId()}`, window, agent: undefined, logSeed: '' };
     this.#ended = this.#run();
+    if (signal) onAbort(signal, () => this.#abort());
+    if (signal?.aborted) this.#abort();
   }
 
-  call<K extends Kind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>> {
+  call<K extends CallKind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>> {
     return new Promise((resolve, reject) => {
       if (this.#failure || this.#closing) return reject(this.#failure ?? closed());
-      const call = { number: String(++this.#number), traceparent: '', [kind]: request } as SessionCall;
+      const { call, bytes } = checkedCall(++this.#number, kind, request);
       const settle = (answer: SessionAnswer) => {
         if (answer.refusal) reject(errorOf(answer.refusal));
         else resolve(answer[kind] as AnswerOf<K>);
       };
-      const pending = { call, settle, reject };
+      const pending = { call, bytes, wasSent: false, settle, reject };
       if (this.#unanswered.size < this.#open.window) this.#send(pending);
       else this.#waiting.push(pending);
     });
@@ -99,6 +116,7 @@ class StreamedSession implements PoolSession {
   async close(): Promise<void> {
     this.#closing = true;
     this.#tell();
+    if (this.#isDone) this.#endSoon();
     await this.#ended;
   }
 
@@ -108,7 +126,7 @@ class StreamedSession implements PoolSession {
 
   #send(pending: Pending): void {
     this.#unanswered.set(Number(pending.call.number), pending);
-    this.#unsent.push(pending.call);
+    this.#unsent.push(pending);
     this.#tell();
   }
 
@@ -130,21 +148,28 @@ class StreamedSession implements PoolSession {
         delayMs = FIRST_DELAY_MS;
       });
       if (this.#isDone) return;
-      if (FINAL.has(error.code)) return this.#fail(error);
-      onBreak?.(error);
-      await pauseAlive(this.#clock, delayMs);
+      if (this.#isFinal(error)) return this.#fail(this.#tokenFault ?? error);
+      try {
+        onBreak?.(error);
+      } catch (cause) {
+        return this.#fail(HiveError.from(cause));
+      }
+      await pauseAlive(this.#clock, delayMs, this.#over.signal);
       delayMs = Math.min(2 * delayMs, MAX_DELAY_MS);
     }
   }
 
   /** One stream; what ended it. What was not answered before is asked again under its number. */
   async #stream(address: string, opened: () => void): Promise<HiveError> {
-    const { token, federation = 'main' } = this.#options;
+    const { federation = 'main' } = this.#options;
+    const token = () => this.#ownToken();
     const over = new AbortController();
-    await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation });
     try {
-      for await (const { answers } of client.session(this.#requests(over.signal))) {
+      await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation });
+      const { signal } = this.#over;
+      for await (const { answers } of client.session(this.#requests(over.signal), { signal })) {
         opened();
+        this.#wasHeard = true;
         for (const answer of answers) this.#answered(answer);
       }
       return new HiveError('UNAVAILABLE', `${address} ended the session`);
@@ -158,20 +183,33 @@ class StreamedSession implements PoolSession {
 
   async *#requests(over: AbortSignal): AsyncGenerator<Partial<SessionRequest>> {
     const { window } = this.#open;
-    this.#token = this.#options.token();
-    this.#unsent = [...this.#unanswered.values()].map(({ call }) => call);
+    this.#token = this.#ownToken();
+    this.#unsent = [...this.#unanswered.values()];
     yield { open: this.#open };
     while (!over.aborted && !this.#isDone) {
       if (this.#unsent.length > 0) {
         // What is called in one tick goes in one message.
         await new Promise<void>((resolve) => this.#clock.defer(resolve));
         if (over.aborted) return;
-        yield { calls: this.#unsent.splice(0, window), token: this.#newerToken() };
+        yield { calls: this.#next(window), token: this.#newerToken() };
       } else if (!(await this.#something())) {
         const newer = this.#newerToken();
         if (newer !== '' && !over.aborted) yield { token: newer };
       }
     }
+  }
+
+  /** The next calls that are to be sent, as many as one message carries. */
+  #next(window: number): SessionCall[] {
+    let count = 0;
+    for (let bytes = 0; count < window && count < this.#unsent.length; count++) {
+      bytes += this.#unsent[count]?.bytes ?? 0;
+      if (bytes > MAX_BYTES && count > 0) break;
+    }
+    return this.#unsent.splice(0, count).map((pending) => {
+      pending.wasSent = true;
+      return pending.call;
+    });
   }
 
   /** True when there is something to do, false when nothing was for a while. */
@@ -187,7 +225,7 @@ class StreamedSession implements PoolSession {
 
   /** Empty when it is the one that was sent before. */
   #newerToken(): string {
-    const token = this.#options.token();
+    const token = this.#ownToken();
     if (token === this.#token) return '';
     this.#token = token;
     return token;
@@ -201,15 +239,48 @@ class StreamedSession implements PoolSession {
     pending.settle(answer);
     const next = this.#waiting.shift();
     if (next) this.#send(next);
-    if (this.#isDone) this.#tell();
+    if (!this.#isDone) return;
+    this.#tell();
+    this.#endSoon();
   }
 
+  #ownToken(): string {
+    try {
+      return this.#options.token();
+    } catch (cause) {
+      this.#tokenFault = HiveError.from(cause);
+      throw cause;
+    }
+  }
+
+  /** Would another stream end the same way? A token that was refused may have been replaced meanwhile. */
+  #isFinal({ code, retryable }: HiveError): boolean {
+    if (this.#tokenFault || FINAL.has(code)) return true;
+    if (code !== 'UNAUTHENTICATED' || retryable) return false;
+    const isRefusedAgain = this.#token === this.#refusedToken;
+    this.#refusedToken = this.#token;
+    return isRefusedAgain;
+  }
+
+  /** A server that does not end the stream is left. */
+  #endSoon(): void {
+    this.#clock.after(CLOSE_MS, () => this.#over.abort());
+  }
+
+  #abort(): void {
+    this.#closing = true;
+    this.#fail(new HiveError('CANCELLED', 'the session was ended'));
+    this.#over.abort();
+  }
+
+  /** What was sent on a stream that was heard of may have been done. */
   #fail(error: HiveError): void {
     this.#failure = error;
+    const open = this.#wasHeard ? new HiveError(error.code, `${error.message}; this may have happened`, error) : error;
     const all = [...this.#unanswered.values(), ...this.#waiting];
     this.#unanswered.clear();
     this.#waiting.length = 0;
-    for (const { reject } of all) reject(error);
+    for (const { reject, wasSent } of all) reject(wasSent ? open : error);
   }
 }
 

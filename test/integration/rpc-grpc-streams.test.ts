@@ -3,6 +3,7 @@ import { HiveError } from '../../libs/kernel/errors.ts';
 import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
 import {
+  GetSwarmResponse,
   HeartbeatResponse,
   StreamHeartbeatsResponse,
   WatchSwarmsResponse,
@@ -102,4 +103,38 @@ test('stopping ends streams with a retryable error and answers what is running',
   finish?.();
   expect((await running).intervalMs).toBe(5);
   await stopped;
+});
+
+test('a client that is closed ends its streams and answers what is under way; nothing begins any more', async () => {
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  let isAsked = false;
+  await using server = await serveOnGrpc({
+    async *watchSwarms() {
+      yield watchAnswer(1);
+      await new Promise(() => {});
+    },
+    getSwarm: async () => {
+      isAsked = true;
+      await asked;
+      return GetSwarmResponse.fromJSON({});
+    },
+  });
+  const client = grpcClient(server);
+  const watching = (async () => {
+    for await (const _ of client.watchSwarms({})) await client[Symbol.asyncDispose]();
+  })();
+  const call = client.getSwarm({});
+  await until(() => isAsked);
+  const closed = { code: 'FAILED_PRECONDITION', message: 'the client is closed' };
+  expect(await refused(watching)).toMatchObject(closed);
+  answer();
+  expect(await call).toMatchObject({});
+  expect(await refused(client.getSwarm({}))).toMatchObject(closed);
+  const again = async () => {
+    for await (const _ of client.watchSwarms({}));
+  };
+  expect(await refused(again())).toMatchObject(closed);
 });

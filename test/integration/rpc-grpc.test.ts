@@ -1,6 +1,7 @@
 import { constants, createServer as createHttp2Server } from 'node:http2';
 import { credentials, Metadata, Client as RawClient, type ServiceError } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
+import { type Clock, systemClock } from '../../libs/kernel/clock.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
@@ -169,4 +170,42 @@ test('a call that an ending server resets may be tried again; nobody has cancell
   });
   await client[Symbol.asyncDispose]();
   await new Promise((resolve) => ending.close(resolve));
+});
+
+/** A server that loses the first call's connection, and then is not there any more. */
+async function failing(
+  whenAsked: () => void = () => {},
+): Promise<{ address: string; port: number; gone: Promise<void> }> {
+  const server = createHttp2Server();
+  const gone = new Promise<void>((resolve) => {
+    server.once('stream', ({ session }) => {
+      whenAsked();
+      server.close(() => resolve());
+      session?.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return { address: `127.0.0.1:${port}`, port, gone };
+}
+
+test('of a call whose connection was lost it is said that it may have happened, also when nobody is there any more', async () => {
+  const server = await failing();
+  await using client = grpcClient(server, { patienceMs: 100 });
+  const error = await refused(client.getSwarm({}));
+  expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: false });
+  expect(error.message).toContain('may have happened');
+});
+
+test('a call that was long under way when its server went away waits for the next one, as one does that begins', async () => {
+  let aheadMs = 0;
+  const clock: Clock = { ...systemClock, monotonic: () => performance.now() + aheadMs };
+  const server = await failing(() => {
+    aheadMs = 60_000;
+  });
+  await using client = grpcClient(server, { clock, patienceMs: 30_000 });
+  const call = client.getSwarm({}, { timeoutMs: 120_000 });
+  await server.gone;
+  await using _next = await serveOnGrpc({ getSwarm: async () => GetSwarmResponse.fromJSON({}) }, { port: server.port });
+  expect(await call).toMatchObject({ swarm: undefined });
 });

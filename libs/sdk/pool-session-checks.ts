@@ -1,0 +1,59 @@
+import { HiveError, invalid, quote, type Violation } from '../kernel/errors.ts';
+import { requestSchema } from '../rpc/schema.ts';
+import { type SessionAnswer, SessionCall } from '../wire/hivebus/pool/v1/session.ts';
+
+/** What is wrong with a session's options and calls is told before anything is sent: one faulty call must not end the others'. */
+
+/** The calls of a session and their answers, e.g. `requestAgent`. */
+export type CallKind = Exclude<keyof SessionAnswer & keyof SessionCall, 'number'>;
+
+/** Of calls in one message; gRPC carries 4 MiB. */
+export const MAX_BYTES = 3 << 20;
+const MAX_WINDOW = 512;
+const CALL = requestSchema('hivebus.pool.v1.SessionCall');
+
+/** Throws INVALID_ARGUMENT with all faults. */
+export function checkOptions(window: number, addresses: readonly string[]): void {
+  const faults = [...(isWindow(window) ? [] : [windowFault(window)]), ...addressFaults(addresses)];
+  if (faults.length > 0) throw invalid(faults);
+}
+
+const isWindow = (window: number): boolean => Number.isInteger(window) && window >= 1 && window <= MAX_WINDOW;
+
+const windowFault = (window: unknown): Violation => ({
+  ...{ field: 'window', value: quote(String(window)), rule: `must be a whole number from 1 to ${MAX_WINDOW}` },
+});
+
+const ADDRESS = /^(?!https?:)[^\s]+:(\d{1,5})$/;
+
+function addressFaults(addresses: readonly string[]): Violation[] {
+  const rule = 'must be host:port, of a pool that serves gRPC there';
+  if (addresses.length === 0) return [{ field: 'addresses', value: '[]', rule: 'must have one at least' }];
+  const isOne = (address: string) => {
+    const port = Number(ADDRESS.exec(address)?.[1] ?? 0);
+    return port > 0 && port < 65536;
+  };
+  return addresses.flatMap((address, i) =>
+    isOne(address) ? [] : [{ field: `addresses[${i}]`, value: quote(address), rule }],
+  );
+}
+
+/** A call as it goes on the wire. Throws what is wrong with it. */
+export function checkedCall(number: number, kind: CallKind, request: unknown): { call: SessionCall; bytes: number } {
+  const call = CALL.check({ number: String(number), traceparent: '', [kind]: request }) as SessionCall;
+  if (call[kind] === undefined)
+    throw invalid([{ field: kind, value: quote(String(request)), rule: 'must be an object' }]);
+  const bytes = bytesOf(kind, call);
+  if (bytes <= MAX_BYTES) return { call, bytes };
+  throw new HiveError('RESOURCE_EXHAUSTED', `${kind} has ${bytes} bytes; a session carries ${MAX_BYTES} at once`, {
+    reason: 'TOO_LARGE',
+  });
+}
+
+function bytesOf(kind: CallKind, call: SessionCall): number {
+  try {
+    return SessionCall.encode(call).finish().length;
+  } catch (cause) {
+    throw new HiveError('INVALID_ARGUMENT', `${kind} cannot be sent: ${(cause as Error).message}`, { cause });
+  }
+}
