@@ -42,7 +42,7 @@ function callerOf(peer: GrpcPeer, method: Method, definition: Definition): Calle
       };
     case 'bidi':
       return (requests: AsyncIterable<object>, options = {}) =>
-        converse(peer, method, types, checked(requests, schema.check), options);
+        converse(peer, method, types, peer.options.isChecked ? requests : checked(requests, schema.check), options);
   }
 }
 

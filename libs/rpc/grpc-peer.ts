@@ -27,6 +27,8 @@ export interface GrpcClientOptions {
   /** How long to go on when nobody answers at the address, in milliseconds. */
   readonly patienceMs?: number;
   readonly maxMessageBytes?: number;
+  /** What streams send was checked, and is whole: it is not looked at once more. */
+  readonly isChecked?: boolean;
 }
 
 const closed = (): HiveError => new HiveError('FAILED_PRECONDITION', 'the client is closed');

@@ -49,6 +49,8 @@ interface Pending {
   reject(error: HiveError): void;
 }
 
+const NOTHING: SessionRequest = { token: '', calls: [], lines: [] };
+
 /** After these another stream would end the same way. */
 const FINAL: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'PERMISSION_DENIED', 'UNIMPLEMENTED', 'NOT_FOUND']);
 const DEFAULT_WINDOW = 64;
@@ -165,7 +167,7 @@ class StreamedSession implements PoolSession {
     const token = () => this.#ownToken();
     const over = new AbortController();
     try {
-      await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation });
+      await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation, isChecked: true });
       const { signal } = this.#over;
       for await (const { answers } of client.session(this.#requests(over.signal), { signal })) {
         opened();
@@ -181,20 +183,20 @@ class StreamedSession implements PoolSession {
     }
   }
 
-  async *#requests(over: AbortSignal): AsyncGenerator<Partial<SessionRequest>> {
+  async *#requests(over: AbortSignal): AsyncGenerator<SessionRequest> {
     const { window } = this.#open;
     this.#token = this.#ownToken();
     this.#unsent = [...this.#unanswered.values()];
-    yield { open: this.#open };
+    yield { ...NOTHING, open: this.#open };
     while (!over.aborted && !this.#isDone) {
       if (this.#unsent.length > 0) {
         // What is called in one tick goes in one message.
         await new Promise<void>((resolve) => this.#clock.defer(resolve));
         if (over.aborted) return;
-        yield { calls: this.#next(window), token: this.#newerToken() };
+        yield { ...NOTHING, calls: this.#next(window), token: this.#newerToken() };
       } else if (!(await this.#something())) {
         const newer = this.#newerToken();
-        if (newer !== '' && !over.aborted) yield { token: newer };
+        if (newer !== '' && !over.aborted) yield { ...NOTHING, token: newer };
       }
     }
   }
