@@ -123,13 +123,14 @@ test('a client that is closed ends its streams and answers what is under way; no
     },
   });
   const client = grpcClient(server);
-  const watching = (async () => {
+  const watch = async () => {
     for await (const _ of client.watchSwarms({})) await client[Symbol.asyncDispose]();
-  })();
+  };
+  const watched = refused(watch());
   const call = client.getSwarm({});
   await until(() => isAsked);
   const closed = { code: 'FAILED_PRECONDITION', message: 'the client is closed' };
-  expect(await refused(watching)).toMatchObject(closed);
+  expect(await watched).toMatchObject(closed);
   answer();
   expect(await call).toMatchObject({});
   expect(await refused(client.getSwarm({}))).toMatchObject(closed);
