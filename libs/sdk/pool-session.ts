@@ -1,4 +1,4 @@
-import { onAbort } from '../kernel/aborts.ts';
+import { offAbort, onAbort } from '../kernel/aborts.ts';
 import { type Clock, pauseAlive, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
@@ -96,9 +96,10 @@ class StreamedSession implements PoolSession {
     this.#options = options;
     this.#clock = clock;
     this.#open = { client: `sdk-${randomId()}`, window, agent: undefined, logSeed: '' };
-    this.#ended = this.#run();
-    if (signal) onAbort(signal, () => this.#abort());
-    if (signal?.aborted) this.#abort();
+    const abort = () => this.#abort();
+    this.#ended = this.#run().finally(() => signal && offAbort(signal, abort));
+    if (signal?.aborted) abort();
+    else if (signal) onAbort(signal, abort);
   }
 
   call<K extends CallKind>(kind: K, request: Partial<RequestOf<K>>): Promise<AnswerOf<K>> {
