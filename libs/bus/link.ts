@@ -1,4 +1,5 @@
 import type { NatsConnection, PermissionViolationError } from '@nats-io/nats-core';
+import { disposable } from '../kernel/disposable.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { SlotSet, type Slotted } from '../kernel/slot-set.ts';
 import { permissionViolation } from './permission.ts';
@@ -48,14 +49,14 @@ export class Link {
   /** Calls each time the connection breaks, until disposed; not when it is closed on purpose. */
   whenLost(onLost: () => void): Disposable {
     this.#onLost.add(onLost);
-    return { [Symbol.dispose]: () => void this.#onLost.delete(onLost) };
+    return disposable(() => void this.#onLost.delete(onLost));
   }
 
   /** Calls once: now if the connection stands, else when it is back or closed; never when disposed before. */
   whenStanding(onBack: () => void): Disposable {
     if (this.#stands) onBack();
     else this.#onBack.add(onBack);
-    return { [Symbol.dispose]: () => void this.#onBack.delete(onBack) };
+    return disposable(() => void this.#onBack.delete(onBack));
   }
 
   /**
@@ -85,7 +86,7 @@ export class Link {
   /** Calls with each refused message or subscription, until disposed. */
   whenDenied(onDenied: (violation: PermissionViolationError) => void): Disposable {
     this.#onDenied.add(onDenied);
-    return { [Symbol.dispose]: () => void this.#onDenied.delete(onDenied) };
+    return disposable(() => void this.#onDenied.delete(onDenied));
   }
 
   async #follow(nc: NatsConnection): Promise<void> {

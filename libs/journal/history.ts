@@ -1,3 +1,4 @@
+import { disposable } from '../kernel/disposable.ts';
 import type { Shape } from '../protocol/machine.ts';
 import type { Committed } from './journal.ts';
 import { Recent } from './recent.ts';
@@ -25,7 +26,7 @@ export class History<M extends Shape> {
 
   onCommitted(listener: (committed: Committed<M>) => void): Disposable {
     this.#listeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+    return disposable(() => void this.#listeners.delete(listener));
   }
 
   loaded(replica: Replica<M>): void {

@@ -4,6 +4,7 @@ import { Link } from '../bus/link.ts';
 import { isNoResponders, nobodyListened } from '../bus/message.ts';
 import { ReplyBox } from '../bus/reply-box.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
+import { disposable } from '../kernel/disposable.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { isReplySubject } from '../protocol/subjects.ts';
 import { messaging } from '../telemetry/attributes.ts';
@@ -29,7 +30,7 @@ export function natsLine(nc: NatsConnection, subject: string, clock: Clock = sys
           if (!error) void answer(message, serve, onBeat);
         },
       });
-      return { [Symbol.dispose]: () => subscription.unsubscribe() };
+      return disposable(() => subscription.unsubscribe());
     },
     async probe(epoch, timeoutMs) {
       if (!link.stands || nc.isClosed()) return 'deaf';

@@ -4,6 +4,7 @@ import { Link } from '../bus/link.ts';
 import { orderedMessages } from '../bus/ordered.ts';
 import { type Heard, request } from '../bus/request.ts';
 import { pause, systemClock } from '../kernel/clock.ts';
+import { disposable } from '../kernel/disposable.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { encodeLines, eventLines } from '../protocol/envelope.ts';
 import type { Appended, Bounds, Entry, Envelope, Log } from './ports.ts';
@@ -209,5 +210,5 @@ function follow(
   run().catch((error) => {
     if (!over.signal.aborted) onBroken(HiveError.from(error));
   });
-  return { [Symbol.dispose]: () => over.abort() };
+  return disposable(() => over.abort());
 }

@@ -1,4 +1,5 @@
 import { offAbort, onAbort } from './aborts.ts';
+import { disposable } from './disposable.ts';
 
 /** Time and scheduling, passed in so that tests and simulations own them. */
 export interface Clock {
@@ -18,7 +19,7 @@ export const systemClock: Clock = {
   after(ms, run) {
     const timer = setTimeout(run, ms);
     timer.unref();
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
+    return disposable(() => clearTimeout(timer));
   },
   defer: (run) => void setImmediate(run),
 };

@@ -1,3 +1,5 @@
+import { withJson } from './json-text.ts';
+
 /**
  * A page of a list, or an item of a watch, ends before it holds more than this: the bus carries 1 MiB in a message, and
  * whoever fills a list with large things must not make it unreadable for everybody.
@@ -10,7 +12,12 @@ export class Room {
 
   /** Does the item fit in with those that were taken before? The first one does always: whoever pages must get on. */
   takes(item: unknown): boolean {
-    const bytes = Buffer.byteLength(JSON.stringify(item));
+    return this.takesJson(JSON.stringify(item));
+  }
+
+  /** The same for an item that is JSON text already. */
+  takesJson(json: string): boolean {
+    const bytes = Buffer.byteLength(json);
     if (this.#bytes > 0 && this.#bytes + bytes > MAX_BYTES) return false;
     this.#bytes += bytes;
     return true;
@@ -24,12 +31,36 @@ export function fitting<T>(items: readonly T[]): T[] {
   return end < 0 ? [...items] : items.slice(0, end);
 }
 
-/** All of the items in as many answers as it takes; one empty answer when there are none. */
-export function* parts<T>(items: readonly T[]): Generator<T[]> {
-  let rest = items;
+/** An item of a watch: what has changed up to a revision. */
+export interface Change<T> {
+  revision: string;
+  changed: T[];
+  removed: string[];
+}
+
+/** One change in as many items as it takes: until the last of them a watch is to be resumed from before it. */
+export function* inParts<T>(revision: number, items: readonly T[], removed: string[]): Generator<Change<T>> {
+  const texts = items.map((item) => JSON.stringify(item));
+  let from = 0;
   do {
-    const part = fitting(rest);
-    rest = rest.slice(part.length);
-    yield part;
-  } while (rest.length > 0);
+    const room = new Room();
+    let to = from;
+    while (to < texts.length && room.takesJson(texts[to] as string)) to++;
+    yield partOf(revision, items, texts, { from, to }, removed);
+    from = to;
+  } while (from < items.length);
+}
+
+function partOf<T>(
+  revision: number,
+  items: readonly T[],
+  texts: readonly string[],
+  { from, to }: { readonly from: number; readonly to: number },
+  allRemoved: string[],
+): Change<T> {
+  const isLast = to === items.length;
+  const at = String(isLast ? revision : revision - 1);
+  const removed = isLast ? allRemoved : [];
+  const json = `{"revision":"${at}","changed":[${texts.slice(from, to).join(',')}],"removed":${JSON.stringify(removed)}}`;
+  return withJson({ revision: at, changed: items.slice(from, to), removed }, json);
 }

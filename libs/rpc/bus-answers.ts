@@ -3,6 +3,7 @@ import { headerBytes } from '../bus/message.ts';
 import { rawHeaders } from '../bus/raw-headers.ts';
 import { CODES, HiveError } from '../kernel/errors.ts';
 import { decodeHeaders, encodeLines, eventLines, HEADERS, traceLines } from '../protocol/envelope.ts';
+import { jsonOf } from '../protocol/json-text.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { isReplySubject } from '../protocol/subjects.ts';
 import { codeOfNumber, oneLine, parseErrorJson, toErrorJson } from './error-wire.ts';
@@ -30,7 +31,7 @@ export class BusAnswers {
   /** Sends a message of `type`; gives its size in bytes. One that the bus cannot carry is answered by an error. */
   send(to: string, type: string, message: unknown, trace: Trace, reply = ''): number {
     try {
-      return this.sendText(to, type, JSON.stringify(message), trace, reply);
+      return this.sendText(to, type, jsonOf(message), trace, reply);
     } catch (cause) {
       this.fail(to, HiveError.from(cause), trace);
       return 0;

@@ -6,6 +6,7 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js';
 import { offAbort, onAbort } from '../kernel/aborts.ts';
+import { disposable } from '../kernel/disposable.ts';
 import { HiveError } from '../kernel/errors.ts';
 import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Definition } from './api.ts';
@@ -23,10 +24,10 @@ function cancelling(call: { cancel(): void }, signal: AbortSignal | undefined): 
   const cancel = () => call.cancel();
   if (signal.aborted) cancel();
   onAbort(signal, cancel);
-  return { [Symbol.dispose]: () => offAbort(signal, cancel) };
+  return disposable(() => offAbort(signal, cancel));
 }
 
-const FREE: Disposable = { [Symbol.dispose]() {} };
+const FREE = disposable(() => {});
 
 const deadlineIn = (timeoutMs: number | undefined): { deadline?: number } =>
   timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };

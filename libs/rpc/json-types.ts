@@ -115,14 +115,15 @@ export function enumReader(type: DescEnum, lenient: boolean): Read {
 
 export const enumZero = (type: DescEnum): string => (type.values[0] as { name: string }).name;
 
-const CANONICAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const CANONICAL_TIME = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
 /** RFC 3339; in memory always UTC with milliseconds, as it comes over gRPC too. */
 const readTimestamp: Read = (value, faults) => {
-  if (typeof value === 'string' && RFC3339.test(value)) {
-    const ms = Date.parse(value);
-    if (!Number.isNaN(ms)) return CANONICAL_TIME.test(value) ? value : new Date(ms).toISOString();
+  if (typeof value === 'string') {
+    if (CANONICAL_TIME.test(value)) return value;
+    const ms = RFC3339.test(value) ? Date.parse(value) : Number.NaN;
+    if (!Number.isNaN(ms)) return new Date(ms).toISOString();
   }
   return fault(faults, value, 'must be a time such as 2026-01-31T12:00:00Z (RFC 3339)');
 };

@@ -1,4 +1,5 @@
 import { HiveError, invalid, type Violation } from '../kernel/errors.ts';
+import { jsonOf } from '../protocol/json-text.ts';
 
 /**
  * A request as JSON. Numbers that JSON has no word for become null there, which stands for the default: a limit that is
@@ -7,7 +8,7 @@ import { HiveError, invalid, type Violation } from '../kernel/errors.ts';
 export function requestJson(request: unknown): string {
   let json: string;
   try {
-    json = JSON.stringify(request);
+    json = jsonOf(request);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new HiveError('INVALID_ARGUMENT', `the request cannot be written as JSON: ${why}`, { cause });

@@ -3,6 +3,7 @@ import { HiveError, invalid, quote, type Violation } from '../kernel/errors.ts';
 import { nearest } from '../kernel/nearest.ts';
 import { messageDescriptor } from './descriptors.ts';
 import { enumReader, enumZero, fault, isFull, isObject, prefix, type Read, scalar, WELL_KNOWN } from './json-types.ts';
+import { type Field, type Message, type Take, walkOver } from './schema-walk.ts';
 
 /**
  * Reads the proto3 JSON form of a message into the object that the rest of the program works with: the same form, with
@@ -22,16 +23,6 @@ export const requestSchema = (typeName: string): Schema => schemaOf(typeName, fa
 
 /** For what a peer of ours answers: fields and enum values of a newer version are left out. */
 export const responseSchema = (typeName: string): Schema => schemaOf(typeName, true);
-
-interface Field {
-  readonly name: string;
-  readonly read: Read;
-  /** Undefined for messages, which are absent by default, and containers. */
-  readonly zero: string | number | boolean | undefined;
-  readonly container: 'list' | 'map' | undefined;
-}
-
-type Message = Record<string, unknown>;
 
 const compiled = { strict: new Map<string, Read>(), lenient: new Map<string, Read>() };
 
@@ -78,30 +69,24 @@ function compile(type: DescMessage, lenient: boolean): Read {
   const fields = type.fields.map((field) => ({ field, compiled: fieldOf(field, lenient) }));
   const byName = new Map<string, Field>();
   for (const { field, compiled } of fields) byName.set(field.name, compiled).set(field.jsonName, compiled);
-  const zeros: Message = Object.fromEntries(fields.map(({ compiled }) => [compiled.name, compiled.zero]));
-  const containers = fields.map(({ compiled }) => compiled).filter((field) => field.container !== undefined);
 
-  return (value, faults) => {
-    if (!isObject(value)) return fault(faults, value, `must be an object, the JSON of a ${type.typeName}`);
-    const message = { ...zeros };
-    for (const field of containers) message[field.name] = field.container === 'list' ? [] : {};
-    for (const key in value) {
-      if (isFull(faults)) break;
-      const given = value[key];
-      if (given === undefined) continue; // as most fields of what protobuf has read; JSON has no such
-      const field = byName.get(key);
-      if (field === undefined) {
-        if (!lenient) unknownField(type, key, given, faults);
-        continue;
-      }
-      if (given === null) continue; // null is the default
-      const before = faults.length;
-      if (key !== field.name && value[field.name] !== undefined) fault(faults, given, `is given as ${key} too`);
-      message[field.name] = field.read(given, faults);
-      if (faults.length > before) prefix(faults, before, field.name);
+  const take: Take = (message, key, value, faults) => {
+    const given = value[key];
+    if (given === undefined) return; // as most fields of what protobuf has read; JSON has no such
+    const field = byName.get(key);
+    if (field === undefined) {
+      if (!lenient) unknownField(type, key, given, faults);
+      return;
     }
-    return message;
+    if (given === null) return; // null is the default
+    const before = faults.length;
+    if (key !== field.name && value[field.name] !== undefined) fault(faults, given, `is given as ${key} too`);
+    message[field.name] = field.read(given, faults);
+    if (faults.length > before) prefix(faults, before, field.name);
   };
+  const walk = walkOver(fields.map(({ compiled }) => compiled))(take);
+  const rule = `must be an object, the JSON of a ${type.typeName}`;
+  return (value, faults) => (isObject(value) ? walk(value, faults) : fault(faults, value, rule));
 }
 
 function unknownField(type: DescMessage, key: string, value: unknown, faults: Violation[]): void {

@@ -3,10 +3,10 @@ import { formatDuration } from '../kernel/durations.ts';
 import { HiveError } from '../kernel/errors.ts';
 import { MAX_ARTEFACT_BYTES } from '../protocol/artefacts.ts';
 import type { Assignment, Outcome, TaskProgress, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
-import { withTask } from './delegation.ts';
+import { within } from './context.ts';
 import type { AgentTask, TaskHandler, TaskRun } from './task.ts';
 import type { TaskLog } from './task-log.ts';
-import { traceOfTask, withTrace } from './trace-context.ts';
+import { traceOfTask } from './trace-context.ts';
 
 /** Why an attempt is ended from outside. The first reason counts. */
 export type StopReason = 'cancelled' | 'timed-out' | 'superseded' | 'agent-stopped' | 'claim-over';
@@ -39,7 +39,8 @@ export class Attempt {
   confirmed: boolean;
   /** Resolves when nothing of it runs any more and its ending was taken or is nobody's business. */
   readonly done: Promise<void>;
-  readonly #stop = new AbortController();
+  /** Made when it is asked for, which takes as long as much of the rest. */
+  #stop: AbortController | undefined;
   #progress: TaskProgress | undefined;
   /** Made when it is asked for. */
   #leaving: AbortController | undefined;
@@ -93,7 +94,7 @@ export class Attempt {
   stop(reason: StopReason): void {
     if (this.#stopReason) return;
     this.#stopReason = reason;
-    this.#stop.abort(new HiveError('CANCELLED', `the attempt is ended: ${reason}`));
+    this.#stop?.abort(endedFor(reason));
     this.#onStop();
   }
 
@@ -119,13 +120,21 @@ export class Attempt {
     return this.#stopReason ? stopped(this.#stopReason, task, ranMs) : ending;
   }
 
+  get #signal(): AbortSignal {
+    this.#stop ??= new AbortController();
+    if (this.#stopReason) this.#stop.abort(endedFor(this.#stopReason));
+    return this.#stop.signal;
+  }
+
+  get #leavingSignal(): AbortSignal {
+    this.#leaving ??= new AbortController();
+    if (this.#mustLeave) this.#leaving.abort(LEAVING);
+    return this.#leaving.signal;
+  }
+
   #runOf(task: AgentTask, given: Given): TaskRun {
     const say: TaskRun['progress'] = (percent, text) => this.#say(percent, text);
-    return new Run(task, given, this.#stop, say, () => {
-      this.#leaving ??= new AbortController();
-      if (this.#mustLeave) this.#leaving.abort(LEAVING);
-      return this.#leaving.signal;
-    });
+    return new Run(task, given, { signal: () => this.#signal, leaving: () => this.#leavingSignal }, say);
   }
 
   #say(percent: number | undefined, text = ''): void {
@@ -155,6 +164,11 @@ export class Attempt {
   }
 }
 
+interface Signals {
+  readonly signal: () => AbortSignal;
+  readonly leaving: () => AbortSignal;
+}
+
 /** What a handler is given besides its task. */
 class Run implements TaskRun {
   readonly attempt: number;
@@ -165,16 +179,9 @@ class Run implements TaskRun {
   readonly volumes: TaskRun['volumes'];
   readonly log: TaskRun['log'];
   readonly progress: TaskRun['progress'];
-  readonly #stop: AbortController;
-  readonly #leaving: () => AbortSignal;
+  readonly #signals: Signals;
 
-  constructor(
-    { attempt, traceparent }: AgentTask,
-    given: Given,
-    stop: AbortController,
-    say: TaskRun['progress'],
-    leaving: () => AbortSignal,
-  ) {
+  constructor({ attempt, traceparent }: AgentTask, given: Given, signals: Signals, say: TaskRun['progress']) {
     this.attempt = attempt;
     this.traceparent = traceparent;
     this.artefact = given.artefact;
@@ -183,25 +190,25 @@ class Run implements TaskRun {
     this.volumes = given.volumes;
     this.log = (text, stream) => given.log.write(stream === 'stderr' ? 'LOG_STREAM_STDERR' : 'LOG_STREAM_STDOUT', text);
     this.progress = say;
-    this.#stop = stop;
-    this.#leaving = leaving;
+    this.#signals = signals;
   }
 
-  /** Made when it is asked for, which takes as long as much of the rest. */
   get signal(): AbortSignal {
-    return this.#stop.signal;
+    return this.#signals.signal();
   }
 
   get leaving(): AbortSignal {
-    return this.#leaving();
+    return this.#signals.leaving();
   }
 }
+
+const endedFor = (reason: StopReason): HiveError => new HiveError('CANCELLED', `the attempt is ended: ${reason}`);
 
 async function invoke(handler: TaskHandler, task: AgentTask, run: Parameters<TaskHandler>[1]): Promise<Ending> {
   try {
     const { federation, id } = task;
-    const handle = () => withTask({ federation, task: id }, () => handler(task, run));
-    return succeeded(await withTrace(traceOfTask(task), handle));
+    const context = { trace: traceOfTask(task), task: { federation, task: id } };
+    return succeeded(await within(context, () => handler(task, run)));
   } catch (cause) {
     if (isLeaving(cause)) return { outcome: 'OUTCOME_LOST', reason: 'its agent leaves' };
     const error = HiveError.from(cause);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { delegating, taskOfEnvironment, withTask } from './delegation.ts';
+import { within } from './context.ts';
+import { delegating, taskOfEnvironment } from './delegation.ts';
 import type { Hive } from './hive.ts';
 
 /** Keeps what it was asked. */
@@ -15,7 +16,7 @@ test('a submission says which task delegates it: where it is handled, else that 
   const { pool, asked } = recorder();
   const alone = delegating(pool, 'main', undefined);
   await alone.submitTask({ id: 'a' });
-  await withTask({ federation: 'main', task: 't1' }, async () => {
+  await within({ trace: undefined, task: { federation: 'main', task: 't1' } }, async () => {
     await alone.submitTask({ id: 'b' });
     await alone.submitTask({ id: 'c', ...by('other') });
     await alone.submitGroup({ id: 'g' });

@@ -1,27 +1,16 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { isName } from '../kernel/names.ts';
 import type { SubmitTaskRequest } from '../wire/hivebus/pool/v1/pool.ts';
+import { currentContext, type Handled, within } from './context.ts';
 import type { Hive } from './hive.ts';
 
-/** A task, where it is handled. */
-export interface Handled {
-  readonly federation: string;
-  readonly task: string;
-}
-
-const handled = new AsyncLocalStorage<Handled | undefined>();
-
-/** What is submitted from within `run` is delegated by this task, and uses its budget. */
-export const withTask = <T>(task: Handled, run: () => T): T => handled.run(task, run);
-
 /** What is submitted from within `run` is delegated by what it says itself, wherever `run` is called. */
-export const withoutTask = <T>(run: () => T): T => handled.run(undefined, run);
+export const withoutTask = <T>(run: () => T): T => within({ trace: currentContext().trace, task: undefined }, run);
 
 /** By which task something is delegated, as a part of what is submitted. */
 export type Delegated = Pick<SubmitTaskRequest, 'origin'>;
 
 /** For what is submitted here, and sent from elsewhere. */
-export const delegatedHere = (federation: string): Delegated => delegatedBy(handled.getStore(), federation);
+export const delegatedHere = (federation: string): Delegated => delegatedBy(currentContext().task, federation);
 
 const delegatedBy = (by: Handled | undefined, federation: string): Delegated =>
   by?.federation === federation ? { origin: { parent: by.task, replayOf: '' } } : {};
@@ -34,16 +23,14 @@ export function taskOfEnvironment(env: NodeJS.ProcessEnv): Handled | undefined {
 
 /** The pool's methods, with submissions that say by which task of the same federation they are delegated. */
 export function delegating(pool: Hive['pool'], federation: string, outer: Handled | undefined): Hive['pool'] {
-  const told = <Request extends object>(request: Request): Request => ({
-    ...delegatedBy(handled.getStore() ?? outer, federation),
-    ...request,
-  });
+  const here = () => delegatedBy(currentContext().task ?? outer, federation);
+  const told = <Request extends object>(request: Request): Request => ({ ...here(), ...request });
   return {
     ...pool,
     submitTask: (request, options) => pool.submitTask(told(request), options),
     submitGroup: (request, options) => pool.submitGroup(told(request), options),
     submitTasks(request, options) {
-      const tasks = request.tasks?.map(told);
+      const tasks = here().origin && request.tasks?.map(told);
       return pool.submitTasks(tasks ? { ...request, tasks } : request, options);
     },
   };

@@ -45,20 +45,22 @@ const atOnce = (task: string, assignedMs: number) => ({
   assignedMs: `${assignedMs}`,
 });
 
+/** So many attempts are remembered at most; one more, and the oldest 257 are forgotten. */
+const REMEMBERED = 4096 + 256;
+
 /** Takes so many of the pool's that all before are forgotten. */
 function fill(fence: AssignmentFence, fromMs: number): void {
-  for (let i = 0; i < 4096; i++) fence.take(atOnce(`f${fromMs + i}`, fromMs + i), true);
+  for (let i = 0; i < REMEMBERED; i++) fence.take(atOnce(`f${fromMs + i}`, fromMs + i), true);
 }
 
 test('of what was assigned before something that is forgotten nobody knows whether it was taken', () => {
   const fence = new AssignmentFence();
   const taken = (i: number) => atOnce(`t${i}`, 1000 + i);
-  for (let i = 0; i < 4096; i++) fence.take(taken(i), true);
+  for (let i = 0; i < REMEMBERED; i++) fence.take(taken(i), true);
   expect(fence.isFresh(taken(0))).toBe(true); // still known by its number
-  fence.take(taken(4096), true);
-  fence.take(taken(4097), true);
+  fence.take(taken(REMEMBERED), true);
   expect(fence.judge(assignment('t1', 1, 5))).toBe('start');
-  expect([1, 2].map((i) => fence.isFresh(taken(i)))).toEqual([false, true]);
+  expect([256, 257].map((i) => fence.isFresh(taken(i)))).toEqual([false, true]);
   expect(fence.isFresh({ task: 'u', attempt: 1 })).toBe(false); // an older pool does not say when
 });
 
@@ -82,7 +84,7 @@ test('what can never begin at once makes nothing that may ask first', () => {
   const fence = new AssignmentFence();
   fence.take({ ...atOnce('claimed', 1000), atOnce: false });
   fill(fence, 1000);
-  expect(fence.isFresh(atOnce('next', 1001))).toBe(true);
+  expect(fence.isFresh(atOnce('next', 1256))).toBe(true); // of those that were taken, 1255 was the last to be forgotten
 });
 
 test('a forged message of a task does not hide when the pool has assigned it', () => {

@@ -28,8 +28,10 @@ interface Taken {
   readonly before?: Taken | undefined;
 }
 
-/** How many ended attempts are remembered, so that a late repeat of one is not run again. */
+/** How many ended attempts are remembered at least, so that a late repeat of one is not run again. */
 const MAX_REMEMBERED = 4096;
+/** So many are forgotten at once: a Map takes as long to find its oldest key as keys were deleted before it. */
+const FORGOTTEN_AT_ONCE = 256;
 
 /**
  * Sorts out repeated, late and foreign assignments by the leader's epoch and the attempt's number. What an assignment
@@ -93,13 +95,16 @@ export class AssignmentFence {
     const last = known && known.attempt < attempt ? known : known?.before;
     const before = last && last.attempt > 0 && last.attempt < attempt ? { ...last, before: undefined } : undefined;
     const latestMs = Math.max(known?.assignedMs ?? 0, provenMs);
-    this.#taken.delete(task);
+    if (known) this.#taken.delete(task); // to the end
     this.#taken.set(task, { attempt, assignedMs: latestMs, atOnce, isProven, refused: known?.refused ?? 0, before });
-    if (this.#taken.size <= MAX_REMEMBERED) return;
+    if (this.#taken.size > MAX_REMEMBERED + FORGOTTEN_AT_ONCE) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
     for (const [oldest, taken] of this.#taken) {
+      if (this.#taken.size <= MAX_REMEMBERED) return;
       this.#taken.delete(oldest);
       this.#forgottenMs = Math.max(this.#forgottenMs, this.#assignedBy(taken));
-      break;
     }
   }
 

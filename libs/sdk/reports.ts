@@ -1,3 +1,4 @@
+import { merged } from '../kernel/merged.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
 import { isSampled } from '../telemetry/traceparent.ts';
 import type { Outcome, ReportedTask, ReportTaskRequest, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
@@ -54,7 +55,7 @@ export class Reports {
     const { hive, instance, logKey, settled } = this.#options;
     const { task, attempt: number, traceparent } = attempt.assignment;
     const said = { task, attempt: number, instance, outcome, result, reason };
-    const report = attempt.confirmed ? said : { ...said, logKey, ranMs: attempt.ranMs };
+    const report = merged(said, attempt.confirmed ? {} : { logKey, ranMs: attempt.ranMs });
     const goesAlone = isSampled(traceparent) || resultBytes > SMALL_BYTES;
     const together = goesAlone ? undefined : await this.#together.call(report);
     const { state } = together ?? (await settled(() => hive.pool.reportTask(report)));

@@ -2,6 +2,7 @@ import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { merged } from '../kernel/merged.ts';
+import { withJson } from '../protocol/json-text.ts';
 import type { SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Delegated } from './delegation.ts';
 import type { Hive } from './hive.ts';
@@ -49,6 +50,8 @@ const NO_SPEC = { capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, pr
 /** What goes in one call. */
 interface Item {
   readonly request: SubmitTaskRequest;
+  /** The request as JSON. */
+  readonly json: string;
   readonly place: number;
   /** Its id was made here: nobody else has a task of it. */
   readonly isOwn: boolean;
@@ -91,15 +94,15 @@ const mayPass = (error: HiveError | undefined): boolean =>
 
 function itemOf({ spec, id, ...by }: Submission & Delegated, place: number, dryRun: boolean): Item {
   const origin = by.origin ? { origin: by.origin } : {};
-  const own = id || `task-${randomId()}`;
-  return { request: { ...origin, spec: merged(NO_SPEC, spec), id: own, idempotent: true, dryRun }, place, isOwn: !id };
+  const request = { ...origin, spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun };
+  return { request, json: JSON.stringify(request), place, isOwn: !id };
 }
 
 function inCalls(items: readonly Item[]): Item[][] {
   const calls: Item[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const item of items) {
-    const size = Buffer.byteLength(JSON.stringify(item.request));
+    const size = Buffer.byteLength(item.json);
     const last = calls.at(-1);
     if (!last || last.length >= MAX_ITEMS || bytes + size > MAX_BYTES) {
       calls.push([item]);
@@ -125,7 +128,9 @@ async function submit(
     }
   };
   try {
-    const { tasks } = await hive.pool.submitTasks({ tasks: items.map(({ request }) => request) }, { signal });
+    const json = `{"tasks":[${items.map((item) => item.json).join(',')}]}`;
+    const request = withJson({ tasks: items.map(({ request }) => request) }, json);
+    const { tasks } = await hive.pool.submitTasks(request, { signal });
     for (const [i, { place, request, isOwn }] of items.entries()) {
       const { refusal, created = false, state = 'TASK_STATE_UNSPECIFIED' } = tasks[i] ?? {};
       const error = refusal && errorOf(refusal);

@@ -1,16 +1,14 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomId } from '../kernel/ids.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { BACKGROUND } from '../rpc/observe.ts';
 import { freshTraceparent } from '../telemetry/traceparent.ts';
+import { currentContext, within } from './context.ts';
 import type { AgentTask } from './task.ts';
 
-const handled = new AsyncLocalStorage<Trace>();
-
 /** The message or task that is being handled here, if any: what is sent from here belongs to its trace. */
-export const currentTrace = (): Trace | undefined => handled.getStore();
+export const currentTrace = (): Trace | undefined => currentContext().trace;
 
-export const withTrace = <T>(trace: Trace, run: () => T): T => handled.run(trace, run);
+export const withTrace = <T>(trace: Trace, run: () => T): T => within({ trace, task: currentContext().task }, run);
 
 /**
  * Runs what is done for nobody's sake, such as waiting for others or keeping up to date: it begins no trace, and is part

@@ -1,4 +1,5 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { disposable } from '../kernel/disposable.ts';
 
 export type Counted = 'agents' | 'tasks' | 'leases' | 'requests';
 
@@ -35,7 +36,7 @@ export function createSwarmMetrics(): SwarmMetrics {
     },
     watch(what, count) {
       gauges[what].addCallback(count);
-      return { [Symbol.dispose]: () => gauges[what].removeCallback(count) };
+      return disposable(() => gauges[what].removeCallback(count));
     },
   };
 }

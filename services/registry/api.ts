@@ -1,6 +1,6 @@
 import type { Journal, QueryOptions } from '../../libs/journal/journal.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
-import { parts } from '../../libs/protocol/answer-size.ts';
+import { inParts } from '../../libs/protocol/answer-size.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import type { Machine } from '../../libs/protocol/machine.ts';
 import type { Api } from '../../libs/rpc/api.ts';
@@ -11,7 +11,6 @@ import type {
   HeartbeatResponse,
   RegistryServiceService,
   StreamHeartbeatsRequest,
-  Swarm,
   WatchSwarmsResponse,
 } from '../../libs/wire/hivebus/registry/v1/registry.ts';
 import { mayBeat } from './core/access.ts';
@@ -189,15 +188,5 @@ async function* watchSwarms(
     const { swarms } = await journal.query('getSwarms', { names: [...names] }, call, { minRevision: revision });
     for (const { name } of swarms) names.delete(name);
     yield* inParts(revision, swarms, [...names]);
-  }
-}
-
-/** One change in as many items as it takes: until the last of them it is to be resumed from before it. */
-function* inParts(revision: number, swarms: readonly Swarm[], removed: string[]): Generator<WatchSwarmsResponse> {
-  let sent = 0;
-  for (const changed of parts(swarms)) {
-    sent += changed.length;
-    const isLast = sent === swarms.length;
-    yield { revision: String(isLast ? revision : revision - 1), changed, removed: isLast ? removed : [] };
   }
 }

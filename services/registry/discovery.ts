@@ -1,6 +1,7 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { headerBytes } from '../../libs/bus/message.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import { decodeHeaders, readCallHeaders } from '../../libs/protocol/envelope.ts';
@@ -56,7 +57,7 @@ export function listenToDiscovery(deps: DiscoveryDeps): Disposable {
       if (!error) void answer(message);
     },
   });
-  return { [Symbol.dispose]: () => subscription.unsubscribe() };
+  return disposable(() => subscription.unsubscribe());
 }
 
 async function discover(

@@ -3,6 +3,7 @@ import { headerBytes } from '../../libs/bus/message.ts';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import type { Call } from '../../libs/protocol/call.ts';
@@ -60,7 +61,7 @@ export function listenToHeartbeats(deps: HeartbeatDeps): Disposable {
       }
     },
   });
-  return { [Symbol.dispose]: () => subscription.unsubscribe() };
+  return disposable(() => subscription.unsubscribe());
 }
 
 const otherSubject = (message: Msg, { swarm }: HeartbeatRequest): HiveError =>

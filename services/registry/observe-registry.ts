@@ -1,5 +1,6 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
 import type { Journal } from '../../libs/journal/journal.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import type { RegistryShape } from './core/state.ts';
 
 /** Counts a federation's swarms at each scrape, on the replica that leads, so that replicas do not add up. */
@@ -18,5 +19,5 @@ export function observeRegistry(journal: Journal<RegistryShape>): Disposable {
     for (const [liveness, number] of counts) result.observe(number, { federation, liveness });
   };
   swarms.addCallback(count);
-  return { [Symbol.dispose]: () => swarms.removeCallback(count) };
+  return disposable(() => swarms.removeCallback(count));
 }

@@ -1,5 +1,6 @@
 import type { Committed, Journal } from '../../libs/journal/journal.ts';
 import { type Clock, pause } from '../../libs/kernel/clock.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import { HiveError } from '../../libs/kernel/errors.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import { describePrincipal } from '../../libs/protocol/principal.ts';
@@ -72,7 +73,7 @@ export class Grants implements Disposable {
       if (left > 0) this.#callers.set(principal, left);
       else this.#callers.delete(principal);
     };
-    return { [Symbol.dispose]: leave };
+    return disposable(leave);
   }
 
   async #end(request: string, since: number, signal: AbortSignal): Promise<End> {
@@ -117,7 +118,7 @@ export class Grants implements Disposable {
       listeners.delete(listener);
       if (listeners.size === 0 && this.#waiting.get(request) === listeners) this.#waiting.delete(request);
     };
-    return { [Symbol.dispose]: leave };
+    return disposable(leave);
   }
 
   #onCommitted(committed: Committed<PoolShape>): void {

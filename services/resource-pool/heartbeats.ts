@@ -2,6 +2,7 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { headerBytes } from '../../libs/bus/message.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { decodeHeaders, readCallHeaders } from '../../libs/protocol/envelope.ts';
 import { describePrincipal, type Principal } from '../../libs/protocol/principal.ts';
@@ -54,7 +55,7 @@ export function listenToHeartbeats(deps: HeartbeatDeps): Disposable {
       }
     },
   });
-  return { [Symbol.dispose]: () => subscription.unsubscribe() };
+  return disposable(() => subscription.unsubscribe());
 }
 
 function isOwn(principal: Principal, row: AgentRow): boolean {

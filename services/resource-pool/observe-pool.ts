@@ -1,4 +1,5 @@
 import type { Journal } from '../../libs/journal/journal.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import type { Counted, SwarmMetrics } from '../../libs/telemetry/swarm-metrics.ts';
 import type { PoolShape } from './core/state.ts';
 
@@ -49,7 +50,7 @@ export function observePool(journal: Journal<PoolShape>, metrics: SwarmMetrics):
   const dispose = () => {
     for (const each of [...watching, following]) each[Symbol.dispose]();
   };
-  return { [Symbol.dispose]: dispose };
+  return disposable(dispose);
 }
 
 function tally<T>(items: Iterable<T>, labelsOf: (item: T) => Labels): Iterable<[Labels, number]> {

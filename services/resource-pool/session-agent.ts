@@ -2,6 +2,7 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { rawHeaders } from '../../libs/bus/raw-headers.ts';
 import type { Journal } from '../../libs/journal/journal.ts';
 import type { Clock } from '../../libs/kernel/clock.ts';
+import { disposable } from '../../libs/kernel/disposable.ts';
 import { HiveError, quote } from '../../libs/kernel/errors.ts';
 import { randomId } from '../../libs/kernel/ids.ts';
 import type { Call } from '../../libs/protocol/call.ts';
@@ -90,7 +91,7 @@ export class SessionAgent {
     const subscription = nc.subscribe(assignmentSubject(journal.federation, swarm, name, instance), {
       callback: (error, message) => (error ? undefined : this.#delivered(message)),
     });
-    this.#listening.push({ [Symbol.dispose]: () => subscription.unsubscribe() });
+    this.#listening.push(disposable(() => subscription.unsubscribe()));
     const { agent, heartbeatMs } = await api.registerAgent(this.#registration, this.#call());
     this.#isRegistered = true;
     if (!this.#closed) this.#listening.push(news.follow(`${swarm}/${name}`, (what) => this.#heard(what)));

@@ -1,5 +1,5 @@
 import type { Journal } from '../../libs/journal/journal.ts';
-import { parts } from '../../libs/protocol/answer-size.ts';
+import { inParts } from '../../libs/protocol/answer-size.ts';
 import type { Call } from '../../libs/protocol/call.ts';
 import { watchStart } from '../../libs/service/watch-start.ts';
 import type { Task, WatchTasksRequest, WatchTasksResponse } from '../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -27,16 +27,6 @@ export async function* watchTasks(
     if (wanted.ids.length === 0) continue;
     const { changed, removed } = await journal.query('tasksById', wanted, call, { minRevision: revision });
     if (changed.length + removed.length > 0) yield* inParts(revision, changed, removed);
-  }
-}
-
-/** One change in as many items as it takes: until the last of them it is to be resumed from before it. */
-function* inParts(revision: number, tasks: readonly Task[], removed: string[]): Generator<WatchTasksResponse> {
-  let sent = 0;
-  for (const changed of parts(tasks)) {
-    sent += changed.length;
-    const isLast = sent === tasks.length;
-    yield { revision: String(isLast ? revision : revision - 1), changed, removed: isLast ? removed : [] };
   }
 }
 

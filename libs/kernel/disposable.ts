@@ -1,0 +1,15 @@
+/** A literal with a computed key would take V8 half a microsecond. */
+class Disposing implements Disposable {
+  readonly #dispose: () => void;
+
+  constructor(dispose: () => void) {
+    this.#dispose = dispose;
+  }
+
+  [Symbol.dispose](): void {
+    this.#dispose();
+  }
+}
+
+/** Disposing it calls `dispose`. */
+export const disposable = (dispose: () => void): Disposable => new Disposing(dispose);

@@ -1,0 +1,70 @@
+import type { Violation } from '../kernel/errors.ts';
+import { isFull, prefix, type Read } from './json-types.ts';
+
+export type Message = Record<string, unknown>;
+
+/** A field of a message type, as it is read. */
+export interface Field {
+  /** In lowerCamelCase. */
+  readonly name: string;
+  readonly read: Read;
+  /** Undefined for messages, which are absent by default, and containers. */
+  readonly zero: string | number | boolean | undefined;
+  readonly container: 'list' | 'map' | undefined;
+}
+
+/** Takes the value of one key, whatever it is. */
+export type Take = (message: Message, key: string, value: Message, faults: Violation[]) => void;
+
+/** Reads the keys of an object into a message in which all fields are. */
+export type Walk = (value: Message, faults: Violation[]) => Message;
+
+/**
+ * A walk over the keys of messages with these fields, written out as code for each type, as validators of JSON schemas do it:
+ * code that knows its fields takes a third of the time of a loop that looks each one up. Names are those of our own protos.
+ * `take` gets what is not written out: other names, strings and booleans that are none.
+ */
+export function walkOver(fields: readonly Field[]): (take: Take) => Walk {
+  const source = `
+    const [${fields.map((_, i) => `read${i}`)}] = reads;
+    return (value, faults) => {
+      const message = { ${fields.map((field) => `${field.name}: ${emptyOf(field)}`)} };
+      for (const key in value) {
+        if (isFull(faults)) break;
+        switch (key) {
+          ${fields.map(caseOf).join('')}
+        }
+        take(message, key, value, faults);
+      }
+      return message;
+    };`;
+  const make = new Function('reads', 'isFull', 'prefix', 'take', source);
+  const reads = fields.map(({ read }) => read);
+  return (take) => make(reads, isFull, prefix, take) as Walk;
+}
+
+function emptyOf({ zero, container }: Field): string {
+  if (container === undefined) return String(JSON.stringify(zero));
+  return container === 'list' ? '[]' : '{}';
+}
+
+function caseOf({ name, zero, container }: Field, i: number): string {
+  const isPlain = container === undefined && (zero === '' || zero === false);
+  return isPlain
+    ? `
+          case '${name}': {
+            const given = value.${name};
+            if (typeof given !== '${typeof zero}') break;
+            message.${name} = given;
+            continue;
+          }`
+    : `
+          case '${name}': {
+            const given = value.${name};
+            if (given === undefined || given === null) continue;
+            const before = faults.length;
+            message.${name} = read${i}(given, faults);
+            if (faults.length > before) prefix(faults, before, '${name}');
+            continue;
+          }`;
+}
