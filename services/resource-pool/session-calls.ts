@@ -3,15 +3,13 @@ import type { SessionAnswer, SessionCall } from '../../libs/wire/hivebus/pool/v1
 import type { PoolApi } from './api.ts';
 import { briefly, idOf } from './bulk.ts';
 import type { SessionAgent } from './session-agent.ts';
-import type { CALLS } from './validation/session.ts';
-
-type Kind = (typeof CALLS)[number];
+import type { CallKind } from './validation/session.ts';
 
 /** A call of a session that was checked. */
 export interface Asked {
   readonly call: SessionCall;
   /** Which request it has. */
-  readonly kind: Kind;
+  readonly kind: CallKind;
   /** Without a request id. */
   readonly own: Call;
   /** What a repeat is known by. */
@@ -25,7 +23,7 @@ export interface Answerer {
 }
 
 type Answering = {
-  readonly [K in Kind]: (
+  readonly [K in CallKind]: (
     request: NonNullable<SessionCall[K]>,
     asked: Asked,
     answerer: Answerer,

@@ -16,6 +16,8 @@ export const CALLS = [
   ...(['submitGroup', 'getGroup', 'cancelMigration'] as const),
 ] as const;
 
+export type CallKind = (typeof CALLS)[number];
+
 export function checkOpening({ open }: SessionRequest): SessionOpen {
   const checks = new Checks();
   checks.rule(open !== undefined, 'open', open, 'must be there in the first message');
@@ -50,8 +52,7 @@ export function checkMessage(request: SessionRequest, isOpened: boolean, hasAgen
 }
 
 /** Which request a checked call has. */
-export const kindOf = (call: SessionCall): (typeof CALLS)[number] =>
-  CALLS.find((name) => call[name] !== undefined) as (typeof CALLS)[number];
+export const kindOf = (call: SessionCall): CallKind => CALLS.find((name) => call[name] !== undefined) as CallKind;
 
 /** Without a number there is nothing to answer to. */
 function hasNumber({ number }: SessionCall): boolean {
