@@ -84,7 +84,10 @@ function compile(type: DescMessage, lenient: boolean): Read {
     message[field.name] = field.read(given, faults);
     if (faults.length > before) prefix(faults, before, field.name);
   };
-  const walk = walkOver(fields.map(({ compiled }) => compiled))(take);
+  const walk = walkOver(
+    fields.map(({ compiled }) => compiled),
+    take,
+  );
   const rule = `must be an object, the JSON of a ${type.typeName}`;
   return (value, faults) => (isObject(value) ? walk(value, faults) : fault(faults, value, rule));
 }
