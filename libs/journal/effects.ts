@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
+import { DueQueue } from '../kernel/due-queue.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { Table } from '../kernel/table.ts';
 import type { Effect } from '../protocol/machine.ts';
@@ -40,6 +41,10 @@ export class Effects {
   readonly #deps: EffectsDeps;
   readonly #owed = new Map<string, Owed>();
   readonly #ready: string[] = [];
+  /** Those that wait for their time, by the monotonic clock; one timer for the first. */
+  readonly #due = new DueQueue();
+  #timer: Disposable | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
   #performing = 0;
   #ended = false;
 
@@ -61,6 +66,7 @@ export class Effects {
   end(): void {
     this.#ended = true;
     for (const id of [...this.#owed.keys()]) this.#forget(id);
+    this.#timer?.[Symbol.dispose]();
   }
 
   #begin(id: string): void {
@@ -72,21 +78,39 @@ export class Effects {
   #forget(id: string): void {
     const owed = this.#owed.get(id);
     this.#owed.delete(id);
+    this.#due.delete(id);
     owed?.end();
   }
 
   /** Puts it in line after `ms`. What waits for its time holds no place that another could have. */
   #later(id: string, ms: number): void {
-    const owed = this.#owed.get(id);
-    if (!owed) return;
+    if (!this.#owed.has(id)) return;
     if (ms <= 0) {
       this.#ready.push(id);
       return;
     }
-    owed.timer = this.#deps.clock.after(ms, () => {
+    const at = this.#deps.clock.monotonic() + ms;
+    this.#due.set(id, at);
+    if (at < this.#timerAt) this.#wakeAt(at, ms);
+  }
+
+  #wakeAt(at: number, ms: number): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timerAt = at;
+    this.#timer = this.#deps.clock.after(ms, () => this.#wake());
+  }
+
+  /** Timers may run a little early: then it waits for the rest. */
+  #wake(): void {
+    const now = this.#deps.clock.monotonic();
+    for (const id of this.#due.allDue(now, Number.POSITIVE_INFINITY)) {
+      this.#due.delete(id);
       this.#ready.push(id);
-      this.#next();
-    });
+    }
+    const next = this.#due.peek();
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (next !== undefined) this.#wakeAt(next, Math.max(1, next - now));
+    this.#next();
   }
 
   #next(): void {
@@ -96,29 +120,36 @@ export class Effects {
       const effect = this.#deps.table.get(id);
       if (!owed || !effect) continue;
       this.#performing++;
-      void this.#perform(effect, owed).then((againMs) => {
-        this.#performing--;
-        if (!this.#ended && this.#owed.get(id) === owed) this.#later(id, againMs);
-        this.#next();
-      });
+      this.#deps.perform(effect, owed).then(
+        (againMs) => {
+          this.#deps.observer.count('effect');
+          this.#performed(id, owed, againMs || this.#backoffMs(owed));
+        },
+        (error: unknown) => {
+          this.#failed(effect, owed, error);
+          this.#performed(id, owed, this.#backoffMs(owed));
+        },
+      );
     }
   }
 
-  /** Tries once; answers after how many ms to try again. */
-  async #perform(effect: Effect, owed: Owed): Promise<number> {
-    const { observer, perform, rng } = this.#deps;
-    try {
-      const againMs = await perform(effect, owed);
-      observer.count('effect');
-      if (againMs) return againMs;
-    } catch (error) {
-      if (!owed.isOver) {
-        observer.count('effect-failed');
-        observer.log('debug', 'an effect failed and will be tried again', { effect: effect.id, error: String(error) });
-      }
-    }
+  /** It was tried once, and is worth another try after so many ms if its row is still there then. */
+  #performed(id: string, owed: Owed, againMs: number): void {
+    this.#performing--;
+    if (!this.#ended && this.#owed.get(id) === owed) this.#later(id, againMs);
+    this.#next();
+  }
+
+  #failed(effect: Effect, owed: Owed, error: unknown): void {
+    if (owed.isOver) return;
+    const { observer } = this.#deps;
+    observer.count('effect-failed');
+    observer.log('debug', 'an effect failed and will be tried again', { effect: effect.id, error: String(error) });
+  }
+
+  #backoffMs(owed: Owed): number {
     const backoffMs = Math.min(FIRST_RETRY_MS * 2 ** owed.attempts++, LAST_RETRY_MS);
-    return backoffMs / 2 + rng() * backoffMs;
+    return backoffMs / 2 + this.#deps.rng() * backoffMs;
   }
 }
 
@@ -126,8 +157,6 @@ export class Effects {
 class Owed implements Fence {
   readonly epoch: number;
   attempts = 0;
-  /** Runs while it waits for its time. */
-  timer: Disposable | undefined;
   #isOver = false;
   #control: AbortController | undefined;
 
@@ -147,7 +176,6 @@ class Owed implements Fence {
 
   end(): void {
     this.#isOver = true;
-    this.timer?.[Symbol.dispose]();
     this.#control?.abort(OVER); // a reason of our own: else each abort makes an exception with its stack
   }
 }

@@ -19,7 +19,7 @@ export class Checks {
   }
 
   rule(ok: boolean, field: string, value: unknown, rule: string): void {
-    if (!ok) this.found.push({ field: this.#prefix + field, value: quote(value), rule });
+    if (!ok) this.#fault(field, value, rule);
   }
 
   name(field: string, value: string): void {
@@ -27,7 +27,7 @@ export class Checks {
   }
 
   nameOrEmpty(field: string, value: string): void {
-    if (value !== '') this.rule(isName(value), field, value, `${NAME_RULE}, or be empty`);
+    if (value !== '' && !isName(value)) this.#fault(field, value, `${NAME_RULE}, or be empty`);
   }
 
   /** A list of names: not too many, none twice. */
@@ -38,7 +38,7 @@ export class Checks {
   /** A list of texts, none twice. */
   list(field: string, values: readonly string[], max: number, check: (at: string, value: string) => void): void {
     if (values.length === 0) return;
-    this.rule(values.length <= max, field, values.length, `must have at most ${max} entries`);
+    if (values.length > max) this.#fault(field, values.length, `must have at most ${max} entries`);
     const seen = new Set<string>();
     for (const [i, value] of values.entries()) {
       check(`${field}[${i}]`, value);
@@ -48,10 +48,14 @@ export class Checks {
   }
 
   range(field: string, value: number, min: number, max: number): void {
-    this.rule(value >= min && value <= max, field, value, `must be ${min} to ${max}`);
+    if (!(value >= min && value <= max)) this.#fault(field, value, `must be ${min} to ${max}`);
   }
 
   text(field: string, value: string, maxLength: number): void {
-    this.rule(value.length <= maxLength, field, value, `must have at most ${maxLength} characters`);
+    if (value.length > maxLength) this.#fault(field, value, `must have at most ${maxLength} characters`);
+  }
+
+  #fault(field: string, value: unknown, rule: string): void {
+    this.found.push({ field: this.#prefix + field, value: quote(value), rule });
   }
 }

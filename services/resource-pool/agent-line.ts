@@ -84,16 +84,19 @@ export class AgentLine {
    * a span of its own that the agent goes on from. `id` is the same at each repeat; of one that `isOver` meanwhile the
    * answer is nobody's business.
    */
-  async send(assignment: Assignment, id: string, timeoutMs: number, isOver: () => boolean): Promise<Heard> {
+  send(assignment: Assignment, id: string, timeoutMs: number, isOver: () => boolean): Promise<Heard> {
+    const { task, traceparent, correlationId, hops, atOnce } = assignment;
+    if (isSampled(traceparent)) return this.#sendAlone(assignment, id, timeoutMs, isOver);
+    const json = JSON.stringify(assignment);
+    const trace = { traceparent, correlationId, hops };
+    return new Promise((resolve, reject) => {
+      this.#add(this.#subjectOf(assignment), { id, task, json, atOnce, trace, timeoutMs, resolve, reject });
+    });
+  }
+
+  async #sendAlone(assignment: Assignment, id: string, timeoutMs: number, isOver: () => boolean): Promise<Heard> {
     const { task, traceparent, correlationId, hops, atOnce } = assignment;
     const subject = this.#subjectOf(assignment);
-    if (!isSampled(traceparent)) {
-      const json = JSON.stringify(assignment);
-      const trace = { traceparent, correlationId, hops };
-      return new Promise((resolve, reject) =>
-        this.#add(subject, { id, task, json, atOnce, trace, timeoutMs, resolve, reject }),
-      );
-    }
     const span = this.#delivering(assignment, id, subject);
     const trace = { traceparent: traceparentOf(span, traceparent), correlationId, hops };
     const json = JSON.stringify({ ...assignment, traceparent: trace.traceparent });

@@ -21,7 +21,8 @@ export async function* watchTasks(
   const start = await watchStart(journal, from, call.signal);
   yield { revision: String(start), changed: [], removed: [] };
   for await (const { revision, events } of journal.watch(start, call.signal)) {
-    const ids = new Set(events.flatMap(tasksOf));
+    const ids = new Set<string>();
+    for (const event of events) for (const task of tasksOf(event)) ids.add(task);
     if (id !== '' && !ids.has(id)) continue;
     const wanted = { ids: id === '' ? [...ids] : [id], swarm, states };
     if (wanted.ids.length === 0) continue;

@@ -15,6 +15,7 @@ const REPORTABLE: readonly rpc.Outcome[] = [
   'OUTCOME_CANCELLED',
   'OUTCOME_LOST',
 ];
+const REPORTABLE_RULE = `must be one of ${REPORTABLE.join(', ')}`;
 
 export function checkAssignments(request: rpc.ListAssignmentsRequest): void {
   const checks = new Checks();
@@ -35,7 +36,7 @@ export function checkReport(request: rpc.ReportTaskRequest): void {
   const checks = new Checks();
   attempt(checks, request);
   const { outcome } = request;
-  checks.rule(REPORTABLE.includes(outcome), 'outcome', outcome, `must be one of ${REPORTABLE.join(', ')}`);
+  checks.rule(REPORTABLE.includes(outcome), 'outcome', outcome, REPORTABLE_RULE);
   bounded(checks, 'result', jsonBytes(request.result), MAX_PAYLOAD_BYTES);
   checks.text('reason', request.reason, 1024);
   signingKey(checks, request.logKey ?? '');

@@ -50,8 +50,9 @@ export const checkVersion = (checks: Checks, version: string): void =>
   checks.rule(Number.isSafeInteger(Number(version)), 'expectedVersion', version, 'must be a version, or 0');
 
 /** The value itself is not shown: it is as large as the fault says. */
-export const bounded = (checks: Checks, field: string, bytes: number, max: number): void =>
-  checks.rule(bytes <= max, field, bytes, `is its size in bytes and must be at most ${max}`);
+export function bounded(checks: Checks, field: string, bytes: number, max: number): void {
+  if (bytes > max) checks.rule(false, field, bytes, `is its size in bytes and must be at most ${max}`);
+}
 
 export const jsonBytes = (value: unknown): number =>
   value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));

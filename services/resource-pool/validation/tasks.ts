@@ -9,6 +9,7 @@ import { checkTies } from './ties.ts';
 
 const MAX_SCRIPT_BYTES = 64 * 1024;
 const MAX_VOLUMES = 16;
+const TIMEOUT_RULE = `must be 100 to ${DAY_MS}, or 0 for the default`;
 /** Of a budget, in units. */
 const MAX_SPEND = 1_000_000_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -37,23 +38,15 @@ export function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
   bounded(checks, 'spec.payload', jsonBytes(spec.payload), MAX_PAYLOAD_BYTES);
   bounded(checks, 'spec.script', Buffer.byteLength(spec.script), MAX_SCRIPT_BYTES);
   const { timeoutMs } = spec;
-  checks.rule(
-    timeoutMs === 0 || (timeoutMs >= 100 && timeoutMs <= DAY_MS),
-    'spec.timeoutMs',
-    timeoutMs,
-    `must be 100 to ${DAY_MS}, or 0 for the default`,
-  );
+  const isLimit = timeoutMs === 0 || (timeoutMs >= 100 && timeoutMs <= DAY_MS);
+  checks.rule(isLimit, 'spec.timeoutMs', timeoutMs, TIMEOUT_RULE);
   checks.range('spec.maxAttempts', spec.maxAttempts, 0, 100);
   checks.range('spec.priority', spec.priority, 0, 1000);
   checks.text('spec.title', spec.title, 128);
   labels(checks, 'spec.labels', spec.labels);
   checks.range('spec.retry.backoffMs', spec.retry?.backoffMs ?? 0, 0, MAX_WAIT_MS);
   checks.range('spec.retry.maxBackoffMs', spec.retry?.maxBackoffMs ?? 0, 0, DAY_MS);
-  for (const field of ['queuedMs', 'totalMs'] as const) {
-    const limitMs = spec.limits?.[field] ?? 0;
-    const isGood = limitMs === 0 || (limitMs >= 100 && limitMs <= WEEK_MS);
-    checks.rule(isGood, `spec.limits.${field}`, limitMs, `must be 100 to ${WEEK_MS}, or 0 for none`);
-  }
+  if (spec.limits) checkLimits(checks, spec.limits);
   if (spec.selector) selector(checks, 'spec.selector', spec.selector);
   if (spec.volumes) {
     const { names } = spec.volumes;
@@ -73,6 +66,14 @@ export function checkSpec(checks: Checks, spec: rpc.TaskSpec): void {
     );
   }
   if (spec.ties) checkTies(checks, spec.ties);
+}
+
+function checkLimits(checks: Checks, limits: rpc.TaskTimeLimits): void {
+  for (const field of ['queuedMs', 'totalMs'] as const) {
+    const limitMs = limits[field];
+    const isGood = limitMs === 0 || (limitMs >= 100 && limitMs <= WEEK_MS);
+    checks.rule(isGood, `spec.limits.${field}`, limitMs, `must be 100 to ${WEEK_MS}, or 0 for none`);
+  }
 }
 
 export function checkTaskList(request: rpc.ListTasksRequest): void {
