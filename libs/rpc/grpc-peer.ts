@@ -1,6 +1,6 @@
 import { Client as Channel, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, invalid } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { RequestId } from '../protocol/call.ts';
 import { FEDERATION_KEY, HEADERS } from '../protocol/envelope.ts';
@@ -12,6 +12,7 @@ import { ERROR_KEY, fromGrpc } from './error-wire.ts';
 import { GreetedCredentials, neverSent } from './grpc-greeting.ts';
 import { fromActiveSpan, type Observe, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
+import { timeFaults } from './times.ts';
 
 export interface GrpcClientOptions {
   /** Default `main`. */
@@ -55,9 +56,15 @@ export class GrpcPeer {
   readonly repeats: RepeatBudget;
   readonly #closing = new AbortController();
 
+  /** Throws INVALID_ARGUMENT for times that cannot be. */
   constructor(address: string, options: GrpcClientOptions) {
     const { patienceMs = DEFAULT_PATIENCE_MS, maxMessageBytes = 4 << 20 } = options;
     const { greetingMs = Math.min(Math.max(patienceMs, MIN_GREETING_MS), MAX_GREETING_MS) } = options;
+    const faults = [
+      ...timeFaults('patienceMs', options.patienceMs),
+      ...timeFaults('greetingMs', options.greetingMs, 1),
+    ];
+    if (faults.length > 0) throw invalid(faults);
     this.address = address;
     this.options = options;
     this.clock = options.clock ?? systemClock;
