@@ -121,6 +121,9 @@ test('calls that are too large together go in several messages', async () => {
 
 test('options that cannot be are refused when it is opened', () => {
   const opened = (change: object) => () => openPoolSession({ addresses: ['127.0.0.1:1'], token: () => '', ...change });
+  for (const openingMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(opened({ openingMs })).toThrow(`openingMs: ${openingMs} must be a number of milliseconds, 1 to`);
+  }
   for (const window of [0, 513, 1.5, Number.NaN]) expect(opened({ window })).toThrow('window');
   for (const address of ['http://127.0.0.1:1', 'foo bar', '127.0.0.1', '127.0.0.1:99999', '']) {
     expect(opened({ addresses: ['127.0.0.1:1', address] })).toThrow('addresses[1]');
