@@ -10,8 +10,8 @@ export function backoffMs(tries: number, error: HiveError, rng: Rng): number {
   return Math.max(error.retryAfterMs ?? 0, ceiling * (0.5 + rng() / 2));
 }
 
-/** Faults that pass within a moment or not at all: nobody is there, or a swarm's registration has not got around. */
-const BRIEF: ReadonlySet<string | undefined> = new Set(['NO_RESPONDERS', 'SWARM_UNKNOWN']);
+/** Faults that pass within a moment or not at all: nobody is there, or somebody else, or a swarm's registration has not got around. */
+const BRIEF: ReadonlySet<string | undefined> = new Set(['NO_RESPONDERS', 'NOT_GRPC', 'SWARM_UNKNOWN']);
 
 export const isBrief = ({ reason }: HiveError): boolean => BRIEF.has(reason);
 

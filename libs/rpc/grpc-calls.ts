@@ -12,6 +12,7 @@ import type { Trace } from '../protocol/machine.ts';
 import type { CallOptions, Definition } from './api.ts';
 import type { Method } from './binding.ts';
 import type { GrpcPeer } from './grpc-peer.ts';
+import { checkTimeout } from './times.ts';
 
 /** One call of each kind over gRPC, as promises and iterables. */
 
@@ -103,6 +104,7 @@ async function* items(peer: GrpcPeer, method: Method, options: CallOptions, begi
     // The span lasts as long as the stream; only its beginning is within it.
     const run = async () => {
       peer.checkOpen();
+      checkTimeout(options.timeoutMs);
       resolve(begin(peer.metadata(trace), deadlineIn(options.timeoutMs)));
       const error = await new Promise<HiveError | undefined>((done) => {
         ended = done;
@@ -135,6 +137,7 @@ export function send(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     peer.checkOpen();
+    checkTimeout(options.timeoutMs);
     const { path, requestSerialize, responseDeserialize } = types;
     const call = peer.channel.makeClientStreamRequest(
       path,

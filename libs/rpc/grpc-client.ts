@@ -7,10 +7,11 @@ import { type Method, methodsOf } from './binding.ts';
 import { ask, converse, receive, send, type Types } from './grpc-calls.ts';
 import { type GrpcClientOptions, GrpcPeer } from './grpc-peer.ts';
 import { requestSchema } from './schema.ts';
+import { checkTimeout } from './times.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** A service's methods over gRPC. Unary calls are repeated under one request id until answered or too late. */
+/** A service's methods over gRPC. Unary calls are repeated under one request id until answered or too late. Throws INVALID_ARGUMENT for times that cannot be. */
 export function createGrpcClient<D extends Definition>(
   address: string,
   definition: D,
@@ -60,6 +61,7 @@ async function repeated(
   trace: Trace,
 ): Promise<unknown> {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  checkTimeout(timeoutMs);
   const { clock, rng, patienceMs } = peer;
   const startedAt = clock.monotonic();
   /** Since when there is nobody, as counted from the call's beginning. */

@@ -1,6 +1,6 @@
-import { Client as Channel, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client as Channel, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, invalid } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { RequestId } from '../protocol/call.ts';
 import { FEDERATION_KEY, HEADERS } from '../protocol/envelope.ts';
@@ -9,8 +9,10 @@ import { RequestIds } from '../protocol/request-ids.ts';
 import type { CallOptions } from './api.ts';
 import type { Method } from './binding.ts';
 import { ERROR_KEY, fromGrpc } from './error-wire.ts';
+import { GreetedCredentials, neverSent } from './grpc-greeting.ts';
 import { fromActiveSpan, type Observe, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
+import { timeFaults } from './times.ts';
 
 export interface GrpcClientOptions {
   /** Default `main`. */
@@ -24,8 +26,13 @@ export interface GrpcClientOptions {
   readonly observe?: Observe | undefined;
   readonly clock?: Clock;
   readonly rng?: Rng;
-  /** How long to go on when nobody answers at the address, in milliseconds. */
+  /** How long to go on when nobody answers at the address, in milliseconds. Default 2000. */
   readonly patienceMs?: number;
+  /**
+   * How long a server that takes a connection may take to say its first words, in milliseconds. Default `patienceMs`, but
+   * 1000 at least, as a busy server must not be taken for one that hangs, and 5000 at most, as another may come up there.
+   */
+  readonly greetingMs?: number;
   readonly maxMessageBytes?: number;
   /** What streams send was checked, and is whole: it is not looked at once more. */
   readonly isChecked?: boolean;
@@ -33,8 +40,9 @@ export interface GrpcClientOptions {
 
 const closed = (): HiveError => new HiveError('FAILED_PRECONDITION', 'the client is closed');
 
-/** Of a call for which there was no connection to begin with. */
-const NEVER_SENT = /^(No connection established|Name resolution failed|Failed to )/;
+const DEFAULT_PATIENCE_MS = 2000;
+const MIN_GREETING_MS = 1000;
+const MAX_GREETING_MS = 5000;
 
 /** What all calls of one client share. */
 export class GrpcPeer {
@@ -48,16 +56,23 @@ export class GrpcPeer {
   readonly repeats: RepeatBudget;
   readonly #closing = new AbortController();
 
+  /** Throws INVALID_ARGUMENT for times that cannot be. */
   constructor(address: string, options: GrpcClientOptions) {
-    const maxMessageBytes = options.maxMessageBytes ?? 4 << 20;
+    const { patienceMs = DEFAULT_PATIENCE_MS, maxMessageBytes = 4 << 20 } = options;
+    const { greetingMs = Math.min(Math.max(patienceMs, MIN_GREETING_MS), MAX_GREETING_MS) } = options;
+    const faults = [
+      ...timeFaults('patienceMs', options.patienceMs),
+      ...timeFaults('greetingMs', options.greetingMs, 1),
+    ];
+    if (faults.length > 0) throw invalid(faults);
     this.address = address;
     this.options = options;
     this.clock = options.clock ?? systemClock;
     this.rng = options.rng ?? Math.random;
-    this.patienceMs = options.patienceMs ?? 2000;
+    this.patienceMs = patienceMs;
     this.ids = new RequestIds(options.clientId ?? 'client');
     this.repeats = new RepeatBudget(this.clock.monotonic());
-    this.channel = new Channel(address, credentials.createInsecure(), {
+    this.channel = new Channel(address, new GreetedCredentials({ clock: this.clock, greetingMs }), {
       'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': maxMessageBytes,
       'grpc.keepalive_time_ms': 30_000,
@@ -114,12 +129,10 @@ export class GrpcPeer {
       return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_ENDED' });
     }
     if (own.code !== 'UNAVAILABLE') return own;
-    if (!NEVER_SENT.test(error.details)) {
-      const message = `the connection to ${this.address} was lost: ${error.details}`;
-      return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_LOST' });
-    }
-    const message = `nothing answers at ${this.address}: ${error.details}; is hivebus up?`;
-    return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'NO_RESPONDERS' });
+    const never = neverSent(this.address, error);
+    if (never) return never;
+    const message = `the connection to ${this.address} was lost: ${error.details}`;
+    return new HiveError('UNAVAILABLE', message, { cause: error, reason: 'CONNECTION_LOST' });
   }
 
   observed<T>({ name: method, path }: Method, trace: Trace, run: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { HiveError, invalid, quote, type Violation } from '../kernel/errors.ts';
 import { requestSchema } from '../rpc/schema.ts';
+import { timeFaults } from '../rpc/times.ts';
 import { type SessionAnswer, SessionCall } from '../wire/hivebus/pool/v1/session.ts';
 
 /** What is wrong with a session's options and calls is told before anything is sent: one faulty call must not end the others'. */
@@ -13,8 +14,12 @@ const MAX_WINDOW = 512;
 const CALL = requestSchema('hivebus.pool.v1.SessionCall');
 
 /** Throws INVALID_ARGUMENT with all faults. */
-export function checkOptions(window: number, addresses: readonly string[]): void {
-  const faults = [...(isWindow(window) ? [] : [windowFault(window)]), ...addressFaults(addresses)];
+export function checkOptions(window: number, addresses: readonly string[], openingMs: number): void {
+  const faults = [
+    ...(isWindow(window) ? [] : [windowFault(window)]),
+    ...addressFaults(addresses),
+    ...timeFaults('openingMs', openingMs, 1),
+  ];
   if (faults.length > 0) throw invalid(faults);
 }
 

@@ -3,6 +3,7 @@ import { type Clock, pauseAlive, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
 import { createGrpcClient } from '../rpc/grpc-client.ts';
+import { MAX_TIME_MS } from '../rpc/times.ts';
 import {
   PoolSessionServiceService,
   type SessionAnswer,
@@ -11,23 +12,9 @@ import {
   type SessionRequest,
 } from '../wire/hivebus/pool/v1/session.ts';
 import { type CallKind, checkedCall, checkOptions, MAX_BYTES } from './pool-session-checks.ts';
+import type { PoolSessionOptions } from './pool-session-options.ts';
 import { errorOf } from './refused.ts';
-
-export interface PoolSessionOptions {
-  /** gRPC addresses of pools, `host:port`; when a stream breaks the next one is tried. */
-  readonly addresses: readonly string[];
-  /** A valid token at any time. */
-  readonly token: () => string;
-  /** Default `main`. */
-  readonly federation?: string;
-  /** How many calls may be unanswered at a time, 1 to 512; more wait here. Default 64. */
-  readonly window?: number;
-  /** Told when a stream breaks; calls wait, and are repeated on the next. What it throws ends the session. */
-  readonly onBreak?: (error: HiveError) => void;
-  /** Ends the session at once: what is not answered is rejected with CANCELLED, and may have happened. */
-  readonly signal?: AbortSignal;
-  readonly clock?: Clock;
-}
+import { type Opening, SessionOpenings } from './session-openings.ts';
 
 type RequestOf<K extends CallKind> = NonNullable<SessionCall[K]>;
 type AnswerOf<K extends CallKind> = NonNullable<SessionAnswer[K]>;
@@ -54,6 +41,7 @@ const NOTHING: SessionRequest = { token: '', calls: [], lines: [] };
 /** After these another stream would end the same way. */
 const FINAL: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'PERMISSION_DENIED', 'UNIMPLEMENTED', 'NOT_FOUND']);
 const DEFAULT_WINDOW = 64;
+const DEFAULT_OPENING_MS = 5000;
 /** How long a server may take to end a stream on which nothing is to be answered any more, in milliseconds. */
 const CLOSE_MS = 1000;
 const FIRST_DELAY_MS = 100;
@@ -70,6 +58,7 @@ class StreamedSession implements PoolSession {
   readonly #options: PoolSessionOptions;
   readonly #clock: Clock;
   readonly #open: SessionOpen;
+  readonly #openings: SessionOpenings;
   /** Calls that were sent, or are about to be, by number; the oldest first. */
   readonly #unanswered = new Map<number, Pending>();
   /** Those that were not sent on this stream yet. */
@@ -91,11 +80,12 @@ class StreamedSession implements PoolSession {
   #failure: HiveError | undefined;
 
   constructor(options: PoolSessionOptions) {
-    const { clock = systemClock, window = DEFAULT_WINDOW, addresses, signal } = options;
-    checkOptions(window, addresses);
+    const { clock = systemClock, window = DEFAULT_WINDOW, openingMs = DEFAULT_OPENING_MS, addresses, signal } = options;
+    checkOptions(window, addresses, openingMs);
     this.#options = options;
     this.#clock = clock;
     this.#open = { client: `sdk-${randomId()}`, window, agent: undefined, logSeed: '' };
+    this.#openings = new SessionOpenings(clock, openingMs, addresses.length);
     const abort = () => this.#abort();
     this.#ended = this.#run().finally(() => signal && offAbort(signal, abort));
     if (signal?.aborted) abort();
@@ -167,18 +157,27 @@ class StreamedSession implements PoolSession {
     const { federation = 'main' } = this.#options;
     const token = () => this.#ownToken();
     const over = new AbortController();
+    let opening: Opening | undefined;
     try {
-      await using client = createGrpcClient(address, PoolSessionServiceService, { token, federation, isChecked: true });
+      // The opening is given up first; this closes the connection that it leaves behind.
+      const greetingMs = Math.min(2 * this.#openings.patienceMs, MAX_TIME_MS);
+      const options = { token, federation, isChecked: true, greetingMs };
+      await using client = createGrpcClient(address, PoolSessionServiceService, options);
       const { signal } = this.#over;
+      opening = this.#openings.wait(address, () => void client[Symbol.asyncDispose]());
       for await (const { answers } of client.session(this.#requests(over.signal), { signal })) {
-        opened();
+        if (!opening.isOver) {
+          opening.answered();
+          opened();
+        }
         this.#wasHeard = true;
         for (const answer of answers) this.#answered(answer);
       }
       return new HiveError('UNAVAILABLE', `${address} ended the session`);
     } catch (cause) {
-      return HiveError.from(cause);
+      return opening?.error ?? HiveError.from(cause);
     } finally {
+      opening?.[Symbol.dispose]();
       over.abort();
       this.#tell();
     }

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../libs/kernel/clock.ts';
 import { newKeyPair, tokenSource } from '../../libs/protocol/token.ts';
 import type { GrpcServer } from '../../libs/rpc/grpc-server.ts';
-import { openPoolSession, type PoolSessionOptions } from '../../libs/sdk/pool-session.ts';
+import { openPoolSession } from '../../libs/sdk/pool-session.ts';
+import type { PoolSessionOptions } from '../../libs/sdk/pool-session-options.ts';
 import { Closing } from '../../libs/service/closing.ts';
 import { refused } from '../../libs/testkit/refused.ts';
 import { until } from '../../libs/testkit/until.ts';
@@ -121,6 +122,9 @@ test('calls that are too large together go in several messages', async () => {
 
 test('options that cannot be are refused when it is opened', () => {
   const opened = (change: object) => () => openPoolSession({ addresses: ['127.0.0.1:1'], token: () => '', ...change });
+  for (const openingMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(opened({ openingMs })).toThrow(`openingMs: ${openingMs} must be a number of milliseconds, 1 to`);
+  }
   for (const window of [0, 513, 1.5, Number.NaN]) expect(opened({ window })).toThrow('window');
   for (const address of ['http://127.0.0.1:1', 'foo bar', '127.0.0.1', '127.0.0.1:99999', '']) {
     expect(opened({ addresses: ['127.0.0.1:1', address] })).toThrow('addresses[1]');
