@@ -28,10 +28,7 @@ export interface GrpcClientOptions {
   readonly rng?: Rng;
   /** How long to go on when nobody answers at the address, in milliseconds. Default 2000. */
   readonly patienceMs?: number;
-  /**
-   * How long a server that takes a connection may take to say its first words, in milliseconds. Default `patienceMs`, but
-   * 1000 at least, as a busy server must not be taken for one that hangs, and 5000 at most, as another may come up there.
-   */
+  /** How long a server that takes a connection may take to say its first words, in milliseconds. Default 5000. */
   readonly greetingMs?: number;
   readonly maxMessageBytes?: number;
   /** What streams send was checked, and is whole: it is not looked at once more. */
@@ -41,8 +38,8 @@ export interface GrpcClientOptions {
 const closed = (): HiveError => new HiveError('FAILED_PRECONDITION', 'the client is closed');
 
 const DEFAULT_PATIENCE_MS = 2000;
-const MIN_GREETING_MS = 1000;
-const MAX_GREETING_MS = 5000;
+/** Long enough that a busy server is not taken for one that hangs, and within a call's usual time. */
+const DEFAULT_GREETING_MS = 5000;
 
 /** What all calls of one client share. */
 export class GrpcPeer {
@@ -58,8 +55,7 @@ export class GrpcPeer {
 
   /** Throws INVALID_ARGUMENT for times that cannot be. */
   constructor(address: string, options: GrpcClientOptions) {
-    const { patienceMs = DEFAULT_PATIENCE_MS, maxMessageBytes = 4 << 20 } = options;
-    const { greetingMs = Math.min(Math.max(patienceMs, MIN_GREETING_MS), MAX_GREETING_MS) } = options;
+    const { patienceMs = DEFAULT_PATIENCE_MS, greetingMs = DEFAULT_GREETING_MS, maxMessageBytes = 4 << 20 } = options;
     const faults = [
       ...timeFaults('patienceMs', options.patienceMs),
       ...timeFaults('greetingMs', options.greetingMs, 1),
