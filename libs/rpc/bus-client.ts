@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type Clock, systemClock } from '../kernel/clock.ts';
-import { HiveError } from '../kernel/errors.ts';
+import { HiveError, invalid } from '../kernel/errors.ts';
 import type { Rng } from '../kernel/rng.ts';
 import type { Trace } from '../protocol/machine.ts';
 import { RequestIds } from '../protocol/request-ids.ts';
@@ -14,6 +14,7 @@ import { type Observe, type Observed, traceOfCall } from './observe.ts';
 import { RepeatBudget } from './repeat-budget.ts';
 import { responseSchema, type Schema } from './schema.ts';
 import { StreamProbes } from './stream-probe.ts';
+import { timeFaults } from './times.ts';
 
 export interface BusClientOptions {
   readonly federation: string;
@@ -32,7 +33,7 @@ export interface BusClientOptions {
   readonly patienceMs?: number;
 }
 
-/** A service's methods over the bus. Calls are repeated under one request id until answered or too late. */
+/** A service's methods over the bus. Calls are repeated under one request id until answered or too late. Throws INVALID_ARGUMENT for times that cannot be. */
 export function createBusClient<D extends Definition>(
   nc: NatsConnection,
   service: string,
@@ -41,6 +42,8 @@ export function createBusClient<D extends Definition>(
 ): Client<D> {
   const { federation, token = () => '', clientId = 'client', trace = () => undefined, observe } = options;
   const { clock = systemClock, rng = Math.random, attemptMs = 150, patienceMs = 2000 } = options;
+  const faults = [...timeFaults('attemptMs', attemptMs, 1), ...timeFaults('patienceMs', patienceMs)];
+  if (faults.length > 0) throw invalid(faults);
   const source = `/hivebus/clients/${clientId}`;
   const ids = new RequestIds(clientId);
   const repeats = new RepeatBudget(clock.monotonic());

@@ -17,6 +17,7 @@ import { PING_MS } from './bus-stream.ts';
 import { fromActiveSpan } from './observe.ts';
 import { requestJson } from './request-json.ts';
 import { StreamProbe } from './stream-probe.ts';
+import { checkTimeout } from './times.ts';
 
 /** A server that said nothing for so long, not even a ping, is gone. */
 const SILENCE_MS = 3 * PING_MS;
@@ -69,6 +70,7 @@ export class BusItems implements AsyncIterableIterator<Msg> {
   #unheard = 0;
 
   constructor(peer: BusPeer, method: Method, request: unknown, options: CallOptions, trace: Trace) {
+    checkTimeout(options.timeoutMs);
     this.#peer = peer;
     this.#method = method;
     this.#signal = options.signal;

@@ -17,6 +17,7 @@ import type { Bundle, BusOutbox, Outgoing } from './bus-outbox.ts';
 import { type Answer, type BusPeer, gaveUp, nobodyServes, publishRequest, requestLines, sending } from './bus-peer.ts';
 import { fromActiveSpan, isBackground } from './observe.ts';
 import { requestJson } from './request-json.ts';
+import { checkTimeout } from './times.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
@@ -77,6 +78,7 @@ export class BusRequest implements Outgoing {
     resolve: (answer: object) => void,
     reject: (error: HiveError) => void,
   ) {
+    checkTimeout(timeoutMs);
     if (signal?.aborted) throw gaveUp();
     const { peer } = to;
     this.#to = to;

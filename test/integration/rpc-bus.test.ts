@@ -118,6 +118,17 @@ test('a request larger than the bus carries is refused before it is sent', async
   expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringContaining('2097') });
 });
 
+test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('%d is no time', async (ms) => {
+  const fault = {
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(`Ms: ${ms} must be a number of milliseconds`),
+  };
+  expect(await refused(busClient().getSwarm({}, { timeoutMs: ms }))).toMatchObject(fault);
+  const watch = busClient().watchSwarms({}, { timeoutMs: ms })[Symbol.asyncIterator]();
+  expect(await refused(watch.next())).toMatchObject(fault);
+  expect(() => busClient({ patienceMs: ms })).toThrow(expect.objectContaining(fault));
+});
+
 test('a request larger than the server takes is refused', async () => {
   await using _ = await serveOnBus({}, { maxRequestBytes: 100 });
   expect(await refused(busClient().getSwarm({ name: 'x'.repeat(100) }))).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
