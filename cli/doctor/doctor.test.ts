@@ -54,6 +54,9 @@ test('keys: none, well kept, and open to others', async () => {
     { status: 'fault', mend: `chmod 600 ${join(keys, 'swarm-main-code.key')}` },
     { status: 'ok' },
   ]);
+  for (let i = 0; i < 10; i++) writeFileSync(join(keys, `swarm-main-z${i}.key`), 'x', { mode: 0o600 });
+  const [all] = (await lookAtKeys(folder)).slice(-1);
+  expect(all?.found).toMatch(/^11 in .*keys: swarm-main-code, .*swarm-main-z6, and 3 more$/);
 });
 
 test('a look that fails is a finding', async () => {

@@ -29,8 +29,16 @@ export async function lookAtKeys(home: string): Promise<Finding[]> {
         : broken(path, `others may read it (mode ${text})`, mend),
     );
   }
-  return [...open, ok('keys', `${keys.length} in ${folder}: ${keys.map((file) => file.slice(0, -4)).join(', ')}`)];
+  return [...open, ok('keys', `${keys.length} in ${folder}: ${named(keys.map((file) => file.slice(0, -4)))}`)];
 }
+
+/** So many are named: a swarm's key stays when the swarm leaves, as it may come back. */
+const MAX_NAMED = 8;
+
+const named = (names: readonly string[]): string =>
+  names.length <= MAX_NAMED
+    ? names.join(', ')
+    : `${names.slice(0, MAX_NAMED).join(', ')}, and ${names.length - MAX_NAMED} more`;
 
 /** Whether the services take our token. */
 export async function lookAtIdentity(connect: () => Promise<Hive>): Promise<Finding[]> {
