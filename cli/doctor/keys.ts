@@ -11,7 +11,7 @@ export async function lookAtKeys(home: string): Promise<Finding[]> {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const keys = files.filter((file) => file.endsWith('.key'));
+  const keys = files.filter((file) => file.endsWith('.key')).sort();
   if (keys.length === 0) {
     const mend = 'go where `hivebus up` was started, set HIVEBUS_HOME, or register a swarm, which makes its key';
     return [warning('keys', `there are none in ${folder}: you may read, and not write`, mend)];
