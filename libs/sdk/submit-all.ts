@@ -1,7 +1,6 @@
 import { type Clock, pause, systemClock } from '../kernel/clock.ts';
 import { type Code, HiveError } from '../kernel/errors.ts';
 import { randomId } from '../kernel/ids.ts';
-import { merged } from '../kernel/merged.ts';
 import { withJson } from '../protocol/json-text.ts';
 import type { SubmitTaskRequest, TaskSpec, TaskState } from '../wire/hivebus/pool/v1/pool.ts';
 import type { Delegated } from './delegation.ts';
@@ -44,8 +43,6 @@ const MAX_DELAY_MS = 2000;
 
 /** What the service cannot read, or the bus not carry, for the sake of some of the items. */
 const OF_SOME: ReadonlySet<Code> = new Set(['INVALID_ARGUMENT', 'RESOURCE_EXHAUSTED']);
-
-const NO_SPEC = { capabilities: [], script: '', timeoutMs: 0, maxAttempts: 0, priority: 0, labels: {}, title: '' };
 
 /** What goes in one call. */
 interface Item {
@@ -94,7 +91,9 @@ const mayPass = (error: HiveError | undefined): boolean =>
 
 function itemOf({ spec, id, ...by }: Submission & Delegated, place: number, dryRun: boolean): Item {
   const origin = by.origin ? { origin: by.origin } : {};
-  const request = { ...origin, spec: merged(NO_SPEC, spec), id: id || `task-${randomId()}`, idempotent: true, dryRun };
+  // What is left out of a spec has its default when it is read.
+  const whole = spec as TaskSpec;
+  const request = { ...origin, spec: whole, id: id || `task-${randomId()}`, idempotent: true, dryRun };
   return { request, json: JSON.stringify(request), place, isOwn: !id };
 }
 
