@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Group, TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
-import type { ExplainResponse, Placement, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { ExplainResponse, Placement, Task, Unblocker } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { SAMPLES } from '../kinds/fixtures.ts';
 import { explanation } from './explain.ts';
+import { callsFor } from './explained-calls.ts';
 import { aheadText, yesFor } from './explained-wait.ts';
 
 beforeEach(() => {
@@ -33,13 +34,26 @@ const waiting: ExplainResponse = {
     ahead: 7,
     rivals: 3,
     unblockers: [
-      { kind: 'finish', text: 'a busy agent of type counter ends a task', agents: 4, at: undefined, swarm: '' },
+      {
+        kind: 'request',
+        text: 'request request-8h2kq0s7mz4x of swarm code for an agent of type counter is granted one that fits',
+        ...{ agents: 0, at: undefined, swarm: '', request: 'request-8h2kq0s7mz4x' },
+      },
+      {
+        kind: 'finish',
+        text: 'a busy agent of type counter ends a task',
+        agents: 4,
+        at: undefined,
+        swarm: '',
+        request: '',
+      },
       {
         kind: 'return',
         text: 'an agent comes home from a lease',
         agents: 1,
         at: '2026-03-01T12:00:41.000Z',
         swarm: '',
+        request: '',
       },
       {
         kind: 'borrow',
@@ -47,6 +61,7 @@ const waiting: ExplainResponse = {
         agents: 3,
         at: undefined,
         swarm: '',
+        request: '',
       },
       {
         kind: 'resume',
@@ -54,13 +69,32 @@ const waiting: ExplainResponse = {
         agents: 1,
         at: undefined,
         swarm: '',
+        request: '',
       },
       {
         kind: 'open',
-        text: 'swarm quality lends again: its lending is closed',
+        text: 'swarm quality lends again: its lending is closed; then swarm code must borrow it',
         agents: 2,
         at: undefined,
         swarm: 'quality',
+        request: '',
+        lending: { parts: ['open'], to: [], maxLent: 0, keepPercent: 0, version: '4', thenBorrow: true },
+      },
+      {
+        kind: 'lend-to',
+        text: 'swarm docs lends to code, too: it lends to papers, quality only; and keeps less than 80% of its agents of type counter; request request-8h2kq0s7mz4x waits for it',
+        agents: 1,
+        at: undefined,
+        swarm: 'docs',
+        request: '',
+        lending: {
+          parts: ['lend-to', 'keep-less'],
+          to: ['papers', 'quality', 'code'],
+          maxLent: 0,
+          keepPercent: 50,
+          version: '3',
+          thenBorrow: false,
+        },
       },
       {
         kind: 'register',
@@ -68,6 +102,7 @@ const waiting: ExplainResponse = {
         agents: 0,
         at: undefined,
         swarm: '',
+        request: '',
       },
     ],
   },
@@ -123,6 +158,20 @@ const asking: ExplainResponse = {
 
 test.each([80, 160])('a waiting request at %d columns', async (width) => {
   await expect(`${explanation(asking, width)}\n`).toMatchFileSnapshot(`golden/explain-request-${width}.txt`);
+});
+
+test('a borrowed agent must have every label that the placement asks for, once each', () => {
+  const labelled = ['os=linux', 'hivebus-volumes=yes'].map((value) => ({
+    ...condition('', 0, 1),
+    name: 'label',
+    value,
+  }));
+  const placement = { ...(waiting.placement as Placement), conditions: labelled };
+  const [borrow] = placement.unblockers.filter(({ kind }) => kind === 'borrow');
+  expect(callsFor(borrow as Unblocker, placement, waiting.task?.spec)).toEqual([
+    'hivebus request-resource --swarm code --type counter --capability wc --agent-label os=linux ' +
+      '--specialisation text --region eu-west --agent-label hivebus-volumes=yes',
+  ]);
 });
 
 test('what goes before, and how much of it competes', () => {

@@ -6,6 +6,7 @@ import type {
   ExplainedStep,
   ExplainRequest,
   ExplainResponse,
+  Placement,
   RequestAgentRequest,
   Unblocker,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -13,6 +14,7 @@ import { wasUsed } from './attempt.ts';
 import type { Demand } from './demand.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
+import { pendingRequests, withWholeWay } from './explained-borrowing.ts';
 import { explainedChoice } from './explained-choice.ts';
 import { ofMigration } from './explained-migration.ts';
 import { FairShare, planned } from './fair-share.ts';
@@ -26,6 +28,7 @@ import type { Before } from './rivals.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolSoft, PoolState } from './state.ts';
+import { unblocker } from './unblocker.ts';
 import { followerText, leaseView, requestView, taskView } from './view.ts';
 
 /** Where a task, a group, a lease, a migration or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
@@ -62,11 +65,18 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
   const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const demand = demandOf(task);
-  const placement = waits ? placementOf(state, demand, tasksBefore(state, task)) : undefined;
+  const found = waits ? placementOf(state, demand, tasksBefore(state, task)) : undefined;
   const told = taskView(task, state);
   // Here alone, since it takes a walk over all agents: which swarms have one and do not lend it.
-  const kept = placement?.fitting === 0 ? keepersOf(state, demand).texts : [];
-  placement?.unblockers.push(...takers(state, task, view));
+  const kept = found?.fitting === 0 ? keepersOf(state, demand).texts : [];
+  const placement = found && {
+    ...found,
+    unblockers: [
+      ...pendingRequests(state, task),
+      ...withWholeWay(state, task, found.unblockers),
+      ...takers(state, task, view),
+    ],
+  };
   return {
     summary: isBlocked ? blockedSummary(state, task, view.now) : taskSummary(task, view.now),
     task: { ...told, waitingFor: [told.waitingFor, ...kept].join('; ') },
@@ -84,12 +94,13 @@ const tasksBefore = (state: PoolState, { id, spec: { swarm } }: TaskRow): Before
 function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocker[] {
   const to = offeredTo(task);
   const text = `${followerText(task, to, state)}, takes it, as that swarm's lending policy allows`;
-  const follows: Unblocker[] = to === '' ? [] : [{ kind: 'follow', text, agents: 0, at: undefined, swarm: to }];
-  if (state.stealing.afterMs === 0) return follows;
+  const follows = to === '' ? [] : [unblocker('follow', text, { swarm: to })];
+  // Votes are not offered to others' agents, see `offerDue`.
+  if (state.stealing.afterMs === 0 || task.spec.ties?.vote) return follows;
   const at = offerDue(task, view.epochStart, state.stealing.afterMs);
   const any = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
   const due = at === undefined ? undefined : timestamp(at);
-  return [...follows, { kind: 'steal', text: any, agents: 0, at: due, swarm: '' }];
+  return [...follows, unblocker('steal', any, { at: due })];
 }
 
 const blockedSummary = (state: PoolState, task: TaskRow, now: number): string =>
@@ -238,8 +249,17 @@ function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>):
   const before = state.asking
     .before(request.id, fair, (swarm) => quotas.mayBorrow(swarm))
     .map(({ row, wish: { swarm, need } }) => ({ swarm, need, lender: row.wish.lender, count: 1 }));
-  return { ...ofWish(state, wish, view, before), request: requestView(request), summary, history };
+  const { placement, ...answer } = ofWish(state, wish, view, before);
+  return { ...answer, placement: placement && granted(placement), request: requestView(request), summary, history };
 }
+
+/** Whatever may be lent goes to a request that waits: nobody need borrow it. */
+const granted = (placement: Placement): Placement => ({
+  ...placement,
+  unblockers: placement.unblockers.map((each) =>
+    each.lending ? { ...each, lending: { ...each.lending, thenBorrow: false } } : each,
+  ),
+});
 
 function ofWish(
   state: PoolState,
