@@ -4,7 +4,7 @@ import type { ExplainResponse, Placement, Task, Unblocker } from '../../libs/wir
 import { SAMPLES } from '../kinds/fixtures.ts';
 import { explanation } from './explain.ts';
 import { callsFor } from './explained-calls.ts';
-import { aheadText, yesFor } from './explained-wait.ts';
+import { aheadText, holdsFor } from './explained-wait.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-03-01T12:00:00Z') });
@@ -106,6 +106,7 @@ const waiting: ExplainResponse = {
       },
     ],
   },
+  holds: [],
   revision: '77',
 };
 
@@ -137,6 +138,7 @@ const placed: ExplainResponse = {
     policyVersion: '3',
     summary: 'code/analyser-of-everything-that-there-is-1 had the highest score of 12 agents that could have it',
   },
+  holds: [],
   revision: '78',
 };
 
@@ -187,27 +189,46 @@ test('what goes before, and how much of it competes', () => {
   ]);
 });
 
-const tied = (operatorOnly: boolean, change: Partial<Task> = {}): ExplainResponse => {
-  const task = SAMPLES.task?.[1] as Task;
-  const ties: TaskTies = { after: [], group: '', phase: '', approval: { operatorOnly }, vote: 0 };
-  const blocked = { ...task, state: 'TASK_STATE_BLOCKED', spec: { ...task.spec, ties }, ...change } as Task;
-  return { ...waiting, summary: 'is held back for 4s; it waits for a yes', task: blocked, placement: undefined };
-};
-
-test.each([80, 160])('a task that waits for a yes at %d columns: the call that says it', async (width) => {
-  await expect(`${explanation(tied(false), width)}\n`).toMatchFileSnapshot(`golden/explain-approval-${width}.txt`);
+const hold = (kind: string, text: string): Unblocker => ({
+  kind,
+  text,
+  agents: 0,
+  at: undefined,
+  swarm: '',
+  request: '',
 });
 
-test('whose yes something waits for, and nobody once it is said', () => {
-  expect(yesFor(tied(true, { id: 'it' }))).toEqual({ text: 'an operator says yes', call: 'hivebus task approve it' });
-  const verdict = { by: 'operator:local', reason: '', at: undefined, approved: true };
-  expect(yesFor(tied(false, { verdict }))).toBeUndefined();
-  expect(yesFor(tied(false, { state: 'TASK_STATE_CANCELLED' }))).toBeUndefined();
-  const groups = (SAMPLES.group ?? []) as Group[];
-  const calls = groups.map((group) => yesFor({ ...waiting, task: undefined, group }));
-  expect(calls).toEqual([
-    { text: 'a yes lets it go on after phase measure', call: 'hivebus group approve dwcp' },
-    undefined,
+const tied = (...holds: Unblocker[]): ExplainResponse => {
+  const task = SAMPLES.task?.[1] as Task;
+  const ties: TaskTies = { after: [], group: 'dwcp', phase: 'ship', vote: 0 };
+  const blocked = { ...task, state: 'TASK_STATE_BLOCKED', spec: { ...task.spec, ties } } as Task;
+  const summary = 'is held back for 4s; it waits for a yes';
+  return { ...waiting, summary, task: blocked, holds, placement: undefined };
+};
+
+const approved = hold('approve', 'swarm code or an operator says yes');
+
+test.each([80, 160])('a task that waits for a yes at %d columns: the call that says it', async (width) => {
+  await expect(`${explanation(tied(approved), width)}\n`).toMatchFileSnapshot(`golden/explain-approval-${width}.txt`);
+});
+
+test.each([80, 160])('a task that much holds back at %d columns: all of it, with calls', async (width) => {
+  const answer = tied(
+    hold('resume-group', 'group dwcp is resumed (paused by operator:local: the disk is full)'),
+    hold('gate', 'swarm code or an operator says yes to going on after phase measure'),
+    hold('after', 'tasks dwcp-build (blocked), dwcp-bench (running) succeed, else this one is cancelled'),
+    approved,
+  );
+  await expect(`${explanation(answer, width)}\n`).toMatchFileSnapshot(`golden/explain-blocked-${width}.txt`);
+});
+
+test('the calls that let a group go on', () => {
+  const [group] = SAMPLES.group as [Group];
+  const holds = [hold('resume-group', 'it is resumed'), hold('gate', 'somebody says yes'), hold('turn', 'its turn')];
+  expect(holdsFor({ ...waiting, task: undefined, group, holds }).map(({ calls }) => calls)).toEqual([
+    ['hivebus group resume dwcp'],
+    ['hivebus group approve dwcp'],
+    [],
   ]);
 });
 
@@ -229,6 +250,7 @@ const migrating: ExplainResponse = {
     { at: '2026-03-01T11:59:41.000Z', text: 'code/analyser-1 shall be docs/analyser-1, asked for by operator:local' },
     { at: '2026-03-01T11:59:41.000Z', text: 'both agreed: it is given nothing new' },
   ],
+  holds: [],
   placement: undefined,
   revision: '78',
 };

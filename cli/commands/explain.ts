@@ -19,7 +19,7 @@ import { requireRegistered } from '../unknown-names.ts';
 import { between, list, missingOptions, shellWord } from '../values.ts';
 import { wrapped, wrappedFacts, wrappedTable } from '../wrapped-table.ts';
 import { callsFor, type Wanted } from './explained-calls.ts';
-import { aheadText, yesFor } from './explained-wait.ts';
+import { aheadText, holdsFor } from './explained-wait.ts';
 
 const HELP = `
 Of a task, a group of tasks, a request for an agent, a lease or an agent's
@@ -142,8 +142,7 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   ];
   if (choice) parts.push(choiceText(choice, width));
   if (placement) parts.push(placementText(placement, width), unblockersText(placement, wanted, width));
-  const yes = yesFor(answer);
-  if (yes) parts.push(['It goes on when', ...wayOn(yes.text, [yes.call], width)].join('\n'));
+  parts.push(holdsText(answer, width));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -211,6 +210,14 @@ function unblockersText(placement: Placement, wanted: Wanted | undefined, width 
     return wayOn(`${text}${agents > 0 ? ` (${agents})` : ''}${when}${why}`, calls, width);
   });
   return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
+}
+
+/** Unlike what lets something go on that waits for an agent, all of it is needed. */
+function holdsText(answer: ExplainResponse, width?: number): string {
+  const holds = holdsFor(answer);
+  if (holds.length === 0) return '';
+  const title = holds.length === 1 ? 'It goes on when' : 'It goes on when all of this is so';
+  return [title, ...holds.flatMap(({ text, calls }) => wayOn(text, calls, width))].join('\n');
 }
 
 /** What would let it go on, and the calls that bring that about; empty = none do. */

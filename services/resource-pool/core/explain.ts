@@ -16,6 +16,7 @@ import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
 import { pendingRequests, withWholeWay } from './explained-borrowing.ts';
 import { explainedChoice } from './explained-choice.ts';
+import { holdsOfGroup, holdsOfTask } from './explained-holds.ts';
 import { ofMigration } from './explained-migration.ts';
 import { FairShare, planned } from './fair-share.ts';
 import type { GroupRow } from './group-rows.ts';
@@ -33,14 +34,19 @@ import { followerText, leaseView, requestView, taskView } from './view.ts';
 
 /** Where a task, a group, a lease, a migration or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
 export const explain = (settings: PoolSettings) => (state: PoolState, asked: ExplainRequest, view: View<PoolSoft>) =>
-  explained(state, asked, view, settings);
+  response(explained(state, asked, view, settings));
+
+/** Only what is held back says by what. */
+type Explained = Omit<ExplainResponse, 'holds'> & Partial<Pick<ExplainResponse, 'holds'>>;
+
+const response = (found: Explained): ExplainResponse => ({ holds: [], ...found });
 
 function explained(
   state: PoolState,
   { id, wish }: ExplainRequest,
   view: View<PoolSoft>,
   settings: PoolSettings,
-): ExplainResponse {
+): Explained {
   if (wish) return ofWish(state, wish, view);
   const task = state.tasks.get(id);
   if (task) return ofTask(state, task, view);
@@ -61,7 +67,7 @@ function explained(
   );
 }
 
-function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
+function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): Explained {
   const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const demand = demandOf(task);
@@ -82,6 +88,7 @@ function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainR
     task: { ...told, waitingFor: [told.waitingFor, ...kept].join('; ') },
     history: taskHistory(state, task),
     placement,
+    holds: isBlocked ? holdsOfTask(task, state) : [],
     choice: task.state === 'TASK_STATE_QUEUED' ? undefined : explainedChoice(task.choice),
     revision: String(view.revision),
   };
@@ -182,7 +189,7 @@ function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
   return steps.sort((a, b) => (a.at === b.at ? 0 : (a.at ?? '') < (b.at ?? '') ? -1 : 1));
 }
 
-function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): ExplainResponse {
+function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): Explained {
   const group = groupView(row, state);
   const { total, succeeded } = group.counts ?? { total: 0, succeeded: 0 };
   const since = formatDuration(Math.max(0, view.now - (row.endedAt || row.submittedAt)));
@@ -191,7 +198,8 @@ function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): Explain
     row.endedAt > 0
       ? `${how} ${since} ago, ${succeeded} of ${total} tasks succeeded${row.reason === '' ? '' : `: ${row.reason}`}`
       : `is ${how} for ${since}; it waits for ${group.waitingFor}`;
-  return { summary, group, history: groupHistory(row), placement: undefined, revision: String(view.revision) };
+  const [history, holds] = [groupHistory(row), holdsOfGroup(row)];
+  return { summary, group, history, holds, placement: undefined, revision: String(view.revision) };
 }
 
 function groupHistory(row: GroupRow): ExplainedStep[] {
@@ -208,7 +216,7 @@ function groupHistory(row: GroupRow): ExplainedStep[] {
   return steps;
 }
 
-function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
+function ofLease(lease: LeaseRow, view: View<PoolSoft>): Explained {
   const unasked = lease.why ? `, unasked: ${lease.why}` : '';
   const idle = lease.why ? `${lease.why}, and the agent was idle` : 'which had waited long: the agent was idle';
   const why = lease.task ? `, for task ${lease.task}, ${idle}` : unasked;
@@ -239,7 +247,7 @@ function leaseSummary(lease: LeaseRow, now: number): string {
   }
 }
 
-function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>): ExplainResponse {
+function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>): Explained {
   const { wish, queuedAt } = request;
   const left = formatDuration(Math.max(0, requestDue(request, 0) - view.now));
   const summary = `has waited ${formatDuration(Math.max(0, view.now - queuedAt))} for an agent, for another ${left} at most`;
@@ -266,7 +274,7 @@ function ofWish(
   wish: RequestAgentRequest,
   view: View<PoolSoft>,
   before: readonly Before[] = [],
-): ExplainResponse {
+): Explained {
   const { swarm, type, lender } = wish;
   const { need } = wishOf(wish);
   const demand: Demand = { kind: 'wish', swarm, type, need, lender };

@@ -2099,7 +2099,14 @@ export interface ExplainResponse {
     | Group
     | undefined;
   /** The migration, when it is one. */
-  migration?: ExplainedMigration | undefined;
+  migration?:
+    | ExplainedMigration
+    | undefined;
+  /**
+   * Of a task or a group that is held back: what lets it go on, all of which is needed. Empty when it does not go on, or is
+   * about to.
+   */
+  holds: Unblocker[];
 }
 
 /** An agent's move to another swarm, and what it waits for. */
@@ -2218,7 +2225,8 @@ export interface Unblocker {
   /**
    * A stable word: limit, finish, return, borrow, resume, recover, capability, register, steal, follow (an agent of the swarm
    * that the task's agent moves to) or request (of the task's swarm, for an agent that the task could have); of what a swarm's
-   * lending policy would have to say otherwise: open, lend-to, lend-more or keep-less.
+   * lending policy would have to say otherwise: open, lend-to, lend-more or keep-less. Of what is held back: resume-group,
+   * phase, gate (it needs a yes), after (another task), approve or turn.
    */
   kind: string;
   /** For people. */
@@ -14948,6 +14956,7 @@ function createBaseExplainResponse(): ExplainResponse {
     request: undefined,
     group: undefined,
     migration: undefined,
+    holds: [],
   };
 }
 
@@ -14982,6 +14991,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.migration !== undefined) {
       ExplainedMigration.encode(message.migration, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.holds) {
+      Unblocker.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -15079,6 +15091,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.migration = ExplainedMigration.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.holds.push(Unblocker.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -15105,6 +15125,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
       request: isSet(object.request) ? AgentRequest.fromJSON(object.request) : undefined,
       group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
       migration: isSet(object.migration) ? ExplainedMigration.fromJSON(object.migration) : undefined,
+      holds: globalThis.Array.isArray(object?.holds) ? object.holds.map((e: any) => Unblocker.fromJSON(e)) : [],
     };
   },
 
@@ -15139,6 +15160,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.migration !== undefined) {
       obj.migration = ExplainedMigration.toJSON(message.migration);
+    }
+    if (message.holds?.length) {
+      obj.holds = message.holds.map((e) => Unblocker.toJSON(e));
     }
     return obj;
   },
