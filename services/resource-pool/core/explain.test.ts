@@ -8,6 +8,7 @@ import type {
   TaskSpec,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
+import { submitGroup } from './group-fixtures.ts';
 import { unblocker } from './unblocker.ts';
 
 const ask = (pool: Pool, id: string, wish?: RequestAgentRequest): ExplainResponse =>
@@ -280,6 +281,15 @@ describe('what follows when another swarm begins to lend', () => {
     pool.pass(5000);
     lends(pool, { closed: false });
     expect(pool.where('t')).toBe('ASSIGNED on b/x');
+  });
+
+  test('a vote is not offered to others, so its swarm must borrow', () => {
+    const pool = unlent();
+    pool.run.execute('setPolicy', { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs: 5000 });
+    const consensus = { votes: 3, thresholdPercent: 0, tie: 'TIE_RULE_FAIL', hearAll: false } as const;
+    submitGroup(pool, 'g', [['v']], { strategy: 'GROUP_STRATEGY_CONSENSUS', consensus });
+    expect(closed(pool, 'g-v-1')?.lending?.thenBorrow).toBe(true);
+    expect(ask(pool, 'g-v-1').placement?.unblockers.map(({ kind }) => kind)).not.toContain('steal');
   });
 });
 
