@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Group, TaskTies } from '../../libs/wire/hivebus/pool/v1/group.ts';
-import type { ExplainResponse, Placement, Task } from '../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { ExplainResponse, Placement, Task, Unblocker } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { SAMPLES } from '../kinds/fixtures.ts';
 import { explanation } from './explain.ts';
-import { aheadText, yesFor } from './explained-wait.ts';
+import { callsFor } from './explained-calls.ts';
+import { aheadText, holdsFor } from './explained-wait.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-03-01T12:00:00Z') });
@@ -33,13 +34,26 @@ const waiting: ExplainResponse = {
     ahead: 7,
     rivals: 3,
     unblockers: [
-      { kind: 'finish', text: 'a busy agent of type counter ends a task', agents: 4, at: undefined, swarm: '' },
+      {
+        kind: 'request',
+        text: 'request request-8h2kq0s7mz4x of swarm code for an agent of type counter is granted one that fits',
+        ...{ agents: 0, at: undefined, swarm: '', request: 'request-8h2kq0s7mz4x' },
+      },
+      {
+        kind: 'finish',
+        text: 'a busy agent of type counter ends a task',
+        agents: 4,
+        at: undefined,
+        swarm: '',
+        request: '',
+      },
       {
         kind: 'return',
         text: 'an agent comes home from a lease',
         agents: 1,
         at: '2026-03-01T12:00:41.000Z',
         swarm: '',
+        request: '',
       },
       {
         kind: 'borrow',
@@ -47,6 +61,7 @@ const waiting: ExplainResponse = {
         agents: 3,
         at: undefined,
         swarm: '',
+        request: '',
       },
       {
         kind: 'resume',
@@ -54,13 +69,32 @@ const waiting: ExplainResponse = {
         agents: 1,
         at: undefined,
         swarm: '',
+        request: '',
       },
       {
         kind: 'open',
-        text: 'swarm quality lends again: its lending is closed',
+        text: 'swarm quality lends again: its lending is closed; then swarm code must borrow it',
         agents: 2,
         at: undefined,
         swarm: 'quality',
+        request: '',
+        lending: { parts: ['open'], to: [], maxLent: 0, keepPercent: 0, version: '4', thenBorrow: true },
+      },
+      {
+        kind: 'lend-to',
+        text: 'swarm docs lends to code, too: it lends to papers, quality only; and keeps less than 80% of its agents of type counter; request request-8h2kq0s7mz4x waits for it',
+        agents: 1,
+        at: undefined,
+        swarm: 'docs',
+        request: '',
+        lending: {
+          parts: ['lend-to', 'keep-less'],
+          to: ['papers', 'quality', 'code'],
+          maxLent: 0,
+          keepPercent: 50,
+          version: '3',
+          thenBorrow: false,
+        },
       },
       {
         kind: 'register',
@@ -68,9 +102,11 @@ const waiting: ExplainResponse = {
         agents: 0,
         at: undefined,
         swarm: '',
+        request: '',
       },
     ],
   },
+  holds: [],
   revision: '77',
 };
 
@@ -102,6 +138,7 @@ const placed: ExplainResponse = {
     policyVersion: '3',
     summary: 'code/analyser-of-everything-that-there-is-1 had the highest score of 12 agents that could have it',
   },
+  holds: [],
   revision: '78',
 };
 
@@ -125,6 +162,20 @@ test.each([80, 160])('a waiting request at %d columns', async (width) => {
   await expect(`${explanation(asking, width)}\n`).toMatchFileSnapshot(`golden/explain-request-${width}.txt`);
 });
 
+test('a borrowed agent must have every label that the placement asks for, once each', () => {
+  const labelled = ['os=linux', 'hivebus-volumes=yes'].map((value) => ({
+    ...condition('', 0, 1),
+    name: 'label',
+    value,
+  }));
+  const placement = { ...(waiting.placement as Placement), conditions: labelled };
+  const [borrow] = placement.unblockers.filter(({ kind }) => kind === 'borrow');
+  expect(callsFor(borrow as Unblocker, placement, waiting.task?.spec)).toEqual([
+    'hivebus request-resource --swarm code --type counter --capability wc --agent-label os=linux ' +
+      '--specialisation text --region eu-west --agent-label hivebus-volumes=yes',
+  ]);
+});
+
 test('what goes before, and how much of it competes', () => {
   const text = (ahead: number, rivals?: number) =>
     aheadText({ ...(waiting.placement as Placement), ahead, rivals }, 'task');
@@ -138,27 +189,46 @@ test('what goes before, and how much of it competes', () => {
   ]);
 });
 
-const tied = (operatorOnly: boolean, change: Partial<Task> = {}): ExplainResponse => {
-  const task = SAMPLES.task?.[1] as Task;
-  const ties: TaskTies = { after: [], group: '', phase: '', approval: { operatorOnly }, vote: 0 };
-  const blocked = { ...task, state: 'TASK_STATE_BLOCKED', spec: { ...task.spec, ties }, ...change } as Task;
-  return { ...waiting, summary: 'is held back for 4s; it waits for a yes', task: blocked, placement: undefined };
-};
-
-test.each([80, 160])('a task that waits for a yes at %d columns: the call that says it', async (width) => {
-  await expect(`${explanation(tied(false), width)}\n`).toMatchFileSnapshot(`golden/explain-approval-${width}.txt`);
+const hold = (kind: string, text: string): Unblocker => ({
+  kind,
+  text,
+  agents: 0,
+  at: undefined,
+  swarm: '',
+  request: '',
 });
 
-test('whose yes something waits for, and nobody once it is said', () => {
-  expect(yesFor(tied(true, { id: 'it' }))).toEqual({ text: 'an operator says yes', call: 'hivebus task approve it' });
-  const verdict = { by: 'operator:local', reason: '', at: undefined, approved: true };
-  expect(yesFor(tied(false, { verdict }))).toBeUndefined();
-  expect(yesFor(tied(false, { state: 'TASK_STATE_CANCELLED' }))).toBeUndefined();
-  const groups = (SAMPLES.group ?? []) as Group[];
-  const calls = groups.map((group) => yesFor({ ...waiting, task: undefined, group }));
-  expect(calls).toEqual([
-    { text: 'a yes lets it go on after phase measure', call: 'hivebus group approve dwcp' },
-    undefined,
+const tied = (...holds: Unblocker[]): ExplainResponse => {
+  const task = SAMPLES.task?.[1] as Task;
+  const ties: TaskTies = { after: [], group: 'dwcp', phase: 'ship', vote: 0 };
+  const blocked = { ...task, state: 'TASK_STATE_BLOCKED', spec: { ...task.spec, ties } } as Task;
+  const summary = 'is held back for 4s; it waits for a yes';
+  return { ...waiting, summary, task: blocked, holds, placement: undefined };
+};
+
+const approved = hold('approve', 'swarm code or an operator says yes');
+
+test.each([80, 160])('a task that waits for a yes at %d columns: the call that says it', async (width) => {
+  await expect(`${explanation(tied(approved), width)}\n`).toMatchFileSnapshot(`golden/explain-approval-${width}.txt`);
+});
+
+test.each([80, 160])('a task that much holds back at %d columns: all of it, with calls', async (width) => {
+  const answer = tied(
+    hold('resume-group', 'group dwcp is resumed (paused by operator:local: the disk is full)'),
+    hold('gate', 'swarm code or an operator says yes to going on after phase measure'),
+    hold('after', 'tasks dwcp-build (blocked), dwcp-bench (running) succeed, else this one is cancelled'),
+    approved,
+  );
+  await expect(`${explanation(answer, width)}\n`).toMatchFileSnapshot(`golden/explain-blocked-${width}.txt`);
+});
+
+test('the calls that let a group go on', () => {
+  const [group] = SAMPLES.group as [Group];
+  const holds = [hold('resume-group', 'it is resumed'), hold('gate', 'somebody says yes'), hold('turn', 'its turn')];
+  expect(holdsFor({ ...waiting, task: undefined, group, holds }).map(({ calls }) => calls)).toEqual([
+    ['hivebus group resume dwcp'],
+    ['hivebus group approve dwcp'],
+    [],
   ]);
 });
 
@@ -180,6 +250,7 @@ const migrating: ExplainResponse = {
     { at: '2026-03-01T11:59:41.000Z', text: 'code/analyser-1 shall be docs/analyser-1, asked for by operator:local' },
     { at: '2026-03-01T11:59:41.000Z', text: 'both agreed: it is given nothing new' },
   ],
+  holds: [],
   placement: undefined,
   revision: '78',
 };

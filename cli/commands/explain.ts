@@ -7,8 +7,6 @@ import type {
   ExplainResponse,
   Placement,
   ScoreParts,
-  TaskSpec,
-  Unblocker,
 } from '../../libs/wire/hivebus/pool/v1/pool.ts';
 import { action, withHive } from '../action.ts';
 import type { Context } from '../context.ts';
@@ -16,11 +14,12 @@ import { callLines } from '../help.ts';
 import { colors, terminalWidth } from '../output.ts';
 import { printable } from '../printable.ts';
 import { stateText } from '../render.ts';
-import { type SelectorOptions, selectorOf, selectorOptions, selectorText, withSelector } from '../selector.ts';
+import { type SelectorOptions, selectorOf, selectorText, withSelector } from '../selector.ts';
 import { requireRegistered } from '../unknown-names.ts';
 import { between, list, missingOptions, shellWord } from '../values.ts';
 import { wrapped, wrappedFacts, wrappedTable } from '../wrapped-table.ts';
-import { aheadText, yesFor } from './explained-wait.ts';
+import { callsFor, type Wanted } from './explained-calls.ts';
+import { aheadText, holdsFor } from './explained-wait.ts';
 
 const HELP = `
 Of a task, a group of tasks, a request for an agent, a lease or an agent's
@@ -143,8 +142,7 @@ export function explanation(answer: ExplainResponse, width?: number): string {
   ];
   if (choice) parts.push(choiceText(choice, width));
   if (placement) parts.push(placementText(placement, width), unblockersText(placement, wanted, width));
-  const yes = yesFor(answer);
-  if (yes) parts.push(['It goes on when', ...wayOn(yes.text, yes.call, width)].join('\n'));
+  parts.push(holdsText(answer, width));
   if (history.length > 0) parts.push(historyText(history, width));
   return parts.filter((part) => part !== '').join('\n\n');
 }
@@ -202,44 +200,30 @@ function choiceText({ best, candidates, policyVersion }: ExplainedChoice, width?
 
 const indented = (line: string, i: number): string => (i === 0 ? `  - ${line}` : `    ${line}`);
 
-/** How its swarm changes what of its lending policy stands in the way. */
-const LENDING_OPTIONS: Readonly<Partial<Record<string, string>>> = {
-  open: '--open',
-  'lend-to': '--to ...',
-  'lend-more': '--max-lent ...',
-  'keep-less': '--keep ...',
-};
-
-/** What somebody is looked for, for. */
-type Wanted = Pick<TaskSpec, 'swarm' | 'type' | 'capabilities' | 'selector'>;
-
-/** The call that brings it about; empty = none does. */
-function callFor({ kind, swarm }: Unblocker, { conditions }: Placement, wanted: Wanted | undefined): string {
-  const option = LENDING_OPTIONS[kind];
-  if (option) return `hivebus set lending ${swarm} ${option}`;
-  const [drained] = conditions.find(({ name }) => name === 'drained')?.examples ?? [];
-  if (kind === 'resume' && drained) return `hivebus agent resume ${drained}`;
-  if (kind !== 'borrow' || !wanted) return '';
-  const capabilities = wanted.capabilities.map((name) => `--capability ${name}`);
-  const options = [`--swarm ${wanted.swarm}`, `--type ${wanted.type}`, ...capabilities];
-  return ['hivebus request-resource', ...options, ...selectorOptions(wanted.selector)].join(' ');
-}
-
 function unblockersText(placement: Placement, wanted: Wanted | undefined, width = terminalWidth()): string {
   const lines = placement.unblockers.flatMap((unblocker) => {
-    const { kind, text, agents, at } = unblocker;
+    const { kind, text, agents, at, request } = unblocker;
+    const why = request ? '; why it waits, says' : '';
     const renewed = kind === 'return' ? ' unless it is renewed' : '';
     const when = at ? `, in ${between(new Date().toISOString(), at)}${renewed}` : '';
-    const call = callFor(unblocker, placement, wanted);
-    return wayOn(`${text}${agents > 0 ? ` (${agents})` : ''}${when}`, call, width);
+    const calls = callsFor(unblocker, placement, wanted);
+    return wayOn(`${text}${agents > 0 ? ` (${agents})` : ''}${when}${why}`, calls, width);
   });
   return lines.length === 0 ? '' : ['It goes on when', ...lines].join('\n');
 }
 
-/** What would let it go on, and the call that brings that about; empty = none does. */
-function wayOn(text: string, call: string, width = terminalWidth()): string[] {
-  const calls = call === '' ? [] : callLines(call, width - 4).map((each) => `    ${each}`);
-  return [...wrapped(`${text}${call && ':'}`, width - 4).map(indented), ...calls];
+/** Unlike what lets something go on that waits for an agent, all of it is needed. */
+function holdsText(answer: ExplainResponse, width?: number): string {
+  const holds = holdsFor(answer);
+  if (holds.length === 0) return '';
+  const title = holds.length === 1 ? 'It goes on when' : 'It goes on when all of this is so';
+  return [title, ...holds.flatMap(({ text, calls }) => wayOn(text, calls, width))].join('\n');
+}
+
+/** What would let it go on, and the calls that bring that about; empty = none do. */
+function wayOn(text: string, calls: readonly string[], width = terminalWidth()): string[] {
+  const lines = calls.flatMap((call) => callLines(call, width - 4)).map((each) => `    ${each}`);
+  return [...wrapped(`${text}${calls.length > 0 ? ':' : ''}`, width - 4).map(indented), ...lines];
 }
 
 const historyText = (history: ExplainResponse['history'], width?: number): string =>

@@ -12,18 +12,15 @@ export function aheadText({ ahead, rivals }: Placement, what: 'task' | 'request'
   return `${all}; ${rivals} of them could take one that it could have, too`;
 }
 
-/** Whose yes something waits for, and the call that says it; undefined = it waits for none. */
-export function yesFor({ task, group }: ExplainResponse): { text: string; call: string } | undefined {
-  const { approval } = task?.spec?.ties ?? {};
-  if (task?.state === 'TASK_STATE_BLOCKED' && approval && !task.verdict) {
-    const who = approval.operatorOnly ? 'an operator' : `swarm ${task.spec?.swarm} or an operator`;
-    return { text: `${who} says yes`, call: `hivebus task approve ${shellWord(task.id)}` };
-  }
-  const gate = group?.endedAt ? undefined : group?.gates.find(({ state }) => state === 'GATE_STATE_WAITING');
-  if (!group || !gate) return undefined;
-  const after = gate.phase === '' ? '' : ` after phase ${gate.phase}`;
-  return {
-    text: `a yes lets it go on${after}`,
-    call: `hivebus group approve ${shellWord(group.id)}`,
-  };
-}
+/** What lets something go on that is held back, and the calls that bring it about. */
+export const holdsFor = ({ holds, task, group }: ExplainResponse): { text: string; calls: string[] }[] =>
+  holds.map(({ kind, text }) => {
+    const call = CALLS[kind]?.(task?.id ?? '', group?.id ?? task?.spec?.ties?.group ?? '');
+    return { text, calls: call ? [call] : [] };
+  });
+
+const CALLS: Readonly<Partial<Record<string, (task: string, group: string) => string>>> = {
+  approve: (task) => `hivebus task approve ${shellWord(task)}`,
+  gate: (_, group) => `hivebus group approve ${shellWord(group)}`,
+  'resume-group': (_, group) => `hivebus group resume ${shellWord(group)}`,
+};

@@ -84,7 +84,7 @@ export function addSet(program: Command): void {
     .argument('<swarm>', 'whose')
     .option('--closed', 'it lends nothing')
     .option('--open', 'it lends again')
-    .option('--to <swarm>', 'only to these; may be repeated', list)
+    .option('--to <swarm>', 'only to these, in place of those before; may be repeated', list)
     .option('--to-any', 'to any swarm')
     .option('--max-lent <n>', 'how many agents at once, 0 = no limit', wholeNumber)
     .option('--keep <percent>', 'the share of its agents of each type that stays at home', wholeNumber)

@@ -8,7 +8,7 @@ export interface Field {
   /** In lowerCamelCase. */
   readonly name: string;
   readonly read: Read;
-  /** Undefined for messages, which are absent by default, and containers. */
+  /** Undefined for what is absent by default, messages and optional fields, and for containers. */
   readonly zero: string | number | boolean | undefined;
   readonly container: 'list' | 'map' | undefined;
 }

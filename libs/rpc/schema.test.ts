@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { HiveError } from '../kernel/errors.ts';
 import { nearest } from '../kernel/nearest.ts';
-import { LogLine, SubmitTaskRequest, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
+import { LogLine, SetPolicyRequest, SubmitTaskRequest, TaskSpec } from '../wire/hivebus/pool/v1/pool.ts';
 import { ListSwarmsRequest, PutClusterRequest, RegisterSwarmRequest } from '../wire/hivebus/registry/v1/registry.ts';
 import { requestSchema, responseSchema } from './schema.ts';
 
@@ -41,9 +41,18 @@ test.each([
     { spec: { swarm: 'code', payload: { any: [1, null, { deep: true }] }, labels: { a: 'b' } }, id: null },
   ],
   [TaskSpec, 'hivebus.pool.v1.TaskSpec', { payload: 'text', timeoutMs: '5', labels: {} }],
+  [SetPolicyRequest, 'hivebus.pool.v1.SetPolicyRequest', { ageingMs: 5 }],
+  [SetPolicyRequest, 'hivebus.pool.v1.SetPolicyRequest', { stealAfterMs: 0 }],
   [LogLine, 'hivebus.pool.v1.LogLine', { at: '2026-01-31T12:00:00.000Z', stream: 'LOG_STREAM_STDERR' }],
 ])('the same object as the generated fromJSON: %#', (message, typeName, json) => {
   expect(requestSchema(typeName).check(json)).toEqual(message.fromJSON(json));
+});
+
+test('what is optional and left out is not zero', () => {
+  const schema = requestSchema('hivebus.pool.v1.SetPolicyRequest');
+  const read = ({ stealAfterMs }: SetPolicyRequest) => stealAfterMs;
+  const given = [{}, { stealAfterMs: null }, { stealAfterMs: 0 }, { steal_after_ms: 5 }];
+  expect(given.map((json) => read(schema.check(json) as SetPolicyRequest))).toEqual([undefined, undefined, 0, 5]);
 });
 
 test('snake_case names, numbers as strings and 64-bit numbers as numbers are taken', () => {

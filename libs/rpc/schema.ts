@@ -1,4 +1,5 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
+import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 import { HiveError, invalid, quote, type Violation } from '../kernel/errors.ts';
 import { nearest } from '../kernel/nearest.ts';
 import { messageDescriptor } from './descriptors.ts';
@@ -101,14 +102,19 @@ function unknownField(type: DescMessage, key: string, value: unknown, faults: Vi
 
 function fieldOf(field: DescField, lenient: boolean): Field {
   // ts-proto gives oneofs another shape than proto3 JSON, so there must be none where both are the same object.
-  if (field.oneof)
-    throw new Error(`${field.parent.typeName}.${field.name}: oneofs and optional fields are not supported`);
+  if (field.oneof) throw new Error(`${field.parent.typeName}.${field.name}: oneofs are not supported`);
   const name = field.jsonName;
+  // `optional`: that it was left out says something else than zero.
+  const isOptional = field.presence === FeatureSet_FieldPresence.EXPLICIT;
   switch (field.fieldKind) {
-    case 'scalar':
-      return { name, ...scalar(field.scalar), container: undefined };
-    case 'enum':
-      return { name, read: enumReader(field.enum, lenient), zero: enumZero(field.enum), container: undefined };
+    case 'scalar': {
+      const { read, zero } = scalar(field.scalar);
+      return { name, read, zero: isOptional ? undefined : zero, container: undefined };
+    }
+    case 'enum': {
+      const zero = isOptional ? undefined : enumZero(field.enum);
+      return { name, read: enumReader(field.enum, lenient), zero, container: undefined };
+    }
     case 'message':
       return { name, read: messageReader(field.message, lenient), zero: undefined, container: undefined };
     case 'list':

@@ -102,6 +102,9 @@ test('phases by a manifest: the gate looks at results and waits for a yes; resul
   expect(waiting.gates[0]).toMatchObject({ phase: 'measure', state: 'GATE_STATE_WAITING' });
   const why = await playground.run(['explain', 'dwcp-build']);
   expect(why.stdout).toContain('at whose gate it waits for a yes');
+  expect(why.stdout).toMatch(
+    /It goes on when\n.*says yes to going on after phase measure:\n {4}hivebus group approve dwcp\n/,
+  );
   const approved = await playground.run(['group', 'approve', 'dwcp', '--reason', 'the numbers are fine']);
   expect(approved.stdout).toContain('go after phase measure');
   const done = await groupIs('dwcp', ({ endedAt }) => endedAt !== undefined);

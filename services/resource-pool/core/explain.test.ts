@@ -1,11 +1,15 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type {
   ExplainResponse,
+  LendingChange,
   LendingPolicy,
   Placement,
   RequestAgentRequest,
+  TaskSpec,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Pool, wanted } from './fixtures.ts';
+import { submitGroup } from './group-fixtures.ts';
+import { unblocker } from './unblocker.ts';
 
 const ask = (pool: Pool, id: string, wish?: RequestAgentRequest): ExplainResponse =>
   pool.run.query('explain', { id, wish, minRevision: '0' }, { now: pool.now });
@@ -161,22 +165,52 @@ test('a lease, and one that is only wished for', () => {
   expect(() => ask(pool, 'nothing')).toThrow('task, group, lease, request or migration "nothing" is not known');
 });
 
-test.each<[Partial<LendingPolicy>, kind: string, remedy: string, reason: string]>([
-  [{ closed: true }, 'open', 'lends again: its lending is closed', 'closed'],
-  [{ to: ['c'] }, 'lend-to', 'lends to a, too: it lends to c only', 'to c only'],
-  [{ maxLent: 1 }, 'lend-more', 'lends more than 1 at once', 'at most 1 at once'],
-  [{ keepPercent: 80 }, 'keep-less', 'keeps less than 80% of its agents of type lint', 'keeps 80%'],
-])('agents that their swarm does not lend: %j', (change, kind, remedy, reason) => {
+const lends = (pool: Pool, change: Partial<LendingPolicy>, expectedVersion = '0') => {
+  const all = { swarm: 'b', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0, noticeMs: 0 };
+  const policy = { ...all, version: '0', setBy: '', ...change };
+  return pool.run.execute('setLendingPolicy', { policy, expectedVersion });
+};
+
+const NO_CHANGE: LendingChange = {
+  ...{ parts: [], to: [], maxLent: 0, keepPercent: 0 },
+  ...{ version: '1', thenBorrow: true },
+};
+
+test.each<[Partial<LendingPolicy>, kind: string, Partial<LendingChange>, remedy: string, reason: string]>([
+  [{ closed: true }, 'open', { parts: ['open'] }, 'lends again: its lending is closed', 'closed'],
+  [
+    { to: ['c'] },
+    'lend-to',
+    { parts: ['lend-to'], to: ['c', 'a'] },
+    'lends to a, too: it lends to c only',
+    'to c only',
+  ],
+  [{ maxLent: 1 }, 'lend-more', { parts: ['lend-more'], maxLent: 2 }, 'lends more than 1 at once', 'at most 1 at once'],
+  [
+    { keepPercent: 80 },
+    'keep-less',
+    { parts: ['keep-less'], keepPercent: 50 },
+    'keeps less than 80% of its agents of type lint',
+    'keeps 80%',
+  ],
+  [
+    { closed: true, to: ['c'] },
+    'open',
+    { parts: ['open', 'lend-to'], to: ['c', 'a'] },
+    'lends again: its lending is closed; and lends to a, too: it lends to c only',
+    'closed',
+  ],
+])('agents that their swarm does not lend: %j', (change, kind, changed, remedy, reason) => {
   const pool = new Pool();
   for (const name of ['x', 'y']) pool.register(name, { swarm: 'b' });
   if (change.maxLent) pool.run.execute('requestAgent', wanted({ swarm: 'c' }));
-  const all = { swarm: 'b', closed: false, to: [], maxLent: 0, keepPercent: 0, recallPriority: 0, noticeMs: 0 };
-  const policy = { ...all, version: '0', setBy: '', ...change };
-  pool.run.execute('setLendingPolicy', { policy, expectedVersion: '0' });
+  lends(pool, change);
   pool.submit('t');
   const agents = change.maxLent ? 1 : 2;
-  const mended = { kind, text: `swarm b ${remedy}`, agents, at: undefined, swarm: 'b' };
-  expect(ask(pool, 't').placement?.unblockers).toContainEqual(mended);
+  const lending = { ...NO_CHANGE, ...changed };
+  const mended = unblocker(kind, `swarm b ${remedy}`, { agents, swarm: 'b', lending });
+  const wholeWay = { ...mended, text: `${mended.text}; then swarm a must borrow it` };
+  expect(ask(pool, 't').placement?.unblockers).toContainEqual(wholeWay);
   const none = `an agent of type lint: swarm a has none of its own; swarm b does not lend (${reason})`;
   expect(ask(pool, 't').task?.waitingFor.replace(/own[^;]*;/, 'own;')).toBe(none);
   const wish = ask(pool, '', wanted());
@@ -185,6 +219,78 @@ test.each<[Partial<LendingPolicy>, kind: string, remedy: string, reason: string]
   expect(() => pool.run.execute('requestAgent', wanted())).toThrow(
     `${agents} kept by their swarm; swarm b does not lend (${reason})`,
   );
+  // And it is as it says: what is said of lending alone leaves the task where it is, with borrowing it goes on.
+  const said = { closed: false, to: lending.to, maxLent: lending.maxLent, keepPercent: lending.keepPercent };
+  lends(pool, said, '1');
+  expect(pool.where('t')).toBe('QUEUED');
+  pool.run.execute('requestAgent', wanted());
+  expect(pool.where('t')).toMatch(/^ASSIGNED on b/);
+});
+
+test('requests of its swarm that wait for an agent which it could have are named, the oldest first', () => {
+  const pool = new Pool();
+  pool.submit('t', { selector: { labels: { gpu: 'yes' }, specialisations: [], region: '' } });
+  const waits = (change: Partial<RequestAgentRequest>) =>
+    pool.run.execute('requestAgent', wanted({ waitMs: 60_000, ...change })).request;
+  const labelled = (gpu: string) => ({ selector: { labels: { gpu }, specialisations: [], region: '' } });
+  const pending = () => ask(pool, 't').placement?.unblockers.filter(({ kind }) => kind === 'request');
+  waits({ swarm: 'b' });
+  waits({ type: 'test' });
+  waits(labelled('no'));
+  expect(pending()).toEqual([]);
+  const first = waits({ capabilities: ['fix'] });
+  const one = `request ${first} of swarm a for an agent of type lint is granted one that fits`;
+  expect(pending()).toMatchObject([{ text: one, request: first, agents: 0 }]);
+  const others = [waits(labelled('yes')), waits({ lender: 'b' }), waits({})];
+  const several = `one of 4 requests of swarm a for an agent of type lint is granted one that fits: ${[first, ...others.slice(0, 2)].join(', ')}, …`;
+  expect(pending()).toMatchObject([{ text: several, request: first }]);
+  pool.register('x', { swarm: 'b', labels: { gpu: 'yes' } });
+  expect(pool.where('t')).toBe('ASSIGNED on b/x');
+});
+
+describe('what follows when another swarm begins to lend', () => {
+  const closed = (pool: Pool, id = 't') => ask(pool, id).placement?.unblockers.find(({ kind }) => kind === 'open');
+  const unlent = (needs: Partial<TaskSpec> = {}): Pool => {
+    const pool = new Pool();
+    pool.register('x', { swarm: 'b', capabilities: ['fix'] });
+    lends(pool, { closed: true });
+    pool.submit('t', needs);
+    return pool;
+  };
+  const waits = (pool: Pool, change: Partial<RequestAgentRequest> = {}) =>
+    pool.run.execute('requestAgent', wanted({ waitMs: 60_000, ...change })).request;
+
+  test('a request that waits for any such agent has it, and the task with it', () => {
+    const pool = unlent({ capabilities: ['fix'] });
+    waits(pool, { lender: 'c' });
+    waits(pool, { capabilities: ['fix', 'other'] });
+    expect(closed(pool)?.lending?.thenBorrow).toBe(true);
+    const request = waits(pool);
+    expect(closed(pool)).toMatchObject({ lending: { thenBorrow: false } });
+    expect(closed(pool)?.text).toBe(`swarm b lends again: its lending is closed; request ${request} waits for it`);
+    expect(closed(pool, request)?.lending?.thenBorrow).toBe(false);
+    lends(pool, { closed: false });
+    expect(pool.where('t')).toBe('ASSIGNED on b/x');
+  });
+
+  test('where idle agents take what has waited long, nobody need borrow', () => {
+    const pool = unlent();
+    pool.run.execute('setPolicy', { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs: 5000 });
+    expect(closed(pool)).toMatchObject({ lending: { thenBorrow: false } });
+    expect(closed(pool)?.text).toContain('; an idle agent of it then takes the task, once that has waited 5s');
+    pool.pass(5000);
+    lends(pool, { closed: false });
+    expect(pool.where('t')).toBe('ASSIGNED on b/x');
+  });
+
+  test('a vote is not offered to others, so its swarm must borrow', () => {
+    const pool = unlent();
+    pool.run.execute('setPolicy', { typicalCost: 0, ageingMs: 0, expectedVersion: '0', stealAfterMs: 5000 });
+    const consensus = { votes: 3, thresholdPercent: 0, tie: 'TIE_RULE_FAIL', hearAll: false } as const;
+    submitGroup(pool, 'g', [['v']], { strategy: 'GROUP_STRATEGY_CONSENSUS', consensus });
+    expect(closed(pool, 'g-v-1')?.lending?.thenBorrow).toBe(true);
+    expect(ask(pool, 'g-v-1').placement?.unblockers.map(({ kind }) => kind)).not.toContain('steal');
+  });
 });
 
 test('an attempt that was moved is not one of those that a task has', () => {

@@ -6,6 +6,7 @@ import type {
   ExplainedStep,
   ExplainRequest,
   ExplainResponse,
+  Placement,
   RequestAgentRequest,
   Unblocker,
 } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
@@ -13,7 +14,9 @@ import { wasUsed } from './attempt.ts';
 import type { Demand } from './demand.ts';
 import { Plan } from './dispatch.ts';
 import { requestDue } from './due.ts';
+import { pendingRequests, withWholeWay } from './explained-borrowing.ts';
 import { explainedChoice } from './explained-choice.ts';
+import { holdsOfGroup, holdsOfTask } from './explained-holds.ts';
 import { ofMigration } from './explained-migration.ts';
 import { FairShare, planned } from './fair-share.ts';
 import type { GroupRow } from './group-rows.ts';
@@ -26,18 +29,24 @@ import type { Before } from './rivals.ts';
 import { type AttemptRow, currentAttempt, isDelayed, type LeaseRow, type RequestRow, type TaskRow } from './rows.ts';
 import type { PoolSettings } from './settings.ts';
 import type { PoolSoft, PoolState } from './state.ts';
+import { unblocker } from './unblocker.ts';
 import { followerText, leaseView, requestView, taskView } from './view.ts';
 
 /** Where a task, a group, a lease, a migration or a wish is, and why: from the state when it is asked, and from what was kept of decisions. */
 export const explain = (settings: PoolSettings) => (state: PoolState, asked: ExplainRequest, view: View<PoolSoft>) =>
-  explained(state, asked, view, settings);
+  response(explained(state, asked, view, settings));
+
+/** Only what is held back says by what. */
+type Explained = Omit<ExplainResponse, 'holds'> & Partial<Pick<ExplainResponse, 'holds'>>;
+
+const response = (found: Explained): ExplainResponse => ({ holds: [], ...found });
 
 function explained(
   state: PoolState,
   { id, wish }: ExplainRequest,
   view: View<PoolSoft>,
   settings: PoolSettings,
-): ExplainResponse {
+): Explained {
   if (wish) return ofWish(state, wish, view);
   const task = state.tasks.get(id);
   if (task) return ofTask(state, task, view);
@@ -58,20 +67,28 @@ function explained(
   );
 }
 
-function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): ExplainResponse {
+function ofTask(state: PoolState, task: TaskRow, view: View<PoolSoft>): Explained {
   const isBlocked = task.state === 'TASK_STATE_BLOCKED';
   const waits = task.state === 'TASK_STATE_QUEUED' && !isDelayed(task);
   const demand = demandOf(task);
-  const placement = waits ? placementOf(state, demand, tasksBefore(state, task)) : undefined;
+  const found = waits ? placementOf(state, demand, tasksBefore(state, task)) : undefined;
   const told = taskView(task, state);
   // Here alone, since it takes a walk over all agents: which swarms have one and do not lend it.
-  const kept = placement?.fitting === 0 ? keepersOf(state, demand).texts : [];
-  placement?.unblockers.push(...takers(state, task, view));
+  const kept = found?.fitting === 0 ? keepersOf(state, demand).texts : [];
+  const placement = found && {
+    ...found,
+    unblockers: [
+      ...pendingRequests(state, task),
+      ...withWholeWay(state, task, found.unblockers),
+      ...takers(state, task, view),
+    ],
+  };
   return {
     summary: isBlocked ? blockedSummary(state, task, view.now) : taskSummary(task, view.now),
     task: { ...told, waitingFor: [told.waitingFor, ...kept].join('; ') },
     history: taskHistory(state, task),
     placement,
+    holds: isBlocked ? holdsOfTask(task, state) : [],
     choice: task.state === 'TASK_STATE_QUEUED' ? undefined : explainedChoice(task.choice),
     revision: String(view.revision),
   };
@@ -84,12 +101,13 @@ const tasksBefore = (state: PoolState, { id, spec: { swarm } }: TaskRow): Before
 function takers(state: PoolState, task: TaskRow, view: View<PoolSoft>): Unblocker[] {
   const to = offeredTo(task);
   const text = `${followerText(task, to, state)}, takes it, as that swarm's lending policy allows`;
-  const follows: Unblocker[] = to === '' ? [] : [{ kind: 'follow', text, agents: 0, at: undefined, swarm: to }];
-  if (state.stealing.afterMs === 0) return follows;
+  const follows = to === '' ? [] : [unblocker('follow', text, { swarm: to })];
+  // Votes are not offered to others' agents, see `offerDue`.
+  if (state.stealing.afterMs === 0 || task.spec.ties?.vote) return follows;
   const at = offerDue(task, view.epochStart, state.stealing.afterMs);
   const any = `an idle agent of type ${task.spec.type} of another swarm, whose lending policy allows it, takes it`;
   const due = at === undefined ? undefined : timestamp(at);
-  return [...follows, { kind: 'steal', text: any, agents: 0, at: due, swarm: '' }];
+  return [...follows, unblocker('steal', any, { at: due })];
 }
 
 const blockedSummary = (state: PoolState, task: TaskRow, now: number): string =>
@@ -171,7 +189,7 @@ function taskHistory(state: PoolState, task: TaskRow): ExplainedStep[] {
   return steps.sort((a, b) => (a.at === b.at ? 0 : (a.at ?? '') < (b.at ?? '') ? -1 : 1));
 }
 
-function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): ExplainResponse {
+function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): Explained {
   const group = groupView(row, state);
   const { total, succeeded } = group.counts ?? { total: 0, succeeded: 0 };
   const since = formatDuration(Math.max(0, view.now - (row.endedAt || row.submittedAt)));
@@ -180,7 +198,8 @@ function ofGroup(state: PoolState, row: GroupRow, view: View<PoolSoft>): Explain
     row.endedAt > 0
       ? `${how} ${since} ago, ${succeeded} of ${total} tasks succeeded${row.reason === '' ? '' : `: ${row.reason}`}`
       : `is ${how} for ${since}; it waits for ${group.waitingFor}`;
-  return { summary, group, history: groupHistory(row), placement: undefined, revision: String(view.revision) };
+  const [history, holds] = [groupHistory(row), holdsOfGroup(row)];
+  return { summary, group, history, holds, placement: undefined, revision: String(view.revision) };
 }
 
 function groupHistory(row: GroupRow): ExplainedStep[] {
@@ -197,7 +216,7 @@ function groupHistory(row: GroupRow): ExplainedStep[] {
   return steps;
 }
 
-function ofLease(lease: LeaseRow, view: View<PoolSoft>): ExplainResponse {
+function ofLease(lease: LeaseRow, view: View<PoolSoft>): Explained {
   const unasked = lease.why ? `, unasked: ${lease.why}` : '';
   const idle = lease.why ? `${lease.why}, and the agent was idle` : 'which had waited long: the agent was idle';
   const why = lease.task ? `, for task ${lease.task}, ${idle}` : unasked;
@@ -228,7 +247,7 @@ function leaseSummary(lease: LeaseRow, now: number): string {
   }
 }
 
-function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>): ExplainResponse {
+function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>): Explained {
   const { wish, queuedAt } = request;
   const left = formatDuration(Math.max(0, requestDue(request, 0) - view.now));
   const summary = `has waited ${formatDuration(Math.max(0, view.now - queuedAt))} for an agent, for another ${left} at most`;
@@ -238,15 +257,24 @@ function ofRequest(state: PoolState, request: RequestRow, view: View<PoolSoft>):
   const before = state.asking
     .before(request.id, fair, (swarm) => quotas.mayBorrow(swarm))
     .map(({ row, wish: { swarm, need } }) => ({ swarm, need, lender: row.wish.lender, count: 1 }));
-  return { ...ofWish(state, wish, view, before), request: requestView(request), summary, history };
+  const { placement, ...answer } = ofWish(state, wish, view, before);
+  return { ...answer, placement: placement && granted(placement), request: requestView(request), summary, history };
 }
+
+/** Whatever may be lent goes to a request that waits: nobody need borrow it. */
+const granted = (placement: Placement): Placement => ({
+  ...placement,
+  unblockers: placement.unblockers.map((each) =>
+    each.lending ? { ...each, lending: { ...each.lending, thenBorrow: false } } : each,
+  ),
+});
 
 function ofWish(
   state: PoolState,
   wish: RequestAgentRequest,
   view: View<PoolSoft>,
   before: readonly Before[] = [],
-): ExplainResponse {
+): Explained {
   const { swarm, type, lender } = wish;
   const { need } = wishOf(wish);
   const demand: Demand = { kind: 'wish', swarm, type, need, lender };

@@ -30,6 +30,7 @@ export function ofMigration(
       deadline: deadline === undefined ? undefined : timestamp(deadline),
     },
     history: historyOf(row),
+    holds: [],
     placement: undefined,
     revision: String(view.revision),
   };

@@ -63,13 +63,14 @@ function groupWaitsFor(row: GroupRow, state: PoolState): string {
   return `its tasks: ${running} run, ${queued} wait for agents, ${blocked} are held back`;
 }
 
-const whoMay = (
+/** Whose yes counts. */
+export const whoMay = (
   { spec }: { readonly spec: { readonly swarm: string } },
   needs: { readonly approval?: { readonly operatorOnly: boolean } | undefined } | undefined,
 ): string => (needs?.approval?.operatorOnly ? 'an operator' : `swarm ${spec.swarm} or an operator`);
 
 /** Tasks that are named in a text. */
-const MAX_NAMED = 3;
+export const MAX_NAMED = 3;
 
 /** What holds a blocked task back, in words. */
 export function blockedBy(task: TaskRow, state: PoolState): string {
@@ -93,17 +94,21 @@ export function blockedBy(task: TaskRow, state: PoolState): string {
   return `its turn in group ${group.id}, which has ${inHand} of at most ${mostOf(group)} in hand`;
 }
 
-function mostOf(group: GroupRow): string {
+export function mostOf(group: GroupRow): string {
   const most = concurrencyOf(group);
   return most === undefined ? 'any number of tasks' : counted(most, 'task');
 }
 
 function endsOf(tasks: readonly TaskRow[]): string[] {
   const open = tasks.filter(({ state }) => !hasEnded(state));
-  if (open.length === 0) return [];
-  const named = open
+  return open.length === 0 ? [] : [`the end of ${namesOf(open)}`];
+}
+
+/** `tasks a (running), b (blocked), c (blocked) and 2 more` */
+export function namesOf(tasks: readonly TaskRow[]): string {
+  const named = tasks
     .slice(0, MAX_NAMED)
     .map(({ id, state }) => `${id} (${state.slice('TASK_STATE_'.length).toLowerCase()})`);
-  const more = open.length > MAX_NAMED ? ` and ${open.length - MAX_NAMED} more` : '';
-  return [`the end of ${open.length === 1 ? 'task' : 'tasks'} ${named.join(', ')}${more}`];
+  const more = tasks.length > MAX_NAMED ? ` and ${tasks.length - MAX_NAMED} more` : '';
+  return `${tasks.length === 1 ? 'task' : 'tasks'} ${named.join(', ')}${more}`;
 }

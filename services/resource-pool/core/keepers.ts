@@ -1,4 +1,4 @@
-import type { LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { LendingChange, LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import type { PoolState } from './state.ts';
 
 /** What its lending policy would have to say otherwise for a swarm to lend an agent: also the kind of an unblocker. */
@@ -41,9 +41,11 @@ export class Keepers {
     );
   }
 
-  /** What the swarm would do, to let an agent of this type go to the borrower. */
-  remedy({ swarm, refusal }: Keeper, type: string, borrower: string): string {
-    return `swarm ${swarm} ${REMEDIES[refusal](this.#policyOf(swarm), type, borrower)}`;
+  /** What the swarm would do, to let an agent of this type go to the borrower: all of a change, in words. */
+  remedy({ swarm }: Keeper, { parts }: LendingChange, type: string, borrower: string): string {
+    const policy = this.#policyOf(swarm);
+    const texts = parts.map((part) => REMEDIES[part as Refusal](policy, type, borrower));
+    return `swarm ${swarm} ${texts.join('; and ')}`;
   }
 
   #policyOf(swarm: string): Policy {

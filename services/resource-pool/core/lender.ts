@@ -1,5 +1,5 @@
 import type { Choice, LeaseGranted } from '../../../libs/wire/hivebus/pool/v1/events.ts';
-import type { LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
+import type { LendingChange, LendingPolicy } from '../../../libs/wire/hivebus/pool/v1/pool.ts';
 import { Shortlist } from './choice.ts';
 import { FairShare, planned } from './fair-share.ts';
 import type { Refusal } from './keepers.ts';
@@ -99,7 +99,7 @@ export class Lender {
 
   /** What of the home's policy speaks against it; undefined = nothing. */
   refusal({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): Refusal | undefined {
-    const policy = this.#policies?.get(home) ?? this.#state.lending.get(home)?.policy;
+    const policy = this.#policyOf(home);
     if (!policy) return undefined;
     const { closed, to, maxLent, keepPercent } = policy;
     if (closed) return 'open';
@@ -109,6 +109,27 @@ export class Lender {
     const { reachable, lent } = this.#stock(home, type);
     return (reachable - lent - 1) * 100 >= reachable * keepPercent ? undefined : 'keep-less';
   }
+
+  /** All that would have to change of the home's policy for one agent more of this type to be lent to the borrower. */
+  remedy({ home, type }: Pick<AgentRow, 'home' | 'type'>, borrower: string): LendingChange {
+    const { closed = false, to = [], maxLent = 0, keepPercent = 0, version = '0' } = this.#policyOf(home) ?? {};
+    const lent = this.#lent(home);
+    const stock = this.#stock(home, type);
+    const most = Math.floor((Math.max(0, stock.reachable - stock.lent - 1) * 100) / Math.max(1, stock.reachable));
+    const change: LendingChange = { parts: [], to: [], maxLent: 0, keepPercent: 0, version, thenBorrow: true };
+    const must = (part: Refusal, what: Partial<LendingChange> = {}) => {
+      change.parts.push(part);
+      Object.assign(change, what);
+    };
+    if (closed) must('open');
+    if (to.length > 0 && !to.includes(borrower)) must('lend-to', { to: [...to, borrower] });
+    if (maxLent > 0 && lent >= maxLent) must('lend-more', { maxLent: lent + 1 });
+    if (keepPercent > most) must('keep-less', { keepPercent: most });
+    return change;
+  }
+
+  #policyOf = (home: string): LendingPolicy | undefined =>
+    this.#policies?.get(home) ?? this.#state.lending.get(home)?.policy;
 
   #offer(spot: Spot | undefined, events: PoolEvent[]): boolean {
     if (!spot || !this.isLendable(spot)) return false;

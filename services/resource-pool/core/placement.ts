@@ -9,6 +9,7 @@ import type { Need } from './need.ts';
 import { type Before, rivalsOf } from './rivals.ts';
 import type { AgentRow } from './rows.ts';
 import type { PoolState } from './state.ts';
+import { unblocker } from './unblocker.ts';
 
 /**
  * How the agents of a federation stand to a demand: each is judged by conditions in a fixed order and counts at the first
@@ -138,8 +139,7 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
   const { kind, swarm, type } = demand;
   const found: Unblocker[] = [];
   const say = (word: string, agents: number, text: string, at?: number) => {
-    if (agents > 0)
-      found.push({ kind: word, text, agents, at: at === undefined ? undefined : timestamp(at), swarm: '' });
+    if (agents > 0) found.push(unblocker(word, text, { agents, at: at === undefined ? undefined : timestamp(at) }));
   };
   const out = (...names: string[]) =>
     conditions.filter(({ name }) => names.includes(name)).reduce((sum, { ruledOut }) => sum + ruledOut, 0);
@@ -153,9 +153,11 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     say('borrow', lendable, `swarm ${swarm} borrows an agent of type ${type} that is free elsewhere`);
   }
   const keepers = keepersOf(state, demand);
+  const { lender } = new Plan(state);
   for (const each of keepers.first) {
-    const text = keepers.remedy(each, type, swarm);
-    found.push({ kind: each.refusal, text, agents: each.agents, at: undefined, swarm: each.swarm });
+    const lending = lender.remedy({ home: each.swarm, type }, swarm);
+    const text = keepers.remedy(each, lending, type, swarm);
+    found.push(unblocker(each.refusal, text, { agents: each.agents, swarm: each.swarm, lending }));
   }
   say('resume', out('drained'), `an agent of type ${type} that was taken out of service is resumed`);
   say('recover', out('reachable', 'ready'), `a silent agent of type ${type} is heard again`);
@@ -165,13 +167,7 @@ function unblockersOf(state: PoolState, demand: Demand, conditions: readonly Con
     'an agent that lacks only a capability, a label or the leave to run scripts registers with it',
   );
   const where = kind === 'task' ? `for swarm ${swarm}` : `in ${demand.lender === '' ? 'another swarm' : demand.lender}`;
-  found.push({
-    kind: 'register',
-    text: `another agent of type ${type} that fits starts ${where}`,
-    agents: 0,
-    at: undefined,
-    swarm: '',
-  });
+  found.push(unblocker('register', `another agent of type ${type} that fits starts ${where}`));
   return found;
 }
 

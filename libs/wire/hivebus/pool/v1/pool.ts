@@ -2099,7 +2099,14 @@ export interface ExplainResponse {
     | Group
     | undefined;
   /** The migration, when it is one. */
-  migration?: ExplainedMigration | undefined;
+  migration?:
+    | ExplainedMigration
+    | undefined;
+  /**
+   * Of a task or a group that is held back: what lets it go on, all of which is needed. Empty when it does not go on, or is
+   * about to.
+   */
+  holds: Unblocker[];
 }
 
 /** An agent's move to another swarm, and what it waits for. */
@@ -2216,9 +2223,10 @@ export interface Condition {
 /** Something that would let a waiting demand go on. */
 export interface Unblocker {
   /**
-   * A stable word: limit, finish, return, borrow, resume, recover, capability, register, steal or follow (an agent of the swarm
-   * that the task's agent moves to); of what a swarm's lending policy would have to say otherwise: open, lend-to, lend-more or
-   * keep-less.
+   * A stable word: limit, finish, return, borrow, resume, recover, capability, register, steal, follow (an agent of the swarm
+   * that the task's agent moves to) or request (of the task's swarm, for an agent that the task could have); of what a swarm's
+   * lending policy would have to say otherwise: open, lend-to, lend-more or keep-less. Of what is held back: resume-group,
+   * phase, gate (it needs a yes), after (another task), approve or turn.
    */
   kind: string;
   /** For people. */
@@ -2231,6 +2239,28 @@ export interface Unblocker {
     | undefined;
   /** Whose lending policy it is, or which swarm's agents these are; empty where it is neither. */
   swarm: string;
+  /** What of that policy would change; unset where it is none. */
+  lending?:
+    | LendingChange
+    | undefined;
+  /** The request; of several that wait the oldest. Empty where it is none. */
+  request: string;
+}
+
+/** What a swarm's lending policy would have to say for one agent more to be lent. */
+export interface LendingChange {
+  /** What must change: open (it lends again), lend-to, lend-more or keep-less. All else may stay as it is. */
+  parts: string[];
+  /** With lend-to: all the swarms that it lends to then, which are those that it lends to already, and the borrower. */
+  to: string[];
+  /** With lend-more: how many agents it lends at once at most. */
+  maxLent: number;
+  /** With keep-less: the share of its agents of the type that stays at home, in percent. */
+  keepPercent: number;
+  /** The version of the policy that this changes. */
+  version: string;
+  /** True: the agent does not come by itself then; the swarm that wants it must borrow it. */
+  thenBorrow: boolean;
 }
 
 export interface WatchEventsRequest {
@@ -14926,6 +14956,7 @@ function createBaseExplainResponse(): ExplainResponse {
     request: undefined,
     group: undefined,
     migration: undefined,
+    holds: [],
   };
 }
 
@@ -14960,6 +14991,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.migration !== undefined) {
       ExplainedMigration.encode(message.migration, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.holds) {
+      Unblocker.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -15057,6 +15091,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.migration = ExplainedMigration.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.holds.push(Unblocker.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -15083,6 +15125,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
       request: isSet(object.request) ? AgentRequest.fromJSON(object.request) : undefined,
       group: isSet(object.group) ? Group.fromJSON(object.group) : undefined,
       migration: isSet(object.migration) ? ExplainedMigration.fromJSON(object.migration) : undefined,
+      holds: globalThis.Array.isArray(object?.holds) ? object.holds.map((e: any) => Unblocker.fromJSON(e)) : [],
     };
   },
 
@@ -15117,6 +15160,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.migration !== undefined) {
       obj.migration = ExplainedMigration.toJSON(message.migration);
+    }
+    if (message.holds?.length) {
+      obj.holds = message.holds.map((e) => Unblocker.toJSON(e));
     }
     return obj;
   },
@@ -15949,7 +15995,7 @@ export const Condition: MessageFns<Condition> = {
 };
 
 function createBaseUnblocker(): Unblocker {
-  return { kind: "", text: "", agents: 0, at: undefined, swarm: "" };
+  return { kind: "", text: "", agents: 0, at: undefined, swarm: "", lending: undefined, request: "" };
 }
 
 export const Unblocker: MessageFns<Unblocker> = {
@@ -15968,6 +16014,12 @@ export const Unblocker: MessageFns<Unblocker> = {
     }
     if (message.swarm !== "") {
       writer.uint32(42).string(message.swarm);
+    }
+    if (message.lending !== undefined) {
+      LendingChange.encode(message.lending, writer.uint32(50).fork()).join();
+    }
+    if (message.request !== "") {
+      writer.uint32(58).string(message.request);
     }
     return writer;
   },
@@ -16025,6 +16077,22 @@ export const Unblocker: MessageFns<Unblocker> = {
             message.swarm = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.lending = LendingChange.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.request = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -16044,6 +16112,8 @@ export const Unblocker: MessageFns<Unblocker> = {
       agents: isSet(object.agents) ? globalThis.Number(object.agents) : 0,
       at: isSet(object.at) ? globalThis.String(object.at) : undefined,
       swarm: isSet(object.swarm) ? globalThis.String(object.swarm) : "",
+      lending: isSet(object.lending) ? LendingChange.fromJSON(object.lending) : undefined,
+      request: isSet(object.request) ? globalThis.String(object.request) : "",
     };
   },
 
@@ -16063,6 +16133,159 @@ export const Unblocker: MessageFns<Unblocker> = {
     }
     if (message.swarm !== "") {
       obj.swarm = message.swarm;
+    }
+    if (message.lending !== undefined) {
+      obj.lending = LendingChange.toJSON(message.lending);
+    }
+    if (message.request !== "") {
+      obj.request = message.request;
+    }
+    return obj;
+  },
+};
+
+function createBaseLendingChange(): LendingChange {
+  return { parts: [], to: [], maxLent: 0, keepPercent: 0, version: "0", thenBorrow: false };
+}
+
+export const LendingChange: MessageFns<LendingChange> = {
+  encode(message: LendingChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.parts) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.to) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.maxLent !== 0) {
+      writer.uint32(24).uint32(message.maxLent);
+    }
+    if (message.keepPercent !== 0) {
+      writer.uint32(32).uint32(message.keepPercent);
+    }
+    if (message.version !== "0") {
+      writer.uint32(40).uint64(message.version);
+    }
+    if (message.thenBorrow !== false) {
+      writer.uint32(48).bool(message.thenBorrow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LendingChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLendingChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parts.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxLent = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keepPercent = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.version = reader.uint64().toString();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.thenBorrow = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LendingChange {
+    return {
+      parts: globalThis.Array.isArray(object?.parts) ? object.parts.map((e: any) => globalThis.String(e)) : [],
+      to: globalThis.Array.isArray(object?.to) ? object.to.map((e: any) => globalThis.String(e)) : [],
+      maxLent: isSet(object.maxLent)
+        ? globalThis.Number(object.maxLent)
+        : isSet(object.max_lent)
+        ? globalThis.Number(object.max_lent)
+        : 0,
+      keepPercent: isSet(object.keepPercent)
+        ? globalThis.Number(object.keepPercent)
+        : isSet(object.keep_percent)
+        ? globalThis.Number(object.keep_percent)
+        : 0,
+      version: isSet(object.version) ? globalThis.String(object.version) : "0",
+      thenBorrow: isSet(object.thenBorrow)
+        ? globalThis.Boolean(object.thenBorrow)
+        : isSet(object.then_borrow)
+        ? globalThis.Boolean(object.then_borrow)
+        : false,
+    };
+  },
+
+  toJSON(message: LendingChange): unknown {
+    const obj: any = {};
+    if (message.parts?.length) {
+      obj.parts = message.parts;
+    }
+    if (message.to?.length) {
+      obj.to = message.to;
+    }
+    if (message.maxLent !== 0) {
+      obj.maxLent = Math.round(message.maxLent);
+    }
+    if (message.keepPercent !== 0) {
+      obj.keepPercent = Math.round(message.keepPercent);
+    }
+    if (message.version !== "0") {
+      obj.version = message.version;
+    }
+    if (message.thenBorrow !== false) {
+      obj.thenBorrow = message.thenBorrow;
     }
     return obj;
   },
