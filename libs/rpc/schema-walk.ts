@@ -36,7 +36,7 @@ export function walkOver(fields: readonly Field[], take: Take): Walk {
 }
 
 /** The same, not written out. */
-export function loopOver(fields: readonly Field[], take: Take): Walk {
+function loopOver(fields: readonly Field[], take: Take): Walk {
   return (value, faults) => {
     const message: Message = {};
     for (const { name, zero, container } of fields) {

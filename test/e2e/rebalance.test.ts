@@ -38,6 +38,7 @@ test('an idle agent takes what has waited long elsewhere, and explain says so', 
   await using hive = await connect({ servers: nats, home, identity: { kind: 'operator', name: 'local' }, env: {} });
   const { policy } = await hive.pool.setPolicy({ stealAfterMs: 300 });
   expect(policy?.stealAfterMs).toBe(300);
+  expect((await hive.pool.setPolicy({ typicalCost: 100 })).policy?.stealAfterMs).toBe(300); // what is not said stays
   await playground.agent(['--type', 'taken', '--name', 'three', '--exec', 'echo 1']);
   const id = await playground.submit('poor', 'taken');
   expect(await done(id)).toMatchObject({ attempts: [{ agent: 'code/three' }] });
