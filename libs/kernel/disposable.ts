@@ -1,4 +1,4 @@
-/** A literal with a computed key would take V8 half a microsecond. */
+/** A literal with a computed key would take a third of a microsecond (V8 11.3), this takes hundredths. */
 class Disposing implements Disposable {
   readonly #dispose: () => void;
 

@@ -29,7 +29,7 @@ interface Taken {
 }
 
 /** How many ended attempts are remembered at least, so that a late repeat of one is not run again. */
-const MAX_REMEMBERED = 4096;
+const REMEMBERED = 4096;
 /** So many are forgotten at once: a Map takes as long to find its oldest key as keys were deleted before it. */
 const FORGOTTEN_AT_ONCE = 256;
 
@@ -97,12 +97,12 @@ export class AssignmentFence {
     const latestMs = Math.max(known?.assignedMs ?? 0, provenMs);
     if (known) this.#taken.delete(task); // to the end
     this.#taken.set(task, { attempt, assignedMs: latestMs, atOnce, isProven, refused: known?.refused ?? 0, before });
-    if (this.#taken.size > MAX_REMEMBERED + FORGOTTEN_AT_ONCE) this.#forgetOldest();
+    if (this.#taken.size > REMEMBERED + FORGOTTEN_AT_ONCE) this.#forgetOldest();
   }
 
   #forgetOldest(): void {
     for (const [oldest, taken] of this.#taken) {
-      if (this.#taken.size <= MAX_REMEMBERED) return;
+      if (this.#taken.size <= REMEMBERED) return;
       this.#taken.delete(oldest);
       this.#forgottenMs = Math.max(this.#forgottenMs, this.#assignedBy(taken));
     }

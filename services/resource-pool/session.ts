@@ -226,7 +226,7 @@ const NAMES = Object.fromEntries(
   }),
 ) as Record<CallKind, Omit<Observed, 'federation' | 'trace'>>;
 
-/** Each call is answered by one. A key that is computed in the literal would take V8 half a microsecond. */
+/** Each call is answered by one. A key that is computed in the literal would take a third of a microsecond (V8 11.3). */
 function answerOf(number: string, kind: CallKind, given: object): SessionAnswer {
   const answer: SessionAnswer = { number };
   (answer as Partial<Record<CallKind, object>>)[kind] = given;

@@ -128,8 +128,9 @@ export class Lender {
     return change;
   }
 
-  #policyOf = (home: string): LendingPolicy | undefined =>
-    this.#policies?.get(home) ?? this.#state.lending.get(home)?.policy;
+  #policyOf(home: string): LendingPolicy | undefined {
+    return this.#policies?.get(home) ?? this.#state.lending.get(home)?.policy;
+  }
 
   #offer(spot: Spot | undefined, events: PoolEvent[]): boolean {
     if (!spot || !this.isLendable(spot)) return false;
