@@ -84,7 +84,7 @@ export function addSet(program: Command): void {
     .argument('<swarm>', 'whose')
     .option('--closed', 'it lends nothing')
     .option('--open', 'it lends again')
-    .option('--to <swarm>', 'only to these, in place of those before; may be repeated', list)
+    .option('--to <swarm>', 'only to these, in place of those before; may be repeated', borrowers)
     .option('--to-any', 'to any swarm')
     .option('--max-lent <n>', 'how many agents at once, 0 = no limit', wholeNumber)
     .option('--keep <percent>', 'the share of its agents of each type that stays at home', wholeNumber)
@@ -215,6 +215,13 @@ interface LendingOptions extends Versioned {
   keep?: number;
   recallPriority?: number;
   notice?: number;
+}
+
+/** An empty list would be lending to any swarm, which has a word of its own: a variable that is not set must not say it. */
+function borrowers(value: string, before: string[] = []): string[] {
+  const given = list(value);
+  if (given.length === 0) throw new InvalidArgumentError('Name a swarm at least, or say --to-any.');
+  return [...before, ...given];
 }
 
 async function setLending(context: Context, swarm: string, options: LendingOptions): Promise<void> {

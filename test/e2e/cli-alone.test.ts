@@ -54,6 +54,7 @@ test.each([
   [['apply', '-f', 'nosuch.yaml'], 'cannot read "nosuch.yaml": there is no such file or folder'],
   [['completion', 'tcsh'], "argument <shell> 'tcsh' is invalid. Allowed choices are bash, zsh, fish"],
   [['task', 'list', '--state', 'queued,runing'], 'Did you mean running?'],
+  [['set', 'lending', 'docs', '--to', ''], 'Name a swarm at least, or say --to-any'],
   [['explain', 'nightly', '--swarm', 'code'], '--swarm: "code" goes with --borrow only'],
 ])('%j is told as: %s', async (args, said) => {
   const { code, stderr } = await playground.run(args);
